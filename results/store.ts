@@ -1,0 +1,216 @@
+/**
+ * One folder per run: `<root>/<experiment>/<id>/`.
+ *
+ * A run is written under `<id>.partial` and gets its plain name only when it finished. One that was stopped ends as
+ * `<id>.interrupted`, one that failed as `<id>.failed`, and one whose process died stays `.partial`: none of them
+ * can be taken for a result. Rows are only ever appended. Writing is synchronous: lines are whole, and
+ * the last one is written before a signal handler returns.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type * as z from 'zod';
+import { ResultError } from './error.js';
+import { HlogWriter, type LatencyInterval } from './hlog.js';
+import { type Provenance, provenanceSchema } from './provenance.js';
+import {
+  type Attempt,
+  attemptSchema,
+  parseAs,
+  type ResultRow,
+  type RunEvent,
+  resultRowSchema,
+  runEventSchema,
+  type SeriesPoint,
+  seriesPointSchema,
+} from './schema.js';
+
+/** Names of the files in a run's folder. */
+export const RunFile = {
+  EXPERIMENT: 'experiment.json',
+  PROVENANCE: 'provenance.json',
+  STATUS: 'status.json',
+  ROWS: 'rows.ndjson',
+  LATENCY: 'latency.hlog',
+  SERIES: 'series.ndjson',
+  EVENTS: 'events.ndjson',
+  ATTEMPTS: 'attempts.ndjson',
+} as const;
+
+/** How a run ended, or that it has not. */
+export type RunState = 'running' | 'finished' | 'interrupted' | 'failed';
+
+/** Suffix of a run's folder in each state. */
+export const STATE_SUFFIX: Readonly<Record<RunState, string>> = {
+  running: '.partial',
+  finished: '',
+  interrupted: '.interrupted',
+  failed: '.failed',
+};
+
+/** What a run is opened with. */
+export interface RunOptions {
+  /** Folder that holds all runs, usually `results/runs`. It is made when missing. */
+  readonly root: string;
+  /** Name of the experiment: letters, digits, dots, dashes and underscores. */
+  readonly experiment: string;
+  /** The experiment with every setting resolved, as it is to be stored. */
+  readonly resolved: unknown;
+  readonly provenance: Provenance;
+  /** Time of the start; now, unless a test says otherwise. */
+  readonly now?: Date;
+}
+
+/**
+ * Begins a run: makes its `.partial` folder with experiment, provenance and empty files.
+ * @throws ResultError when the experiment's name cannot be a folder's, or the provenance is incomplete.
+ */
+export const openRun = (options: RunOptions): Run => {
+  const { root, experiment, resolved, provenance } = options;
+  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(experiment)) {
+    throw new ResultError(`experiment "${experiment}" cannot name a folder: letters, digits, . - _ only`);
+  }
+  parseAs(provenanceSchema, RunFile.PROVENANCE, () => provenance);
+  const started = options.now ?? new Date();
+  const id = `${started.toISOString().replace(/[-:]|\.\d+/g, '')}-${randomBytes(3).toString('hex')}`;
+  const finalFolder = join(root, experiment, id);
+  mkdirSync(join(root, experiment), { recursive: true });
+  // Not recursive: an id that is taken must fail rather than mix two runs.
+  mkdirSync(finalFolder + STATE_SUFFIX.running);
+  return new Run({ id, experiment, finalFolder, started, resolved, provenance });
+};
+
+interface RunSetup {
+  readonly id: string;
+  readonly experiment: string;
+  readonly finalFolder: string;
+  readonly started: Date;
+  readonly resolved: unknown;
+  readonly provenance: Provenance;
+}
+
+/** A run being written; {@link openRun} makes one. After finish, interrupt or fail it takes nothing more. */
+export class Run {
+  readonly id: string;
+  readonly experiment: string;
+  readonly started: Date;
+  readonly #finalFolder: string;
+  readonly #files = new Map<string, number>();
+  readonly #latency: HlogWriter;
+  #state: RunState = 'running';
+  #rowCount = 0;
+  #interruptedRowCount = 0;
+
+  constructor(setup: RunSetup) {
+    this.id = setup.id;
+    this.experiment = setup.experiment;
+    this.started = setup.started;
+    this.#finalFolder = setup.finalFolder;
+    writeJson(join(this.folder, RunFile.EXPERIMENT), setup.resolved);
+    writeJson(join(this.folder, RunFile.PROVENANCE), setup.provenance);
+    writeStatus(this.folder, this.#state, this.started, null);
+    for (const file of [RunFile.ROWS, RunFile.SERIES, RunFile.EVENTS, RunFile.ATTEMPTS, RunFile.LATENCY]) {
+      this.#files.set(file, openSync(join(this.folder, file), 'ax'));
+    }
+    this.#latency = new HlogWriter((lines) => this.#append(RunFile.LATENCY, lines), setup.started.getTime());
+  }
+
+  /** Where the run is now; the name changes when it ends. */
+  get folder(): string {
+    return this.#finalFolder + STATE_SUFFIX[this.#state];
+  }
+
+  /** Running, or how it ended. */
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** Appends a result row; throws ResultError when it breaks the schema. */
+  appendRow(row: ResultRow): void {
+    this.#appendLines(RunFile.ROWS, resultRowSchema, [row]);
+    this.#rowCount++;
+    if (row.interrupted) this.#interruptedRowCount++;
+  }
+
+  /** Appends throughput over time; throws ResultError when a point breaks the schema. */
+  appendSeries(points: readonly z.input<typeof seriesPointSchema>[]): void {
+    this.#appendLines<SeriesPoint>(RunFile.SERIES, seriesPointSchema, points);
+  }
+
+  /** Appends an event; throws ResultError when it breaks the schema. */
+  appendEvent(event: z.input<typeof runEventSchema>): void {
+    this.#appendLines<RunEvent>(RunFile.EVENTS, runEventSchema, [event]);
+  }
+
+  /** Appends an attempt at a cell; throws ResultError when it breaks the schema. */
+  appendAttempt(attempt: Attempt): void {
+    this.#appendLines(RunFile.ATTEMPTS, attemptSchema, [attempt]);
+  }
+
+  /** Appends the merged latencies of one interval; times are milliseconds since the run started. */
+  appendLatency(interval: LatencyInterval): void {
+    this.#latency.append(interval);
+  }
+
+  /**
+   * Ends the run as a result.
+   * @returns its folder, under its plain name.
+   * @throws ResultError when it has no row, or a row that was interrupted: that is not a result.
+   */
+  finish(): string {
+    if (this.#rowCount === 0) throw new ResultError(`run ${this.id} has no row, so it cannot finish`);
+    if (this.#interruptedRowCount > 0) {
+      throw new ResultError(`run ${this.id} has ${this.#interruptedRowCount} interrupted rows: interrupt it`);
+    }
+    return this.#end('finished', null);
+  }
+
+  /** Ends the run as stopped from outside; what was measured so far stays, in a folder that says so. */
+  interrupt(reason = 'stopped by the user'): string {
+    return this.#end('interrupted', reason);
+  }
+
+  /** Ends the run as failed, with the error in `status.json`. */
+  fail(error: unknown): string {
+    return this.#end('failed', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+
+  #appendLines<T>(file: string, schema: z.ZodType<T>, values: readonly unknown[]): void {
+    const lines = values.map((value) => JSON.stringify(parseAs(schema, file, () => value)));
+    if (lines.length > 0) this.#append(file, `${lines.join('\n')}\n`);
+  }
+
+  #append(file: string, lines: string): void {
+    const descriptor = this.#files.get(file);
+    if (descriptor === undefined)
+      throw new ResultError(`run ${this.id} is ${this.#state}: ${file} is closed`);
+    const bytes = Buffer.from(lines);
+    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
+  }
+
+  #end(state: RunState, reason: string | null): string {
+    if (this.#state !== 'running') throw new ResultError(`run ${this.id} is ${this.#state} already`);
+    for (const descriptor of this.#files.values()) {
+      fsyncSync(descriptor);
+      closeSync(descriptor);
+    }
+    this.#files.clear();
+    const before = this.folder;
+    this.#state = state;
+    // The status goes first: a crash in between leaves a folder still named as partial.
+    writeStatus(before, state, this.started, reason);
+    renameSync(before, this.folder);
+    return this.folder;
+  }
+}
+
+const writeStatus = (folder: string, state: RunState, started: Date, reason: string | null): void => {
+  const ended = state === 'running' ? null : new Date().toISOString();
+  writeJson(join(folder, RunFile.STATUS), { state, started: started.toISOString(), ended, reason });
+};
+
+const writeJson = (path: string, value: unknown): void => {
+  const text = JSON.stringify(value, null, 2);
+  if (text === undefined) throw new ResultError(`${path}: nothing to write`);
+  writeFileSync(path, `${text}\n`);
+};
