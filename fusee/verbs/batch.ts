@@ -67,10 +67,12 @@ export class VerbBatch {
   count = 0;
   /** Payload bytes of READs and WRITEs, 8 for an atomic: what the ledger counts. */
   bytes = 0;
+  casCount = 0;
   /** The operation only waits for a change: a driver may pace it, an explorer parks it until memory changes. */
   isPoll = false;
-  /** Nobody's answer waits for these verbs: the ledger counts them apart. */
-  isBackground = false;
+  /** The first verbs of the batch that no answer waits for, and their bytes: the ledger counts them apart. */
+  backgroundCount = 0;
+  backgroundBytes = 0;
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
   readonly #first: number;
@@ -87,9 +89,17 @@ export class VerbBatch {
   reset(): this {
     this.count = 0;
     this.bytes = 0;
+    this.casCount = 0;
     this.isPoll = false;
-    this.isBackground = false;
+    this.backgroundCount = 0;
+    this.backgroundBytes = 0;
     return this;
+  }
+
+  /** Declares all verbs appended so far background work. */
+  markBackground(): void {
+    this.backgroundCount = this.count;
+    this.backgroundBytes = this.bytes;
   }
 
   /** READ of `lengthBytes` into registered memory at `local`. */
@@ -129,6 +139,7 @@ export class VerbBatch {
     w[d + Field.SWAP_LO] = swap.lo;
     w[d + Field.SWAP_HI] = swap.hi;
     this.bytes += 8;
+    this.casCount++;
     return this.count++;
   }
 
@@ -144,7 +155,11 @@ export class VerbBatch {
   }
 
   /** A request to the MN's weak CPU: at most {@link RPC_BYTES} each way. {@link foundLo} gives the response's length. */
-  rpc(mn: number, request: { local: number; lengthBytes: number }, response: { local: number; capacityBytes: number }): number {
+  rpc(
+    mn: number,
+    request: { local: number; lengthBytes: number },
+    response: { local: number; capacityBytes: number },
+  ): number {
     const d = this.#append(Opcode.RPC, mn, 0);
     const w = this.#words;
     w[d + Field.LOCAL] = request.local;
@@ -167,6 +182,15 @@ export class VerbBatch {
   foundIs(i: number, expected: Word): boolean {
     const d = this.#first + (i << 4);
     return this.#words[d + Field.FOUND_LO] === expected.lo && this.#words[d + Field.FOUND_HI] === expected.hi;
+  }
+
+  /** True when CAS number `i` found the value it expected, and so took effect. */
+  swapped(i: number): boolean {
+    const d = this.#first + (i << 4);
+    const w = this.#words;
+    return (
+      w[d + Field.FOUND_LO] === w[d + Field.EXPECT_LO] && w[d + Field.FOUND_HI] === w[d + Field.EXPECT_HI]
+    );
   }
 
   foundLo(i: number): number {

@@ -1,0 +1,181 @@
+/**
+ * The adaptive index cache of one client (FUSEE section 4.6, protocol of hits in section 4.2).
+ *
+ * An entry remembers, for one key, the slot's place and the word it held. A hit is only a hint: it is valid when the
+ * slot, read again in the same round trip, still holds that word (hazard H6). Entries whose slot keeps changing are
+ * bypassed; their counters keep moving, so that they recover.
+ *
+ * Four-way sets in typed arrays, bounded in bytes. Keys stand in the entries, so a hash collision is no hit; a key
+ * longer than the entry's room is not cached.
+ */
+import type { Word } from '../verbs/index.js';
+import type { KeyPlace } from './hash.js';
+
+const WAYS = 4;
+/** 32-bit words of an entry ahead of its key: hash, slot, slot word, counters. */
+const HEAD_WORDS = 8;
+const HASH = 0;
+const KEY_BYTES = 1;
+const SLOT_LO = 2;
+const SLOT_HI = 3;
+const WORD_LO = 4;
+const WORD_HI = 5;
+const ACCESSES = 6;
+const INVALID = 7;
+/** Counters are halved when they reach this, so that old behaviour fades. */
+const COUNTER_LIMIT = 1024;
+
+export interface CacheOptions {
+  /** Memory for entries; 0 switches the cache off. */
+  readonly bytes: number;
+  /** Longest key that is cached. */
+  readonly keyBytes: number;
+  /** Bypass a key when its invalid share of accesses exceeds this. */
+  readonly threshold: number;
+}
+
+/** 32 MiB hold about half a million keys of up to 32 bytes; 0.1 is the paper's threshold (section 6.1). */
+export const DEFAULT_CACHE: CacheOptions = { bytes: 32 << 20, keyBytes: 32, threshold: 0.1 };
+
+export class IndexCache {
+  readonly #threshold: number;
+  readonly #keyBytes: number;
+  readonly #entryWords: number;
+  readonly #setMask: number;
+  readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
+  /** The entry that the last {@link lookup} found, as a word offset. */
+  #at = 0;
+  hits = 0;
+  misses = 0;
+  bypassed = 0;
+
+  constructor(options: CacheOptions = DEFAULT_CACHE) {
+    this.#threshold = options.threshold;
+    this.#keyBytes = options.keyBytes;
+    this.#entryWords = HEAD_WORDS + Math.ceil(options.keyBytes / 32) * 8;
+    const sets = Math.floor(options.bytes / (this.#entryWords * 4 * WAYS));
+    this.#setMask = sets < 1 ? -1 : 2 ** Math.floor(Math.log2(sets)) - 1;
+    this.#words = new Uint32Array((this.#setMask + 1) * WAYS * this.#entryWords);
+    this.#bytes = new Uint8Array(this.#words.buffer);
+  }
+
+  /** Bytes that entries take. */
+  get bytes(): number {
+    return this.#words.byteLength;
+  }
+
+  /**
+   * Looks a key up and counts the access; on true, `slotWord` holds the cached word and {@link slot} the place.
+   * False for a key that is absent, too long, or bypassed.
+   */
+  lookup(place: KeyPlace, key: Uint8Array, at: number, lengthBytes: number, slotWord: Word): boolean {
+    const e = this.#find(place, key, at, lengthBytes);
+    if (e < 0) {
+      this.misses++;
+      return false;
+    }
+    const w = this.#words;
+    const accesses = ++w[e + ACCESSES];
+    if (accesses >= COUNTER_LIMIT) {
+      w[e + ACCESSES] = accesses >>> 1;
+      w[e + INVALID] >>>= 1;
+    }
+    if (w[e + INVALID] > this.#threshold * w[e + ACCESSES] && w[e + INVALID] > 1) {
+      this.bypassed++;
+      return false;
+    }
+    this.hits++;
+    this.#at = e;
+    slotWord.lo = w[e + WORD_LO];
+    slotWord.hi = w[e + WORD_HI];
+    return true;
+  }
+
+  /** Logical index offset of the slot that the last successful {@link lookup} found. */
+  get slot(): number {
+    return this.#words[this.#at + SLOT_LO] + this.#words[this.#at + SLOT_HI] * 0x100000000;
+  }
+
+  /**
+   * Records what an operation learned: the key's slot held `slotWord`.
+   *
+   * @param own true when this client has just written it: a change by our own hand is no sign of a key that others
+   *   write, so it does not count as invalid.
+   */
+  learn(
+    place: KeyPlace,
+    key: Uint8Array,
+    at: number,
+    lengthBytes: number,
+    slot: number,
+    slotWord: Word,
+    own: boolean,
+  ): void {
+    if (this.#setMask < 0 || lengthBytes > this.#keyBytes) return;
+    let e = this.#find(place, key, at, lengthBytes);
+    const w = this.#words;
+    if (e < 0) {
+      e = this.#victim(place);
+      w[e + HASH] = place.placeHash;
+      w[e + KEY_BYTES] = lengthBytes;
+      w[e + ACCESSES] = 1;
+      w[e + INVALID] = 0;
+      const first = (e + HEAD_WORDS) << 2;
+      for (let i = 0; i < lengthBytes; i++) this.#bytes[first + i] = key[at + i];
+    } else if (!own && (w[e + WORD_LO] !== slotWord.lo || w[e + WORD_HI] !== slotWord.hi)) {
+      w[e + INVALID]++;
+    }
+    w[e + SLOT_LO] = slot % 0x100000000;
+    w[e + SLOT_HI] = Math.floor(slot / 0x100000000);
+    w[e + WORD_LO] = slotWord.lo;
+    w[e + WORD_HI] = slotWord.hi;
+  }
+
+  /** Drops a key: it was deleted, or its slot no longer names it. */
+  forget(place: KeyPlace, key: Uint8Array, at: number, lengthBytes: number): void {
+    const e = this.#find(place, key, at, lengthBytes);
+    if (e >= 0) this.#words[e + KEY_BYTES] = 0;
+  }
+
+  #set(place: KeyPlace): number {
+    // Group bits choose the set: fingerprint and subtable bits would leave most sets empty.
+    return ((place.groupHash ^ (place.placeHash << 7)) & this.#setMask) * WAYS * this.#entryWords;
+  }
+
+  #find(place: KeyPlace, key: Uint8Array, at: number, lengthBytes: number): number {
+    if (this.#setMask < 0 || lengthBytes > this.#keyBytes) return -1;
+    const w = this.#words;
+    const stride = this.#entryWords;
+    const first = this.#set(place);
+    const hash = place.placeHash;
+    for (let e = first, end = first + WAYS * stride; e < end; e += stride) {
+      if (w[e + HASH] === hash && w[e + KEY_BYTES] === lengthBytes && this.#sameKey(e, key, at, lengthBytes))
+        return e;
+    }
+    return -1;
+  }
+
+  #sameKey(e: number, key: Uint8Array, at: number, lengthBytes: number): boolean {
+    const b = this.#bytes;
+    const first = (e + HEAD_WORDS) << 2;
+    for (let i = 0; i < lengthBytes; i++) if (b[first + i] !== key[at + i]) return false;
+    return true;
+  }
+
+  /** A free way, or the least used; the others age, so that no entry stays for ever. */
+  #victim(place: KeyPlace): number {
+    const w = this.#words;
+    const first = this.#set(place);
+    let least = first;
+    for (let i = 0, e = first; i < WAYS; i++, e += this.#entryWords) {
+      if (w[e + KEY_BYTES] === 0) return e;
+      if (w[e + ACCESSES] < w[least + ACCESSES]) least = e;
+    }
+    for (let i = 0, e = first; i < WAYS; i++, e += this.#entryWords) {
+      w[e + ACCESSES] -= w[e + ACCESSES] >>> 2;
+      w[e + INVALID] -= w[e + INVALID] >>> 2;
+    }
+    return least;
+  }
+}

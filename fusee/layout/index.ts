@@ -1,0 +1,8 @@
+/** Every byte on a memory node, in one place; nothing above computes an offset of its own. */
+export * from './assert.js';
+export * from './geometry.js';
+export * from './object.js';
+export * from './size-class.js';
+export * from './slot.js';
+export * from './superblock.js';
+export * from './view.js';

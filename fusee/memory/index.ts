@@ -1,0 +1,4 @@
+/** Two-level memory management, from the client's side. */
+export * from './allocate.js';
+export * from './rpc.js';
+export * from './slab.js';

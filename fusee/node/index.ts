@@ -1,0 +1,2 @@
+/** The memory node. */
+export * from './service.js';

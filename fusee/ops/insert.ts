@@ -1,0 +1,109 @@
+/**
+ * INSERT (FUSEE section 4.6): 4 round trips by Rule 1 (5, 6 by Rules 2, 3), 3 with one index replica; one more when
+ * another key's fingerprint matches.
+ *
+ * Deviation: the paper's loser reports success although its key is nowhere, and nothing keeps two INSERTs of a key
+ * apart (hazard H1). Here a loser looks again, and only an INSERT whose duplicate check is clean becomes visible:
+ * `claim-replicated.ts` and `claim-single.ts`.
+ */
+import { candidateSlot, candidateWord, chooseVacancy } from '../index/index.js';
+import { LogOperation } from '../layout/index.js';
+import { Allocation } from '../memory/index.js';
+import { type Op, type OpLoop, Stage } from '../verbs/index.js';
+import { Claim, type Claimant } from './claim.js';
+import { claimReplicatedLoop } from './claim-replicated.js';
+import { claimSingleLoop } from './claim-single.js';
+import { allocationOutcome, type Context, finish, Outcome } from './context.js';
+import { DuplicateCheck } from './duplicate-check.js';
+import { MATCH_TORN, NO_MATCH } from './match.js';
+import { countTorn } from './search.js';
+
+/** Serves INSERT requests: OK, EXISTS, NO_MEMORY, INDEX_FULL or UNAVAILABLE. */
+export function* insertLoop(cx: Context): OpLoop {
+  const { batch: b, client, write } = cx;
+  const claimant: Claimant = { check: new DuplicateCheck(cx), own: -1, slot: 0, claim: Claim.FAILED };
+  const single = client.view.geometry.config.indexReplicas === 1;
+  const claim = new Stage(single ? claimSingleLoop(cx, claimant) : claimReplicatedLoop(cx, claimant));
+  request: for (;;) {
+    cx.begin();
+    let hasObject = false;
+    /** Others may have seen the object's address: it cannot be handed back as if nobody had. */
+    let proposed = false;
+    for (;;) {
+      const writes = !hasObject;
+      if (writes) {
+        while (!cx.takeCell(LogOperation.INSERT)) {
+          const refilled = yield* cx.allocator.refill(cx.sizeClass);
+          if (refilled !== Allocation.OK) {
+            yield finish(cx, allocationOutcome(refilled));
+            continue request;
+          }
+        }
+        cx.seal(LogOperation.INSERT);
+        hasObject = true;
+        proposed = false;
+      }
+      cx.startBatch();
+      if (writes) cx.appendObject();
+      cx.appendBuckets(0, cx.buckets);
+      yield b;
+      if (b.anyFailed()) break;
+      yield* cx.match;
+      if (cx.matched === MATCH_TORN) {
+        countTorn(cx);
+        continue;
+      }
+      if (cx.matched >= 0) {
+        cx.learn(candidateSlot(cx.place, cx.matched), cx.matchedWord, false);
+        yield* giveUp(cx, proposed);
+        yield finish(cx, Outcome.EXISTS);
+        continue request;
+      }
+      if (cx.matched !== NO_MATCH) break;
+      claimant.own = chooseVacancy(client.local.words, cx.buckets, cx.place);
+      if (claimant.own < 0) {
+        yield* giveUp(cx, proposed);
+        yield finish(cx, Outcome.INDEX_FULL);
+        continue request;
+      }
+      candidateWord(client.local.words, cx.buckets, claimant.own, write.vOld);
+      claimant.slot = candidateSlot(cx.place, claimant.own);
+      claimant.check.clear();
+      cx.aim(claimant.slot, cx.lines);
+      proposed = true;
+      yield* claim;
+      if (claimant.claim === Claim.INSERTED) {
+        cx.learn(claimant.slot, write.vNew, true);
+        yield finish(cx, Outcome.OK);
+        continue request;
+      }
+      if (claimant.claim === Claim.EXISTS_LOST) {
+        yield* giveUp(cx, proposed);
+        yield finish(cx, Outcome.EXISTS);
+        continue request;
+      }
+      if (claimant.claim === Claim.EXISTS_UNDONE) {
+        cx.deferReset(LogOperation.INSERT);
+        yield finish(cx, Outcome.EXISTS);
+        continue request;
+      }
+      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) {
+        // The undone object belongs to its slot now, as a tombstone.
+        cx.deferReset(LogOperation.INSERT);
+        hasObject = false;
+      } else if (claimant.claim !== Claim.AGAIN) break;
+      cx.lostRound = true;
+      if (write.expired) break;
+    }
+    yield finish(cx, Outcome.UNAVAILABLE);
+  }
+}
+
+/**
+ * Ends an INSERT that leaves nothing behind. An object that nobody has seen goes back to its list at once; one that
+ * was proposed does not, and its used bit is reset before the answer, or recovery would take it for one in flight.
+ */
+function* giveUp(cx: Context, proposed: boolean): Op<void> {
+  if (!proposed) cx.dropCell(LogOperation.INSERT);
+  else yield cx.resetBatch(LogOperation.INSERT);
+}

@@ -1,0 +1,39 @@
+/** Is the object that a READ brought back whole, and is it the key's? */
+import { HEADER_BYTES, LINE_BYTES, LOG_ENTRY_BYTES } from '../layout/index.js';
+import type { LocalMemory } from '../verbs/index.js';
+import type { Context } from './context.js';
+
+export const ObjectIs = { THE_KEYS: 0, ANOTHERS: 1, TORN: 2 } as const;
+export type ObjectIs = (typeof ObjectIs)[keyof typeof ObjectIs];
+
+/**
+ * Checks lengths, CRC and key of an object of `lines` lines at `at` in registered memory.
+ *
+ * The CRC comes first: a torn object's key proves nothing. On THE_KEYS, `cx.foundAt` and `cx.foundBytes` name
+ * the value.
+ */
+export function checkObject(cx: Context, at: number, lines: number): ObjectIs {
+  const local: LocalMemory = cx.client.local;
+  const lengths = local.words[at >>> 2];
+  const keyBytes = lengths & 0xffff;
+  const valueBytes = lengths >>> 16;
+  const payload = keyBytes + valueBytes;
+  if (HEADER_BYTES + payload + LOG_ENTRY_BYTES > lines * LINE_BYTES) return ObjectIs.TORN;
+  if (local.crc32c(at + HEADER_BYTES, payload, lengths) !== local.words[(at >>> 2) + 1]) return ObjectIs.TORN;
+  if (keyBytes !== cx.keyBytes || !sameKey(local, at + HEADER_BYTES, cx.keyAt, keyBytes))
+    return ObjectIs.ANOTHERS;
+  cx.foundAt = at + HEADER_BYTES + keyBytes;
+  cx.foundBytes = valueBytes;
+  return ObjectIs.THE_KEYS;
+}
+
+/** Compares keys; both begin on 8-byte boundaries. */
+function sameKey(local: LocalMemory, a: number, b: number, lengthBytes: number): boolean {
+  const { words, bytes } = local;
+  const whole = lengthBytes >>> 2;
+  const wa = a >>> 2;
+  const wb = b >>> 2;
+  for (let i = 0; i < whole; i++) if (words[wa + i] !== words[wb + i]) return false;
+  for (let i = whole << 2; i < lengthBytes; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+  return true;
+}

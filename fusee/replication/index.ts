@@ -1,0 +1,3 @@
+/** Writing one replicated slot. */
+export * from './rules.js';
+export * from './snapshot.js';
