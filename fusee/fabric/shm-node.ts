@@ -1,0 +1,92 @@
+/** The memory node's side of the shared-memory fabric: its region, and the service of its weak CPU. */
+import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
+import { RPC_BYTES, UsageError } from '../verbs/index.js';
+import type { RpcHandler } from './memory-nodes.js';
+import { callNative, regionName } from './shm-process.js';
+
+/** What a memory node on shared memory takes. */
+export interface ShmNodeOptions {
+  /** Name of the pool; with `mn` it names the region. Letters, digits, dots, dashes, underscores. */
+  pool: string;
+  mn: number;
+  /** Bytes of MN memory, a multiple of 8; all of it is reserved at once. */
+  memoryBytes: number;
+  /** Maps all pages now rather than at first access. @default true */
+  prefault?: boolean;
+}
+
+/**
+ * The region of one MN. Format {@link memory}, {@link serve} the RPCs, then let clients in with {@link ready}.
+ *
+ * What clients change by verbs, the node's own process may change in `memory` only before `ready`; later only the
+ * words that clients never change.
+ */
+export class ShmNode {
+  /** Name of the region, for clients to attach to. */
+  readonly name: string;
+  /** The MN's memory from offset 0, zero at first. */
+  readonly memory: ArrayBuffer;
+  readonly process: ProcessId;
+  readonly #region: NodeRegion;
+  #isClosed = false;
+
+  /** @throws FabricError when the name is taken, or /dev/shm has too little room; nothing is left behind then. */
+  constructor(options: ShmNodeOptions) {
+    const { memoryBytes, prefault = true } = options;
+    if (!(Number.isInteger(options.mn) && options.mn >= 0))
+      throw new UsageError(`MN ${options.mn} is no index`);
+    if (!(memoryBytes > 0 && memoryBytes % 8 === 0 && memoryBytes < 2 ** 48)) {
+      throw new UsageError(`an MN of ${memoryBytes} bytes: choose a multiple of 8 below 2^48`);
+    }
+    this.name = regionName(options.pool, options.mn);
+    this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
+    this.memory = this.#region.memory;
+    this.process = this.#region.owner;
+  }
+
+  /** Lets clients attach. */
+  ready(): void {
+    this.#region.ready();
+  }
+
+  /**
+   * Serves RPCs with `handler` on this thread, one at a time, each client's in its order. The process stays alive
+   * until {@link close}. A request whose handler throws is refused (its verb FAILs) and the error is rethrown from
+   * the event loop: a handler answers every request, so a throw is a bug.
+   */
+  serve(handler: RpcHandler): void {
+    const buffer = new Uint8Array(RPC_BYTES);
+    callNative(() =>
+      this.#region.serve(() => {
+        for (;;) {
+          const taken = this.#region.take(buffer);
+          if (taken < 0) return;
+          this.#answer(taken >>> 7, buffer.slice(0, taken & 127), handler);
+        }
+      }),
+    );
+  }
+
+  #answer(slot: number, request: Uint8Array, handler: RpcHandler): void {
+    let response: Uint8Array | null = null;
+    try {
+      const answer = handler(request);
+      if (answer.length > RPC_BYTES)
+        throw new UsageError(`a response of ${answer.length} bytes, at most ${RPC_BYTES}`);
+      response = answer;
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    } finally {
+      this.#region.respond(slot, response);
+    }
+  }
+
+  /** Ends the service and removes the region: clients' verbs FAIL from now on. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#region.close();
+  }
+}

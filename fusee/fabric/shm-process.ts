@@ -1,0 +1,61 @@
+/** Processes and names on one host's shared memory: who lives, whom to fence, what to sweep. */
+import { native, type ProcessId } from '../../native/index.js';
+import { FabricError, UsageError } from '../verbs/index.js';
+
+export type { ProcessId };
+
+/** The name of an MN's region: `fusee-<pool>-<mn>`, a file in /dev/shm. */
+export const regionName = (pool: string, mn: number): string => `fusee-${pool}-${mn}`;
+
+/** This process, as others may fence it. */
+export const thisProcess = (): ProcessId => findProcess(process.pid)!;
+
+/** The living process of that pid, or null; a zombie counts as gone. */
+export const findProcess = (pid: number): ProcessId | null => native().findProcess(pid);
+
+/** True while that very process lives; a later process with the same pid is another one. */
+export const isAlive = (id: ProcessId): boolean => native().isAlive(id);
+
+/**
+ * Removes regions of dead runs: those whose recorded owner is gone. Regions of living owners, of other users, and
+ * files of other programs stay.
+ * @param pool only this pool's. @default all pools
+ * @returns the names removed.
+ */
+export const sweepRegions = (pool?: string): string[] =>
+  native().sweepRegions(pool === undefined ? 'fusee-' : `fusee-${pool}-`);
+
+/**
+ * Kills a client and waits until it is gone; afterwards nothing it posted executes (contract, rule 6). Its own CPU
+ * executes its verbs, so death ends them; requests that it left in the regions' RPC slots are withdrawn, and one
+ * being served is waited for.
+ * @param options.regions names of all regions the client could call.
+ * @throws FabricError when the process has not exited by the deadline, or a node still serves its request.
+ */
+export async function fenceProcess(
+  id: ProcessId,
+  options: { regions?: readonly string[]; deadlineMs?: number } = {},
+): Promise<void> {
+  const { regions = [], deadlineMs = 5000 } = options;
+  try {
+    await native().fenceProcess(id, { regions, deadlineNs: deadlineMs * 1e6 });
+  } catch (error) {
+    throw asFuseeError(error);
+  }
+}
+
+/** Runs a native call and gives its errors their class. */
+export function callNative<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw asFuseeError(error);
+  }
+}
+
+function asFuseeError(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  if (error.code === 'USAGE') return new UsageError(error.message);
+  if (error.code === 'FABRIC') return new FabricError(error.message, { definite: true, cause: error });
+  return error;
+}

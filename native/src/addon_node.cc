@@ -1,0 +1,96 @@
+// The memory node's side as a JavaScript object: its region, and the RPC service that wakes its thread.
+#include "addon.h"
+#include "region.h"
+#include "rpc_server.h"
+
+namespace fusee {
+namespace {
+
+class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NodeRegion",
+                       {InstanceAccessor<&NodeRegion::memory>("memory"), InstanceAccessor<&NodeRegion::owner>("owner"),
+                        InstanceMethod<&NodeRegion::ready>("ready"), InstanceMethod<&NodeRegion::serve>("serve"),
+                        InstanceMethod<&NodeRegion::take>("take"), InstanceMethod<&NodeRegion::respond>("respond"),
+                        InstanceMethod<&NodeRegion::closeCall>("close")});
+  }
+
+  explicit NodeRegion(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NodeRegion>(info) {
+    const auto options = info[0].As<Napi::Object>();
+    Failure failure;
+    region_ = Region::create(options.Get("name").As<Napi::String>().Utf8Value(), numberAt(options, "memoryBytes"),
+                             options.Get("prefault").ToBoolean(), failure);
+    if (region_ == nullptr) {
+      throwFailure(info.Env(), failure);
+      return;
+    }
+    memory_ = Napi::Persistent(viewOf(info.Env(), region_, region_->memory(), region_->memoryBytes()));
+    hook_.arm(info.Env(), this);
+  }
+  ~NodeRegion() override { close(); }
+
+  // Stops the service before the threadsafe function that its thread calls goes away: hooks run in reverse
+  // order, so the hook armed after that function was made runs first.
+  void close() {
+    hook_.disarm();
+    serviceHook_.disarm();
+    server_.reset();
+    if (wake_) wake_.Release();
+    wake_ = {};
+    if (region_ != nullptr) region_->retire();
+  }
+
+ private:
+  Napi::Value memory(const Napi::CallbackInfo&) { return memory_.Value(); }
+  Napi::Value owner(const Napi::CallbackInfo& info) { return toObject(info.Env(), region_->header()->owner); }
+  void ready(const Napi::CallbackInfo&) { region_->setReady(); }
+
+  // serve(onRequests): calls back on this thread when requests wait; take() them until it gives undefined.
+  void serve(const Napi::CallbackInfo& info) {
+    wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "fusee-rpc", 0, 1);
+    serviceHook_.arm(info.Env(), this);
+    server_ = std::make_unique<RpcServer>(region_);
+    Failure failure;
+    if (server_->start([this] { wake_.NonBlockingCall(); }, failure)) return;
+    close();
+    throwFailure(info.Env(), failure);
+  }
+
+  // take(into): copies the next request into the Uint8Array; returns slot * 128 + length, or -1.
+  Napi::Value take(const Napi::CallbackInfo& info) {
+    auto into = info[0].As<Napi::Uint8Array>();
+    uint32_t bytes = 0;
+    const bool isServing = server_ != nullptr && into.ByteLength() >= kRpcBytes;
+    const int32_t slot = isServing ? server_->take(into.Data(), bytes) : -1;
+    return Napi::Number::New(info.Env(), slot < 0 ? -1 : slot * 128 + static_cast<int32_t>(bytes));
+  }
+
+  // respond(slot, response | null)
+  void respond(const Napi::CallbackInfo& info) {
+    if (server_ == nullptr) return;
+    const uint32_t slot = info[0].As<Napi::Number>().Uint32Value();
+    if (!info[1].IsTypedArray()) {
+      server_->respond(slot, nullptr, kRpcRefused);
+      return;
+    }
+    const auto response = info[1].As<Napi::Uint8Array>();
+    const auto bytes = static_cast<uint32_t>(response.ByteLength());
+    server_->respond(slot, response.Data(), bytes <= kRpcBytes ? bytes : kRpcRefused);
+  }
+
+  void closeCall(const Napi::CallbackInfo&) { close(); }
+
+  std::shared_ptr<Region> region_;
+  Napi::Reference<Napi::ArrayBuffer> memory_;
+  Napi::ThreadSafeFunction wake_;
+  std::unique_ptr<RpcServer> server_;
+  CleanupHook<NodeRegion> hook_;
+  CleanupHook<NodeRegion> serviceHook_;
+};
+
+}  // namespace
+
+void exportNode(Napi::Env env, Napi::Object exports) { exports.Set("NodeRegion", NodeRegion::define(env)); }
+
+}  // namespace fusee

@@ -1,0 +1,119 @@
+#include "executor.h"
+
+#include "copy.h"
+#include "rpc_client.h"
+
+namespace fusee {
+namespace {
+
+#if defined(__x86_64__)
+constexpr bool kAtomicsAreFences = true;  // a locked instruction drains the store buffer
+#else
+constexpr bool kAtomicsAreFences = false;
+#endif
+
+// NaN and whatever else fits no offset becomes one that no MN has.
+inline uint64_t remoteOffset(const Descriptor& verb) { return static_cast<uint64_t>(static_cast<int64_t>(verb.remote)); }
+
+inline bool isWithin(uint64_t offset, uint64_t length, uint64_t limit) {
+  return length <= limit && offset <= limit - length;
+}
+
+bool isPostable(const Executor& executor, const Descriptor& verb) {
+  if (verb.mn >= executor.targetCount) return false;
+  if (verb.opcode == kRpc) {
+    return executor.rpc != nullptr && verb.length <= kRpcBytes &&
+           isWithin(verb.local, verb.length, executor.localBytes) &&
+           isWithin(verb.expect & 0xffffffff, verb.expect >> 32, executor.localBytes);
+  }
+  const uint64_t remote = remoteOffset(verb);
+  if (verb.opcode <= kWrite) {
+    return isWithin(verb.local, verb.length, executor.localBytes) &&
+           isWithin(remote, verb.length, executor.targets[verb.mn].bytes);
+  }
+  return verb.opcode <= kFaa && (remote & 7) == 0 && isWithin(remote, 8, executor.targets[verb.mn].bytes);
+}
+
+// Rule 7: after the verbs, look whether a node was found dead meanwhile; then none of them may be OK.
+void failOnDeadNodes(const Executor& executor, BatchHeader* batch, uint64_t used) {
+  bool anyDead = false;
+  for (uint64_t rest = used; rest != 0; rest &= rest - 1) {
+    const Target& target = executor.targets[__builtin_ctzll(rest)];
+    anyDead |= __atomic_load_n(&target.header->dead, __ATOMIC_ACQUIRE) != 0;
+  }
+  if (!anyDead) [[likely]] return;
+  Descriptor* verbs = batch->verbs();
+  const uint32_t count = verbCount(executor, batch);
+  for (uint32_t i = 0; i < count; i++) {
+    if (verbs[i].status != kOk) continue;
+    if (__atomic_load_n(&executor.targets[verbs[i].mn].header->dead, __ATOMIC_ACQUIRE) != 0) verbs[i].status = kFail;
+  }
+}
+
+}  // namespace
+
+uint32_t executeBatch(const Executor& executor, BatchHeader* batch) {
+  Descriptor* verbs = batch->verbs();
+  const uint32_t count = verbCount(executor, batch);
+  uint32_t rpcs = 0;
+  uint64_t used = 0;
+  // MNs with WRITEs that may still be in the store buffer: a later READ of that MN, and the look at the dead flag,
+  // must not overtake them.
+  uint64_t stored = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    Descriptor& verb = verbs[i];
+    if (!isPostable(executor, verb)) [[unlikely]] {
+      verb.status = kFail;
+      continue;
+    }
+    const uint64_t bit = uint64_t{1} << verb.mn;
+    uint8_t* at = executor.targets[verb.mn].memory + remoteOffset(verb);
+    used |= bit;
+    verb.status = kOk;
+    switch (verb.opcode) {
+      case kRead:
+        if ((stored & bit) != 0) {
+          fullFence();
+          stored = 0;
+        }
+        copyFromRemote(executor.local + verb.local, at, verb.length);
+        break;
+      case kWrite:
+        copyToRemote(at, executor.local + verb.local, verb.length);
+        stored |= bit;
+        break;
+      case kCas: {
+        uint64_t found = verb.expect;
+        __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(at), &found, verb.swap, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST);
+        verb.found = found;
+        if (kAtomicsAreFences) stored = 0;
+        break;
+      }
+      case kFaa:
+        verb.found = __atomic_fetch_add(reinterpret_cast<uint64_t*>(at), verb.expect, __ATOMIC_SEQ_CST);
+        if (kAtomicsAreFences) stored = 0;
+        break;
+      default:
+        verb.status = kPending;
+        executor.rpc->submit(verb, batch);
+        rpcs++;
+    }
+  }
+  if (stored != 0) fullFence();
+  failOnDeadNodes(executor, batch, used);
+  return rpcs;
+}
+
+void prefetchBatch(const Executor& executor, BatchHeader* batch) {
+  const Descriptor* verbs = batch->verbs();
+  const uint32_t count = verbCount(executor, batch);
+  for (uint32_t i = 0; i < count; i++) {
+    const Descriptor& verb = verbs[i];
+    if (verb.opcode == kRpc || verb.mn >= executor.targetCount) continue;
+    const uint8_t* at = executor.targets[verb.mn].memory + remoteOffset(verb);
+    for (uint32_t ahead = 0; ahead < verb.length && ahead < 256; ahead += 64) __builtin_prefetch(at + ahead);
+  }
+}
+
+}  // namespace fusee
