@@ -5,7 +5,9 @@
  *     recordCount + (clientIndex * coroutineCountMax + coroutine) * strideKeyCount
  *
  * The strides do not depend on how many clients or coroutines a run has, so a key number means the same in all
- * phases of a run. Key numbers are only hashed into key names, so the gaps cost nothing.
+ * phases of a run. Key numbers are only hashed into key names, so the gaps cost no memory. Numbers from 2^31 on,
+ * which the inserts of client 2 and later have, are not small integers to V8: a call that is not inlined may box one
+ * in 16 bytes of young heap. A driver that minds looks rows up in `KeyTable` before the timed part.
  */
 import { recordCountMax } from './distributions.js';
 import { requireInteger } from './errors.js';
