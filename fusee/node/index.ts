@@ -1,2 +1,3 @@
 /** The memory node. */
 export * from './service.js';
+export * from './shm.js';

@@ -1,0 +1,218 @@
+/**
+ * The public client: promises at the edge, the reactor behind them.
+ *
+ * @example
+ * const client = await connect({ pool: 'demo' });
+ * await client.insert('user1', 'Ada');
+ * const result = await client.search('user1');
+ * if (result.outcome === 'OK') console.log(Buffer.from(result.value).toString());
+ * await client.close();
+ */
+import type { Fabric } from '../fabric/contract.js';
+import { type Geometry, HEADER_BYTES } from '../layout/index.js';
+import { type ClientState, type Coroutine, makeCoroutine, Outcome, RequestKind } from '../ops/index.js';
+import { FabricError, Ledger, type OpLoop } from '../verbs/index.js';
+import { checkLengths } from './limits.js';
+import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
+
+/** A key or a value: bytes, or a string taken as UTF-8. */
+export type Bytes = Uint8Array | string;
+
+/**
+ * How a request ended. UNAVAILABLE: a replica was silent or the deadline passed, and the request may or may not have
+ * taken effect. NO_MEMORY and INDEX_FULL: it had no effect.
+ */
+export type SearchResult =
+  | { readonly outcome: 'OK'; readonly value: Uint8Array }
+  | { readonly outcome: 'NOT_FOUND' | 'UNAVAILABLE' };
+export type InsertResult = { readonly outcome: 'OK' | 'EXISTS' | 'NO_MEMORY' | 'INDEX_FULL' | 'UNAVAILABLE' };
+export type UpdateResult = { readonly outcome: 'OK' | 'NOT_FOUND' | 'NO_MEMORY' | 'UNAVAILABLE' };
+export type DeleteResult = UpdateResult;
+export type PutResult = { readonly outcome: 'OK' | 'NO_MEMORY' | 'INDEX_FULL' | 'UNAVAILABLE' };
+
+const OUTCOME_NAMES = Object.fromEntries(Object.entries(Outcome).map(([name, value]) => [value, name]));
+
+/** The name of an outcome. */
+export const outcomeName = (outcome: Outcome): string => OUTCOME_NAMES[outcome];
+
+interface Pending {
+  readonly kind: RequestKind;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  resolve(result: never): void;
+  reject(error: unknown): void;
+}
+
+const NOTHING = new Uint8Array(0);
+/** A copy: the caller may change its bytes while the request waits in the queue. */
+const toBytes = (b: Bytes): Uint8Array => (typeof b === 'string' ? Buffer.from(b, 'utf8') : b.slice());
+
+/** Turns of the reactor between two looks at the clock. */
+const TURNS = 32;
+/** The event loop gets a turn at least this often while requests are in flight. */
+const SLICE_NS = 1e6;
+
+/** Exact counts of what a client has done so far. */
+export interface ClientStats {
+  /** Per kind of request: how many, and what they cost. */
+  readonly requests: Readonly<
+    Record<'search' | 'insert' | 'update' | 'delete' | 'put', Ledger & { count: number }>
+  >;
+  readonly cache: { hits: number; misses: number; bypassed: number; bytes: number };
+  readonly blocks: number;
+}
+
+/**
+ * A client of a pool. Requests may be issued without waiting for each other: as many run at once as the client has
+ * coroutines, the rest queue. Not for use from several threads.
+ */
+export class Client implements RequestSource {
+  readonly #fabric: Fabric;
+  readonly #state: ClientState;
+  readonly #reactor: Reactor;
+  readonly #queue: Pending[] = [];
+  readonly #serving: (Pending | null)[];
+  readonly #ledgers = Array.from({ length: 5 }, () => Object.assign(new Ledger(), { count: 0 }));
+  #failure: unknown = null;
+  #running = false;
+  #closed = false;
+
+  /** Use {@link connect}; this one is for fabrics made by hand. */
+  constructor(fabric: Fabric, state: ClientState, options: { deadlineMs?: number } = {}) {
+    this.#fabric = fabric;
+    this.#state = state;
+    const coroutines = Array.from({ length: state.coroutines }, (_, i) => makeCoroutine(state, i));
+    this.#serving = new Array<Pending | null>(coroutines.length).fill(null);
+    const deadlineNs = options.deadlineMs === undefined ? DEFAULT_DEADLINE_NS : options.deadlineMs * 1e6;
+    this.#reactor = new Reactor(fabric, coroutines, this, { deadlineNs });
+  }
+
+  /** The pool's geometry: limits and replication factors. */
+  get geometry(): Geometry {
+    return this.#state.view.geometry;
+  }
+
+  /** This client's id in the pool. */
+  get cid(): number {
+    return this.#state.cid;
+  }
+
+  /** Reads a key's value. @throws UsageError when the key is out of limits. */
+  search(key: Bytes): Promise<SearchResult> {
+    return this.#request(RequestKind.SEARCH, key, NOTHING);
+  }
+
+  /** Adds a key that is not there. @throws UsageError when key or value is out of limits. */
+  insert(key: Bytes, value: Bytes): Promise<InsertResult> {
+    return this.#request(RequestKind.INSERT, key, value);
+  }
+
+  /** Replaces the value of a key that is there. @throws UsageError when key or value is out of limits. */
+  update(key: Bytes, value: Bytes): Promise<UpdateResult> {
+    return this.#request(RequestKind.UPDATE, key, value);
+  }
+
+  /** Removes a key. @throws UsageError when the key is out of limits. */
+  delete(key: Bytes): Promise<DeleteResult> {
+    return this.#request(RequestKind.DELETE, key, NOTHING);
+  }
+
+  /** Sets a key's value whether it is there or not. @throws UsageError when key or value is out of limits. */
+  put(key: Bytes, value: Bytes): Promise<PutResult> {
+    return this.#request(RequestKind.PUT, key, value);
+  }
+
+  /** What this client has done so far. */
+  stats(): ClientStats {
+    const [search, insert, update, remove, put] = this.#ledgers;
+    const { cache, slab } = this.#state;
+    return {
+      requests: { search, insert, update, delete: remove, put },
+      cache: { hits: cache.hits, misses: cache.misses, bypassed: cache.bypassed, bytes: cache.bytes },
+      blocks: slab.blocks,
+    };
+  }
+
+  /** Waits for the requests in flight, then detaches from the pool. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#running) await new Promise((resolve) => setImmediate(resolve));
+    this.#fabric.close();
+  }
+
+  /** @internal */
+  next(coroutine: Coroutine): OpLoop | null {
+    const pending = this.#queue.shift();
+    if (pending === undefined) return null;
+    const { cx } = coroutine;
+    this.#serving[cx.coroutine] = pending;
+    const at = cx.object + HEADER_BYTES;
+    this.#state.local.bytes.set(pending.key, at);
+    this.#state.local.bytes.set(pending.value, at + pending.key.length);
+    cx.keyBytes = pending.key.length;
+    cx.valueBytes = pending.value.length;
+    return coroutine.loops[pending.kind];
+  }
+
+  /** @internal */
+  ended(coroutine: Coroutine): void {
+    const { cx } = coroutine;
+    const pending = this.#serving[cx.coroutine] as Pending;
+    this.#serving[cx.coroutine] = null;
+    this.#ledgers[pending.kind].count++;
+    const outcome = outcomeName(cx.outcome);
+    const value =
+      pending.kind === RequestKind.SEARCH && cx.outcome === Outcome.OK
+        ? this.#state.local.bytes.slice(cx.foundAt, cx.foundAt + cx.foundBytes)
+        : undefined;
+    pending.resolve((value === undefined ? { outcome } : { outcome, value }) as never);
+  }
+
+  /** @internal */
+  ledger(coroutine: Coroutine): Ledger {
+    return this.#ledgers[(this.#serving[coroutine.cx.coroutine] as Pending).kind];
+  }
+
+  #request<T>(kind: RequestKind, key: Bytes, value: Bytes): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#closed) throw new FabricError('the client is closed; connect again');
+      const keyBytes = toBytes(key);
+      const valueBytes = toBytes(value);
+      checkLengths(this.geometry, keyBytes.length, valueBytes.length);
+      this.#queue.push({
+        kind,
+        key: keyBytes,
+        value: valueBytes,
+        resolve: resolve as (r: never) => void,
+        reject,
+      });
+      if (!this.#running) {
+        this.#running = true;
+        setImmediate(() => this.#run());
+      }
+    });
+  }
+
+  #run(): void {
+    try {
+      this.#reactor.wake();
+      for (const end = this.#fabric.nowNs() + SLICE_NS; this.#reactor.active > 0; ) {
+        for (let i = 0; i < TURNS && this.#reactor.active > 0; i++) this.#reactor.turn();
+        if (this.#fabric.nowNs() > end) break;
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#running = this.#reactor.active > 0 || this.#queue.length > 0;
+    if (this.#running && this.#failure === null) setImmediate(() => this.#run());
+    else this.#running = false;
+  }
+
+  /** Bytes were wrong or the fabric broke: nothing of this client can be trusted any more. */
+  #fail(error: unknown): void {
+    this.#failure = error;
+    for (const pending of this.#serving) pending?.reject(error);
+    for (const pending of this.#queue.splice(0)) pending.reject(error);
+  }
+}

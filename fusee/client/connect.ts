@@ -1,0 +1,129 @@
+/** Joins a running pool. */
+import { randomInt } from 'node:crypto';
+import type { Fabric } from '../fabric/contract.js';
+import { ShmFabric } from '../fabric/shm.js';
+import { regionName } from '../fabric/shm-process.js';
+import { type CacheOptions, DEFAULT_CACHE, IndexCache } from '../index/index.js';
+import { Geometry, type PoolConfig, readSuperblock, SUPERBLOCK_USED_BYTES, View } from '../layout/index.js';
+import { RPC_FRAME_BYTES, RpcOperation, RpcStatus, readResponse, writeRequest } from '../memory/index.js';
+import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
+import { FabricError, Status, UsageError, VerbBatch } from '../verbs/index.js';
+import { Client } from './client.js';
+
+/** Most requests of one client in flight. */
+export const COROUTINES_MAX = 256;
+
+export interface ConnectOptions {
+  /** The pool's name. */
+  readonly pool: string;
+  /** Requests in flight at once. @default 8 */
+  readonly coroutines?: number;
+  /** The index cache; `{ bytes: 0 }` switches it off. */
+  readonly cache?: Partial<CacheOptions>;
+  /** Holds completions back, to see what a network's round trip does. @default 0 */
+  readonly rttNs?: number;
+  /** A request that has only waited for others for this long ends UNAVAILABLE. @default 1000 */
+  readonly deadlineMs?: number;
+  /** Maps the pool's memory ahead of use: slower to connect, no page faults later. @default false */
+  readonly prefault?: boolean;
+}
+
+/** What a joined client is made of: for drivers that bring a reactor of their own. */
+export interface Session {
+  readonly fabric: ShmFabric;
+  readonly state: ClientState;
+}
+
+/**
+ * Connects to a pool on this host and returns the promise-based client.
+ * @throws FabricError when the pool is not running; UsageError when an option is out of limits or the pool has
+ *   another layout version.
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const { fabric, state } = await openSession(options);
+  return new Client(
+    fabric,
+    state,
+    options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs },
+  );
+}
+
+/** Attaches to all nodes of a pool and joins it. Errors as {@link connect}. */
+export async function openSession(options: ConnectOptions): Promise<Session> {
+  const coroutines = options.coroutines ?? 8;
+  if (!Number.isInteger(coroutines) || coroutines < 1 || coroutines > COROUTINES_MAX) {
+    throw new UsageError(`coroutines is ${coroutines}; a client has 1 to ${COROUTINES_MAX}`);
+  }
+  const config = await readPoolConfig(options.pool);
+  const fabric = new ShmFabric({
+    regions: Array.from({ length: config.nodes }, (_, mn) => regionName(options.pool, mn)),
+    localBytes: coroutines * CONTEXT_BYTES + (1 << 20),
+    queueCapacity: 2 * coroutines,
+    rttNs: options.rttNs ?? 0,
+    prefault: options.prefault ?? false,
+  });
+  try {
+    const state = new ClientState({
+      view: new View(new Geometry(config)),
+      local: fabric.local,
+      cache: new IndexCache({ ...DEFAULT_CACHE, ...options.cache }),
+      cid: await join(fabric),
+      coroutines,
+    });
+    return { fabric, state };
+  } catch (error) {
+    fabric.close();
+    throw error;
+  }
+}
+
+/** What the superblock of a running pool's first node says. Errors as {@link connect}. */
+export async function readPoolConfig(pool: string): Promise<PoolConfig> {
+  const fabric = new ShmFabric({ regions: [regionName(pool, 0)], localBytes: 1 << 16, prefault: false });
+  try {
+    const batch = new VerbBatch(fabric.local, 1);
+    const at = fabric.local.reserve(SUPERBLOCK_USED_BYTES);
+    batch.reset().read(0, 0, at, SUPERBLOCK_USED_BYTES);
+    await complete(fabric, batch);
+    if (batch.anyFailed()) throw new FabricError(`pool '${pool}': node 0 has died; start the pool anew`);
+    return readSuperblock(fabric.local.bytes.subarray(at, at + SUPERBLOCK_USED_BYTES), `pool '${pool}'`)
+      .config;
+  } finally {
+    fabric.close();
+  }
+}
+
+/** Posts one batch and waits for it, off the hot path. */
+async function complete(fabric: Fabric, batch: VerbBatch): Promise<void> {
+  const done: VerbBatch[] = [];
+  fabric.post(batch);
+  while (fabric.poll(done) === 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Asks node 0 for a client id. */
+async function join(fabric: Fabric): Promise<number> {
+  const batch = new VerbBatch(fabric.local, 1);
+  const request = fabric.local.reserve(RPC_FRAME_BYTES);
+  const response = fabric.local.reserve(RPC_FRAME_BYTES);
+  const requestId = randomInt(1, 2 ** 32 - 1);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    writeRequest(fabric.local.bytes, request, {
+      operation: RpcOperation.JOIN,
+      cid: 0,
+      requestId,
+      argument: 0,
+    });
+    batch
+      .reset()
+      .rpc(
+        0,
+        { local: request, lengthBytes: RPC_FRAME_BYTES },
+        { local: response, capacityBytes: RPC_FRAME_BYTES },
+      );
+    await complete(fabric, batch);
+    if (batch.status(0) !== Status.OK) continue;
+    const answer = readResponse(fabric.local.bytes, response);
+    if (answer.requestId === requestId && answer.status === RpcStatus.OK) return answer.value;
+  }
+  throw new FabricError('node 0 did not answer the request to join within 3 tries; is its process alive?');
+}

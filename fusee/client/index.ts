@@ -1,0 +1,16 @@
+/** FUSEE's public API: a client of a running pool. */
+
+export type { PoolConfig } from '../layout/index.js';
+export { CorruptionError, FabricError, FuseeError, Ledger, UsageError } from '../verbs/index.js';
+export {
+  type Bytes,
+  Client,
+  type ClientStats,
+  type DeleteResult,
+  type InsertResult,
+  type PutResult,
+  type SearchResult,
+  type UpdateResult,
+} from './client.js';
+export { COROUTINES_MAX, type ConnectOptions, connect } from './connect.js';
+export { payloadLimit } from './limits.js';

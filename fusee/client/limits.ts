@@ -1,0 +1,19 @@
+/** Limits of keys and values, checked before anything is sent. */
+import { CLASS_LINES, type Geometry, HEADER_BYTES, LINE_BYTES, LOG_ENTRY_BYTES } from '../layout/index.js';
+import { UsageError } from '../verbs/index.js';
+
+/** Largest key + value that this pool's blocks can hold. */
+export const payloadLimit = (geometry: Geometry): number =>
+  CLASS_LINES[geometry.largestClass()] * LINE_BYTES - HEADER_BYTES - LOG_ENTRY_BYTES;
+
+/** @throws UsageError naming the length and the limit. */
+export function checkLengths(geometry: Geometry, keyBytes: number, valueBytes: number): void {
+  const limit = payloadLimit(geometry);
+  if (keyBytes < 1) throw new UsageError('the key has 0 bytes; a key needs at least 1');
+  if (keyBytes + valueBytes > limit) {
+    throw new UsageError(
+      `key (${keyBytes} bytes) and value (${valueBytes} bytes) make ${keyBytes + valueBytes} bytes, ` +
+        `the largest object of this pool holds ${limit}; split the value`,
+    );
+  }
+}

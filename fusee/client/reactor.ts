@@ -1,0 +1,190 @@
+/**
+ * Runs the coroutines of one client over one fabric, on one thread.
+ *
+ * Rules of this file:
+ * - A turn advances every coroutine that may go on, posts what they yield, and polls the fabric once.
+ * - Nothing is allocated per round trip but the generators' own result objects.
+ * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a winner that
+ *   shares the core can run.
+ */
+import type { Fabric } from '../fabric/contract.js';
+import type { Coroutine } from '../ops/index.js';
+import { DONE, FabricError, type Ledger, type OpLoop, type VerbBatch } from '../verbs/index.js';
+
+/** Where requests come from, and where their ends go. */
+export interface RequestSource {
+  /**
+   * Stages the coroutine's next request and returns its loop, or null when there is none now: the coroutine then
+   * rests until {@link Reactor.wake}.
+   */
+  next(coroutine: Coroutine): OpLoop | null;
+  /** A request ended; its outcome stands in the coroutine's context. Times are of the fabric's clock. */
+  ended(coroutine: Coroutine, postedNs: number, completedNs: number): void;
+  /** The ledger that the coroutine's current request is charged to. */
+  ledger(coroutine: Coroutine): Ledger;
+}
+
+export interface ReactorOptions {
+  /**
+   * A request that has only waited for others for this long ends UNAVAILABLE. It never cuts a request that is not
+   * waiting: what is decided is carried through (hazard H10).
+   */
+  readonly deadlineNs: number;
+}
+
+/** One second: far beyond any healthy contention, and short for a person. */
+export const DEFAULT_DEADLINE_NS = 1e9;
+
+/** Turns a poller skips at most between two polls. */
+const POLL_SKIP_MAX = 64;
+/** Idle turns before the thread sleeps, and how long it then sleeps. */
+const IDLE_TURNS = 256;
+const SLEEP_MS = 0.05;
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** State of one coroutine in the reactor. */
+const RESTING = 0;
+const READY = 1;
+const POSTED = 2;
+/** Yielded a poll, or an empty batch, and waits for its next turn. */
+const WAITING = 3;
+
+export class Reactor {
+  readonly #fabric: Fabric;
+  readonly #coroutines: readonly Coroutine[];
+  readonly #source: RequestSource;
+  readonly #deadlineNs: number;
+  readonly #loops: (OpLoop | null)[];
+  readonly #state: Uint8Array;
+  readonly #batches: (VerbBatch | null)[];
+  /** First post of the request, 0 before; last completion. */
+  readonly #postedNs: Float64Array;
+  readonly #completedNs: Float64Array;
+  /** Turns a waiting coroutine still skips, and how many it skipped last. */
+  readonly #skip: Uint16Array;
+  readonly #skipped: Uint16Array;
+  readonly #done: VerbBatch[] = [];
+  #active = 0;
+  #idleTurns = 0;
+
+  constructor(
+    fabric: Fabric,
+    coroutines: readonly Coroutine[],
+    source: RequestSource,
+    options: ReactorOptions = { deadlineNs: DEFAULT_DEADLINE_NS },
+  ) {
+    const n = coroutines.length;
+    this.#fabric = fabric;
+    this.#coroutines = coroutines;
+    this.#source = source;
+    this.#deadlineNs = options.deadlineNs;
+    this.#loops = new Array<OpLoop | null>(n).fill(null);
+    this.#state = new Uint8Array(n);
+    this.#batches = new Array<VerbBatch | null>(n).fill(null);
+    this.#postedNs = new Float64Array(n);
+    this.#completedNs = new Float64Array(n);
+    this.#skip = new Uint16Array(n);
+    this.#skipped = new Uint16Array(n);
+  }
+
+  /** Coroutines with a request in flight. */
+  get active(): number {
+    return this.#active;
+  }
+
+  /** Lets resting coroutines ask the source again. */
+  wake(): void {
+    for (let i = 0; i < this.#state.length; i++) if (this.#state[i] === RESTING) this.#start(i);
+  }
+
+  /**
+   * One turn. Returns the number of batches that completed.
+   * @throws CorruptionError when bytes are wrong, FabricError when a coroutine has ended by an error before.
+   */
+  turn(): number {
+    const state = this.#state;
+    for (let i = 0; i < state.length; i++) {
+      if (state[i] === READY) this.#advance(i);
+      else if (state[i] === WAITING && this.#skip[i]-- === 0) this.#retry(i);
+    }
+    const done = this.#done;
+    const completed = this.#fabric.poll(done);
+    for (let k = 0; k < completed; k++) {
+      const batch = done[k];
+      const i = batch.tag;
+      this.#source.ledger(this.#coroutines[i]).add(batch);
+      if (this.#postedNs[i] === 0) this.#postedNs[i] = batch.postedNs;
+      this.#completedNs[i] = batch.completedNs;
+      state[i] = READY;
+      if (!batch.isPoll) this.#skipped[i] = 0;
+    }
+    if (completed > 0) this.#idleTurns = 0;
+    else if (this.#active > 0 && this.#fabric.outstanding === 0 && ++this.#idleTurns > IDLE_TURNS) {
+      Atomics.wait(sleeper, 0, 0, SLEEP_MS);
+    }
+    return completed;
+  }
+
+  #start(i: number): void {
+    const loop = this.#source.next(this.#coroutines[i]);
+    this.#loops[i] = loop;
+    if (loop === null) return;
+    this.#coroutines[i].cx.write.expired = false;
+    this.#postedNs[i] = 0;
+    this.#skipped[i] = 0;
+    this.#state[i] = READY;
+    this.#active++;
+  }
+
+  /** Runs coroutine `i` up to its next round trip, through the ends and starts of requests. */
+  #advance(i: number): void {
+    for (;;) {
+      const loop = this.#loops[i] as OpLoop;
+      const result = loop.next();
+      if (result.done) throw new FabricError('a coroutine was driven on after an error ended it');
+      const batch = result.value;
+      if (batch !== DONE) {
+        this.#submit(i, batch);
+        return;
+      }
+      const now = this.#completedNs[i];
+      this.#source.ended(this.#coroutines[i], this.#postedNs[i] === 0 ? now : this.#postedNs[i], now);
+      this.#state[i] = RESTING;
+      this.#active--;
+      this.#start(i);
+      if (this.#state[i] === RESTING) return;
+    }
+  }
+
+  #submit(i: number, batch: VerbBatch): void {
+    batch.tag = i;
+    this.#batches[i] = batch;
+    if (batch.count === 0 || (batch.isPoll && this.#skipped[i] > 0)) {
+      // An empty batch waits for a sibling coroutine: its next turn is its completion.
+      this.#state[i] = WAITING;
+      this.#skip[i] = this.#skipped[i];
+    } else {
+      this.#post(i, batch);
+    }
+    if (batch.isPoll) this.#skipped[i] = Math.min(this.#skipped[i] * 2 + 1, POLL_SKIP_MAX);
+  }
+
+  #retry(i: number): void {
+    const batch = this.#batches[i] as VerbBatch;
+    if (this.#postedNs[i] !== 0 && this.#fabric.nowNs() - this.#postedNs[i] > this.#deadlineNs) {
+      this.#coroutines[i].cx.write.expired = true;
+    }
+    if (batch.count === 0) this.#state[i] = READY;
+    else this.#post(i, batch);
+  }
+
+  #post(i: number, batch: VerbBatch): void {
+    if (this.#fabric.post(batch)) {
+      this.#state[i] = POSTED;
+    } else {
+      this.#state[i] = WAITING;
+      this.#skip[i] = 0;
+    }
+  }
+}
