@@ -173,8 +173,9 @@ export class IndexCache {
       if (w[e + ACCESSES] < w[least + ACCESSES]) least = e;
     }
     for (let i = 0, e = first; i < WAYS; i++, e += this.#entryWords) {
-      w[e + ACCESSES] -= w[e + ACCESSES] >>> 2;
-      w[e + INVALID] -= w[e + INVALID] >>> 2;
+      // A quarter, rounded up: rounded down, a count below 4 would never age.
+      w[e + ACCESSES] -= (w[e + ACCESSES] + 3) >>> 2;
+      w[e + INVALID] -= (w[e + INVALID] + 3) >>> 2;
     }
     return least;
   }
