@@ -1,5 +1,6 @@
-// Builds the addon: `node native/build.mjs`. Does nothing when sources, Node and sanitizer are those of the last
-// build. FUSEE_SANITIZE=address|thread builds a second addon beside the normal one, under native/build/<sanitizer>.
+// Builds the addon: `node native/build.mjs`. Does nothing when sources, Node and sanitizer are those of the
+// last build. FUSEE_SANITIZE=address|thread builds a second addon beside the normal one, under
+// native/build/<sanitizer>.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ if (!['none', 'address', 'thread'].includes(sanitizer)) {
   process.exit(2);
 }
 
-/** Where node-gyp runs: it always builds into ./build, so a sanitized build gets a folder and a gyp file of its own. */
+/** node-gyp builds into ./build of where it runs, so a sanitized build gets its own folder and gyp file. */
 const folder = sanitizer === 'none' ? here : join(here, 'build', sanitizer);
 const output = join(folder, 'build', 'Release', 'fusee.node');
 const stamp = join(folder, 'build', 'fusee.stamp');

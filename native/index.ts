@@ -34,7 +34,7 @@ export interface NodeRegion {
   take(into: Uint8Array): number;
   /** Answers the request of that slot; null refuses it. */
   respond(slot: number, response: Uint8Array | null): void;
-  /** Stops the service, lets verbs FAIL and removes the name; the memory stays mapped while it is referred to. */
+  /** Stops the service, lets verbs FAIL and removes the name; memory stays mapped while it is referred to. */
   close(): void;
 }
 

@@ -22,8 +22,8 @@ function makeTables(): Int32Array {
 }
 
 /**
- * A checksum function over one memory, in the shape that registered memory wants: `(offset, lengthBytes, seed)`.
- * Seed 0 starts a checksum, an earlier result continues it; "123456789" gives 0xE3069283.
+ * A checksum function over one memory, in the shape that registered memory wants: `(offset, lengthBytes,
+ * seed)`. Seed 0 starts a checksum, an earlier result continues it; "123456789" gives 0xE3069283.
  */
 export function crc32cOver(
   buffer: ArrayBuffer,

@@ -5,8 +5,8 @@ import type { MemoryNodes } from './memory-nodes.js';
 const found = word();
 
 /**
- * Executes verb `i` of the batch at once and sets its status: FAIL when its MN is dead, serves no RPC, or answers
- * more than the response has room for; else OK.
+ * Executes verb `i` of the batch at once and sets its status: FAIL when its MN is dead, serves no RPC, or
+ * answers more than the response has room for; else OK.
  */
 export function executeVerb(nodes: MemoryNodes, batch: VerbBatch, i: number): void {
   const opcode = batch.opcode(i);
@@ -22,8 +22,9 @@ export function executeVerb(nodes: MemoryNodes, batch: VerbBatch, i: number): vo
 }
 
 /**
- * Executes only bytes `fromBytes` to `toBytes` of a READ or WRITE, so that others may run between two parts of it.
- * The verb gets its status with the part that ends at its length; a WRITE cut short before is a torn one.
+ * Executes only bytes `fromBytes` to `toBytes` of a READ or WRITE, so that others may run between two parts
+ * of it. The verb gets its status with the part that ends at its length; a WRITE cut short before is a torn
+ * one.
  */
 export function executePart(
   nodes: MemoryNodes,

@@ -1,7 +1,7 @@
-/** Memory nodes inside this process, in plain TypeScript: what the memory fabric, simulators and explorers share. */
+/** Memory nodes inside this process, in plain TypeScript: shared by memory fabric, simulators, explorers. */
 import { UsageError, type Word } from '../verbs/index.js';
 
-/** Answers one request to an MN's weak CPU; at most {@link RPC_BYTES} each way. Duplicates are the caller's business. */
+/** Answers one request to an MN's weak CPU; at most RPC_BYTES each way. Duplicates are the caller's affair. */
 export type RpcHandler = (request: Uint8Array) => Uint8Array;
 
 const PAGE_BYTES = 4096;
@@ -24,8 +24,8 @@ class Node {
 }
 
 /**
- * The memories of several MNs, sparse: a page of 4 KiB comes into being with the first WRITE to it, an untouched
- * one reads as zero. Single-threaded and deterministic; several clients share one object.
+ * The memories of several MNs, sparse: a page of 4 KiB comes into being with the first WRITE to it, an
+ * untouched one reads as zero. Single-threaded and deterministic; several clients share one object.
  */
 export class MemoryNodes {
   /** Bytes of each MN's memory, indexed by MN. */

@@ -15,8 +15,8 @@ export interface MemoryFabricOptions {
 }
 
 /**
- * One client's fabric over shared {@link MemoryNodes}. A batch executes at the {@link poll} that hands it back,
- * verb by verb, in posting order.
+ * One client's fabric over shared {@link MemoryNodes}. A batch executes at the {@link poll} that hands it
+ * back, verb by verb, in posting order.
  */
 export class MemoryFabric implements Fabric {
   readonly kind = 'memory';

@@ -16,10 +16,11 @@ export interface ShmNodeOptions {
 }
 
 /**
- * The region of one MN. Format {@link memory}, {@link serve} the RPCs, then let clients in with {@link ready}.
+ * The region of one MN. Format {@link memory}, {@link serve} the RPCs, then let clients in with {@link
+ * ready}.
  *
- * What clients change by verbs, the node's own process may change in `memory` only before `ready`; later only the
- * words that clients never change.
+ * What clients change by verbs, the node's own process may change in `memory` only before `ready`; later only
+ * the words that clients never change.
  */
 export class ShmNode {
   /** Name of the region, for clients to attach to. */
@@ -30,7 +31,7 @@ export class ShmNode {
   readonly #region: NodeRegion;
   #isClosed = false;
 
-  /** @throws FabricError when the name is taken, or /dev/shm has too little room; nothing is left behind then. */
+  /** @throws FabricError when the name is taken, or /dev/shm has too little room; nothing stays behind. */
   constructor(options: ShmNodeOptions) {
     const { memoryBytes, prefault = true } = options;
     if (!(Number.isInteger(options.mn) && options.mn >= 0))
@@ -50,9 +51,9 @@ export class ShmNode {
   }
 
   /**
-   * Serves RPCs with `handler` on this thread, one at a time, each client's in its order. The process stays alive
-   * until {@link close}. A request whose handler throws is refused (its verb FAILs) and the error is rethrown from
-   * the event loop: a handler answers every request, so a throw is a bug.
+   * Serves RPCs with `handler` on this thread, one at a time, each client's in its order. The process stays
+   * alive until {@link close}. A request whose handler throws is refused (its verb FAILs) and the error is
+   * rethrown from the event loop: a handler answers every request, so a throw is a bug.
    */
   serve(handler: RpcHandler): void {
     const buffer = new Uint8Array(RPC_BYTES);

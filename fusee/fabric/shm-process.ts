@@ -17,8 +17,8 @@ export const findProcess = (pid: number): ProcessId | null => native().findProce
 export const isAlive = (id: ProcessId): boolean => native().isAlive(id);
 
 /**
- * Removes regions of dead runs: those whose recorded owner is gone. Regions of living owners, of other users, and
- * files of other programs stay.
+ * Removes regions of dead runs: those whose recorded owner is gone. Regions of living owners, of other users,
+ * and files of other programs stay.
  * @param pool only this pool's. @default all pools
  * @returns the names removed.
  */
@@ -26,9 +26,9 @@ export const sweepRegions = (pool?: string): string[] =>
   native().sweepRegions(pool === undefined ? 'fusee-' : `fusee-${pool}-`);
 
 /**
- * Kills a client and waits until it is gone; afterwards nothing it posted executes (contract, rule 6). Its own CPU
- * executes its verbs, so death ends them; requests that it left in the regions' RPC slots are withdrawn, and one
- * being served is waited for.
+ * Kills a client and waits until it is gone; afterwards nothing it posted executes (contract, rule 6). Its
+ * own CPU executes its verbs, so death ends them; requests that it left in the regions' RPC slots are
+ * withdrawn, and one being served is waited for.
  * @param options.regions names of all regions the client could call.
  * @throws FabricError when the process has not exited by the deadline, or a node still serves its request.
  */

@@ -1,9 +1,10 @@
 /**
- * The shared-memory fabric: the client's own CPU executes its verbs in the memory of node processes on this host.
+ * The shared-memory fabric: the client's own CPU executes its verbs in the memory of node processes on this
+ * host.
  *
- * A batch executes at the first {@link ShmFabric.poll} after its post, all that was posted in one native call.
- * FAIL is certain and prompt: a thread of the session learns of a node's death from the kernel and sets the flag
- * that every verb looks at after it executed.
+ * A batch executes at the first {@link ShmFabric.poll} after its post, all that was posted in one native
+ * call. FAIL is certain and prompt: a thread of the session learns of a node's death from the kernel and sets
+ * the flag that every verb looks at after it executed.
  *
  * An RPC takes its place in the posting order when its request is delivered: the node sees every WRITE posted
  * before it, and serves a client's requests in their order. It is not waited for: verbs behind it may execute
@@ -25,8 +26,8 @@ export interface ShmFabricOptions {
   /** Batches that may be outstanding at once. @default 1024 */
   queueCapacity?: number;
   /**
-   * Holds every answer back until this long after the post, to see what a network's round trip does. The verbs
-   * themselves execute at once. @default 0
+   * Holds every answer back until this long after the post, to see what a network's round trip does. The
+   * verbs themselves execute at once. @default 0
    */
   rttNs?: number;
   /** An RPC without an answer for so long FAILs. @default 1 s */
@@ -55,7 +56,8 @@ export class ShmFabric implements Fabric {
 
   /**
    * Attaches to every region.
-   * @throws FabricError when a region is not there, not ready, left behind, of another version or another user.
+   * @throws FabricError when a region is not there, not ready, left behind, of another version or another
+   *   user.
    */
   constructor(options: ShmFabricOptions) {
     const { regions, rttNs = 0, rpcTimeoutNs = 1e9, prefault = true } = options;
@@ -134,12 +136,12 @@ export class ShmFabric implements Fabric {
   }
 
   /**
-   * Executes a recording `passes` times in a native loop, through the executor that live verbs take and with the
-   * same batches per doorbell: the yardstick for what TypeScript costs. Returns nanoseconds in all.
+   * Executes a recording `passes` times in a native loop, through the executor that live verbs take and with
+   * the same batches per doorbell: the yardstick for what TypeScript costs. Returns nanoseconds in all.
    *
-   * The same bytes move between the same places, but WRITEs take what registered memory holds now, and a CAS that
-   * succeeded live finds its word changed and mostly fails, at the same cost. The nodes' memory is of no use
-   * afterwards.
+   * The same bytes move between the same places, but WRITEs take what registered memory holds now, and a CAS
+   * that succeeded live finds its word changed and mostly fails, at the same cost. The nodes' memory is of no
+   * use afterwards.
    * @throws UsageError while batches are outstanding, or when the recording does not hold together.
    */
   replay(recording: Recording, passes = 1): number {
@@ -157,7 +159,7 @@ export class ShmFabric implements Fabric {
   }
 }
 
-/** The arguments lie in shared words, since passing them would take longer than the checksum of a short object. */
+/** The arguments lie in shared words: passing them would take longer than the checksum of a short object. */
 function checksumOf(session: ClientSession, control: Uint32Array): LocalMemory['crc32c'] {
   const checksum = session.checksum;
   return (offset, lengthBytes, seed) => {

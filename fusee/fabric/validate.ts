@@ -1,6 +1,7 @@
 /**
- * What every fabric checks before it posts a batch, so that a wrong verb is refused while nothing of its batch
- * has executed (contract, rules 3 and 4). A few nanoseconds a verb: numbers only, the text is made on refusal.
+ * What every fabric checks before it posts a batch, so that a wrong verb is refused while nothing of its
+ * batch has executed (contract, rules 3 and 4). A few nanoseconds a verb: numbers only, the text is made on
+ * refusal.
  */
 import {
   DESCRIPTOR_BYTES,
@@ -23,8 +24,8 @@ export interface Reach {
 }
 
 /**
- * Refuses a batch with a verb outside an MN's or the registered memory, an unaligned atomic or an oversized RPC.
- * Writes the verb count into the batch's header.
+ * Refuses a batch with a verb outside an MN's or the registered memory, an unaligned atomic or an oversized
+ * RPC. Writes the verb count into the batch's header.
  * @throws UsageError naming the verb, its offset and the limit.
  */
 export function validateBatch(batch: VerbBatch, reach: Reach): void {
@@ -35,35 +36,39 @@ export function validateBatch(batch: VerbBatch, reach: Reach): void {
     );
   }
   const words = local.words;
+  const doubles = local.doubles;
+  const memoryBytes = reach.memoryBytes;
+  const localBytes = local.bytes.length;
   const header = batch.offset >>> 2;
+  const count = batch.count;
   let d = header + (DESCRIPTOR_BYTES >>> 2);
-  for (let i = 0; i < batch.count; i++, d += 16) {
-    if (!isWithin(words, local.doubles, d, reach)) throw new UsageError(describeRefusal(batch, i, reach));
+  for (let i = 0; i < count; i++, d += 16) {
+    const opcode = words[d + Field.OPCODE];
+    const mn = words[d + Field.MN];
+    const length = words[d + Field.LENGTH];
+    const remote = doubles[(d + Field.REMOTE) >>> 1];
+    // NaN fails the comparison with 0; a fraction would address no byte.
+    const isOnNode = mn < memoryBytes.length && remote >= 0 && remote + length <= memoryBytes[mn];
+    if (isOnNode && opcode <= Opcode.WRITE) {
+      if (Math.floor(remote) === remote && words[d + Field.LOCAL] + length <= localBytes) continue;
+    } else if (isOnNode && opcode <= Opcode.FAA) {
+      if (Math.floor(remote * 0.125) === remote * 0.125 && length === 8) continue;
+    } else if (mn < memoryBytes.length && opcode === Opcode.RPC) {
+      if (isRpc(words, d, localBytes)) continue;
+    }
+    throw new UsageError(describeRefusal(batch, i, reach));
   }
-  words[header + Header.COUNT] = batch.count;
+  words[header + Header.COUNT] = count;
 }
 
-function isWithin(words: Uint32Array, doubles: Float64Array, d: number, reach: Reach): boolean {
-  const mn = words[d + Field.MN];
-  const localBytes = reach.local.bytes.length;
-  if (mn >= reach.memoryBytes.length) return false;
+/** An RPC names no remote offset. */
+function isRpc(words: Uint32Array, d: number, localBytes: number): boolean {
   const length = words[d + Field.LENGTH];
-  const remote = doubles[(d + Field.REMOTE) >>> 1];
-  const opcode = words[d + Field.OPCODE];
-  if (opcode === Opcode.RPC) {
-    return (
-      length <= RPC_BYTES &&
-      words[d + Field.LOCAL] + length <= localBytes &&
-      words[d + Field.EXPECT_LO] + words[d + Field.EXPECT_HI] <= localBytes
-    );
-  }
-  // NaN fails the first comparison; a fraction would address no byte.
-  if (!(remote >= 0 && remote + length <= reach.memoryBytes[mn])) return false;
-  if (opcode <= Opcode.WRITE) {
-    return Math.floor(remote) === remote && words[d + Field.LOCAL] + length <= localBytes;
-  }
-  const unit = remote / 8;
-  return opcode <= Opcode.FAA && Math.floor(unit) === unit && length === 8;
+  return (
+    length <= RPC_BYTES &&
+    words[d + Field.LOCAL] + length <= localBytes &&
+    words[d + Field.EXPECT_LO] + words[d + Field.EXPECT_HI] <= localBytes
+  );
 }
 
 /** Says what is wrong with verb `i`: the value, the limit and the way out. */
@@ -85,13 +90,13 @@ function describeRefusal(batch: VerbBatch, i: number, reach: Reach): string {
   if (opcode === Opcode.RPC && local + length <= localBytes) {
     const at = batch.field(i, Field.EXPECT_LO);
     const capacity = batch.field(i, Field.EXPECT_HI);
-    return `${verb} wants its response at local offset ${at} + ${capacity}, registered memory has ${localBytes} bytes`;
+    return `${verb} wants its response at registered offset ${at} + ${capacity}, it has ${localBytes} bytes`;
   }
   if (opcode !== Opcode.RPC && !(remote >= 0 && remote + length <= reach.memoryBytes[mn])) {
     return `${verb} reaches MN ${mn} offset ${remote} + ${length}, the MN has ${reach.memoryBytes[mn]} bytes`;
   }
   if (opcode >= Opcode.CAS && opcode <= Opcode.FAA) {
-    return `${verb} at MN ${mn} offset ${remote} of ${length} bytes: an atomic takes 8 bytes at a multiple of 8`;
+    return `${verb} at MN ${mn} offset ${remote} + ${length}: an atomic takes 8 bytes at a multiple of 8`;
   }
   if (Math.floor(remote) !== remote)
     return `${verb} at MN ${mn} offset ${remote}: an offset is a whole number`;

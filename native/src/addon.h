@@ -19,7 +19,9 @@ inline Napi::Error toError(Napi::Env env, const Failure& failure) {
   error.Set("code", Napi::String::New(env, failure.code));
   return error;
 }
-inline void throwFailure(Napi::Env env, const Failure& failure) { toError(env, failure).ThrowAsJavaScriptException(); }
+inline void throwFailure(Napi::Env env, const Failure& failure) {
+  toError(env, failure).ThrowAsJavaScriptException();
+}
 
 // An ArrayBuffer over native memory that keeps `owner` alive for as long as anything refers to the buffer.
 template <typename Owner>

@@ -9,18 +9,19 @@ namespace {
 class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NodeRegion",
-                       {InstanceAccessor<&NodeRegion::memory>("memory"), InstanceAccessor<&NodeRegion::owner>("owner"),
-                        InstanceMethod<&NodeRegion::ready>("ready"), InstanceMethod<&NodeRegion::serve>("serve"),
-                        InstanceMethod<&NodeRegion::take>("take"), InstanceMethod<&NodeRegion::respond>("respond"),
-                        InstanceMethod<&NodeRegion::closeCall>("close")});
+    return DefineClass(
+        env, "NodeRegion",
+        {InstanceAccessor<&NodeRegion::memory>("memory"), InstanceAccessor<&NodeRegion::owner>("owner"),
+         InstanceMethod<&NodeRegion::ready>("ready"), InstanceMethod<&NodeRegion::serve>("serve"),
+         InstanceMethod<&NodeRegion::take>("take"), InstanceMethod<&NodeRegion::respond>("respond"),
+         InstanceMethod<&NodeRegion::closeCall>("close")});
   }
 
   explicit NodeRegion(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NodeRegion>(info) {
     const auto options = info[0].As<Napi::Object>();
     Failure failure;
-    region_ = Region::create(options.Get("name").As<Napi::String>().Utf8Value(), numberAt(options, "memoryBytes"),
-                             options.Get("prefault").ToBoolean(), failure);
+    region_ = Region::create(options.Get("name").As<Napi::String>().Utf8Value(),
+                             numberAt(options, "memoryBytes"), options.Get("prefault").ToBoolean(), failure);
     if (region_ == nullptr) {
       throwFailure(info.Env(), failure);
       return;

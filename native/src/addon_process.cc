@@ -26,8 +26,8 @@ Napi::Value sweep(const Napi::CallbackInfo& info) {
   return names;
 }
 
-// Kills, waits for the exit, then withdraws from each region what the process had asked of the node's CPU: an RPC
-// outlives its caller, and nothing posted before the fence may execute after it.
+// Kills, waits for the exit, then withdraws from each region what the process had asked of the node's CPU: an
+// RPC outlives its caller, and nothing posted before the fence may execute after it.
 class Fence : public Napi::AsyncWorker {
  public:
   Fence(Napi::Env env, ProcessToken token, std::vector<std::string> regions, uint64_t deadlineNs)
@@ -70,7 +70,8 @@ Napi::Value fenceProcess(const Napi::CallbackInfo& info) {
   const auto options = info[1].As<Napi::Object>();
   const auto names = options.Get("regions").As<Napi::Array>();
   std::vector<std::string> regions;
-  for (uint32_t i = 0; i < names.Length(); i++) regions.push_back(names.Get(i).As<Napi::String>().Utf8Value());
+  for (uint32_t i = 0; i < names.Length(); i++)
+    regions.push_back(names.Get(i).As<Napi::String>().Utf8Value());
   const ProcessToken token = fromObject(info[0].As<Napi::Object>());
   if (token == 0 || token == selfToken()) {
     Failure failure;

@@ -1,5 +1,5 @@
-// A session as a JavaScript object. Its hot calls take no arguments and return nothing: what they need lies in
-// memory shared with TypeScript, so a call costs a few nanoseconds.
+// A session as a JavaScript object. Its hot calls take no arguments and return nothing: what they need lies
+// in memory shared with TypeScript, so a call costs a few nanoseconds.
 #include <node_api.h>
 
 #include "addon.h"
@@ -25,16 +25,18 @@ Napi::Value hotFunction(Napi::Env env, const char* name, const std::shared_ptr<S
   napi_create_function(env, name, NAPI_AUTO_LENGTH, hotCall<method>, session.get(), &function);
   auto* keep = new std::shared_ptr<Session>(session);
   napi_add_finalizer(
-      env, function, keep, [](napi_env, void* kept, void*) { delete static_cast<std::shared_ptr<Session>*>(kept); },
-      nullptr, nullptr);
+      env, function, keep,
+      [](napi_env, void* kept, void*) { delete static_cast<std::shared_ptr<Session>*>(kept); }, nullptr,
+      nullptr);
   return {env, function};
 }
 
 class ClientSession : public Napi::ObjectWrap<ClientSession> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "ClientSession", {InstanceMethod<&ClientSession::replayCall>("replay"),
-                                              InstanceMethod<&ClientSession::closeCall>("close")});
+    return DefineClass(env, "ClientSession",
+                       {InstanceMethod<&ClientSession::replayCall>("replay"),
+                        InstanceMethod<&ClientSession::closeCall>("close")});
   }
 
   explicit ClientSession(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ClientSession>(info) {
@@ -85,8 +87,11 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
     auto images = info[0].As<Napi::Uint32Array>();
     const auto offsets = info[1].As<Napi::Uint32Array>();
     const auto ends = info[2].As<Napi::Uint32Array>();
-    const Recording recording{reinterpret_cast<uint8_t*>(images.Data()),      images.ByteLength(), offsets.Data(),
-                              static_cast<uint32_t>(offsets.ElementLength()), ends.Data(),
+    const Recording recording{reinterpret_cast<uint8_t*>(images.Data()),
+                              images.ByteLength(),
+                              offsets.Data(),
+                              static_cast<uint32_t>(offsets.ElementLength()),
+                              ends.Data(),
                               static_cast<uint32_t>(ends.ElementLength())};
     Failure failure;
     const double ns = replay(*session_, recording, info[3].As<Napi::Number>().Uint32Value(), failure);

@@ -1,13 +1,15 @@
-// Copies between registered memory, which one thread owns, and an MN's memory, which everybody changes at once.
+// Copies between registered memory, which one thread owns, and an MN's memory, which everybody changes at
+// once.
 //
-// Rules: a READ takes each aligned 8-byte word in one piece. A WRITE lands in ascending address order in steps of
-// whole aligned words, and its edges byte by byte: rewriting a neighbour's byte with its old value, as a
-// read-modify-write of the edge word would, loses what the neighbour writes in between. memcpy keeps neither
-// rule, it may run backwards and overlap its steps.
+// Rules: a READ takes each aligned 8-byte word in one piece. A WRITE lands in ascending address order in
+// steps of whole aligned words, and its edges byte by byte: rewriting a neighbour's byte with its old value,
+// as a read-modify-write of the edge word would, loses what the neighbour writes in between. memcpy keeps
+// neither rule, it may run backwards and overlap its steps.
 //
 // On x86-64, 16 bytes move at once where both processor makers guarantee that an aligned 16-byte access is
 // atomic: on processors with AVX (Intel SDM volume 3, 9.1.1; AMD APM volume 2, 7.3.2). 16 whole bytes are two
-// words taken or landed together, which the rules allow. Plain loads and stores of x86 are acquire and release.
+// words taken or landed together, which the rules allow. Plain loads and stores of x86 are acquire and
+// release.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +22,9 @@
 
 namespace fusee {
 
-inline bool isAligned(const void* p, uintptr_t unit) { return (reinterpret_cast<uintptr_t>(p) & (unit - 1)) == 0; }
+inline bool isAligned(const void* p, uintptr_t unit) {
+  return (reinterpret_cast<uintptr_t>(p) & (unit - 1)) == 0;
+}
 
 inline void fullFence() {
 #if defined(__SANITIZE_THREAD__)
@@ -63,8 +67,8 @@ inline size_t readWide(uint8_t* into, const uint8_t* from, size_t bytes) {
   return done;
 }
 
-// As readWide, to a 16-byte aligned target. The barrier keeps the compiler from changing the order of the stores;
-// the processor keeps it by itself.
+// As readWide, to a 16-byte aligned target. The barrier keeps the compiler from changing the order of the
+// stores; the processor keeps it by itself.
 inline size_t writeWide(uint8_t* into, const uint8_t* from, size_t bytes) {
   size_t done = 0;
   for (; done + 16 <= bytes; done += 16) {
@@ -84,7 +88,8 @@ inline void copyFromRemote(uint8_t* into, const uint8_t* from, size_t bytes) {
     return;
   }
   size_t at = 0;
-  for (; at < bytes && !isAligned(from + at, 8); at++) into[at] = __atomic_load_n(from + at, __ATOMIC_RELAXED);
+  for (; at < bytes && !isAligned(from + at, 8); at++)
+    into[at] = __atomic_load_n(from + at, __ATOMIC_RELAXED);
 #if FUSEE_WIDE_COPY
   if (hasWideAtomics && bytes - at >= 72) {
     if (!isAligned(from + at, 16)) {
@@ -108,7 +113,8 @@ inline void copyFromRemote(uint8_t* into, const uint8_t* from, size_t bytes) {
 // WRITE: from registered memory into an MN's memory.
 inline void copyToRemote(uint8_t* into, const uint8_t* from, size_t bytes) {
   size_t at = 0;
-  for (; at < bytes && !isAligned(into + at, 8); at++) __atomic_store_n(into + at, from[at], __ATOMIC_RELEASE);
+  for (; at < bytes && !isAligned(into + at, 8); at++)
+    __atomic_store_n(into + at, from[at], __ATOMIC_RELEASE);
 #if FUSEE_WIDE_COPY
   if (hasWideAtomics && bytes - at >= 40) {
     if (!isAligned(into + at, 16)) {

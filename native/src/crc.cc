@@ -1,8 +1,8 @@
-// The crc32 instruction takes 8 bytes a cycle but answers after three, so one chain would leave two thirds of it
-// idle. Three lanes of equal length run side by side. Joining them means shifting a checksum over the bytes behind
-// it, which is a multiplication by a power of x modulo the polynomial: a carry-less multiplication by a constant
-// of the table below, whose 64-bit product goes into the last word of the third lane, so that the instruction
-// itself does the reduction.
+// The crc32 instruction takes 8 bytes a cycle but answers after three, so one chain would leave two thirds of
+// it idle. Three lanes of equal length run side by side. Joining them means shifting a checksum over the
+// bytes behind it, which is a multiplication by a power of x modulo the polynomial: a carry-less
+// multiplication by a constant of the table below, whose 64-bit product goes into the last word of the third
+// lane, so that the instruction itself does the reduction.
 #include "crc.h"
 
 #include <array>
@@ -61,7 +61,8 @@ __attribute__((target("sse4.2,pclmul"))) inline uint64_t shifted(uint64_t crc, s
   return static_cast<uint64_t>(_mm_cvtsi128_si64(product));
 }
 
-__attribute__((target("sse4.2,pclmul"))) uint32_t crc32cFast(const uint8_t* data, size_t bytes, uint32_t seed) {
+__attribute__((target("sse4.2,pclmul"))) uint32_t crc32cFast(const uint8_t* data, size_t bytes,
+                                                             uint32_t seed) {
   uint64_t a = static_cast<uint32_t>(~seed);
   while (bytes >= 96) {
     size_t words = bytes / 24;
@@ -105,8 +106,9 @@ uint32_t crc32cPortable(const uint8_t* data, size_t bytes, uint32_t seed) {
     std::memcpy(&low, data, 4);
     std::memcpy(&high, data + 4, 4);
     low ^= crc;
-    crc = kTables[7][low & 255] ^ kTables[6][low >> 8 & 255] ^ kTables[5][low >> 16 & 255] ^ kTables[4][low >> 24] ^
-          kTables[3][high & 255] ^ kTables[2][high >> 8 & 255] ^ kTables[1][high >> 16 & 255] ^ kTables[0][high >> 24];
+    crc = kTables[7][low & 255] ^ kTables[6][low >> 8 & 255] ^ kTables[5][low >> 16 & 255] ^
+          kTables[4][low >> 24] ^ kTables[3][high & 255] ^ kTables[2][high >> 8 & 255] ^
+          kTables[1][high >> 16 & 255] ^ kTables[0][high >> 24];
   }
   for (; bytes > 0; bytes--) crc = crc >> 8 ^ kTables[0][(crc ^ *data++) & 255];
   return ~crc;
@@ -114,7 +116,8 @@ uint32_t crc32cPortable(const uint8_t* data, size_t bytes, uint32_t seed) {
 
 uint32_t crc32c(const uint8_t* data, size_t bytes, uint32_t seed) {
 #if defined(__x86_64__)
-  if (isFast) [[likely]] return crc32cFast(data, bytes, seed);
+  if (isFast) [[likely]]
+    return crc32cFast(data, bytes, seed);
 #endif
   return crc32cPortable(data, bytes, seed);
 }

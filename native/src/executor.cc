@@ -1,5 +1,7 @@
 #include "executor.h"
 
+#include <algorithm>
+
 #include "copy.h"
 #include "rpc_client.h"
 
@@ -13,7 +15,9 @@ constexpr bool kAtomicsAreFences = false;
 #endif
 
 // NaN and whatever else fits no offset becomes one that no MN has.
-inline uint64_t remoteOffset(const Descriptor& verb) { return static_cast<uint64_t>(static_cast<int64_t>(verb.remote)); }
+inline uint64_t remoteOffset(const Descriptor& verb) {
+  return static_cast<uint64_t>(static_cast<int64_t>(verb.remote));
+}
 
 inline bool isWithin(uint64_t offset, uint64_t length, uint64_t limit) {
   return length <= limit && offset <= limit - length;
@@ -41,12 +45,14 @@ void failOnDeadNodes(const Executor& executor, BatchHeader* batch, uint64_t used
     const Target& target = executor.targets[__builtin_ctzll(rest)];
     anyDead |= __atomic_load_n(&target.header->dead, __ATOMIC_ACQUIRE) != 0;
   }
-  if (!anyDead) [[likely]] return;
+  if (!anyDead) [[likely]]
+    return;
   Descriptor* verbs = batch->verbs();
   const uint32_t count = verbCount(executor, batch);
   for (uint32_t i = 0; i < count; i++) {
     if (verbs[i].status != kOk) continue;
-    if (__atomic_load_n(&executor.targets[verbs[i].mn].header->dead, __ATOMIC_ACQUIRE) != 0) verbs[i].status = kFail;
+    if (__atomic_load_n(&executor.targets[verbs[i].mn].header->dead, __ATOMIC_ACQUIRE) != 0)
+      verbs[i].status = kFail;
   }
 }
 
@@ -57,8 +63,8 @@ uint32_t executeBatch(const Executor& executor, BatchHeader* batch) {
   const uint32_t count = verbCount(executor, batch);
   uint32_t rpcs = 0;
   uint64_t used = 0;
-  // MNs with WRITEs that may still be in the store buffer: a later READ of that MN, and the look at the dead flag,
-  // must not overtake them.
+  // MNs with WRITEs that may still be in the store buffer: a later READ of that MN, and the look at the dead
+  // flag, must not overtake them.
   uint64_t stored = 0;
   for (uint32_t i = 0; i < count; i++) {
     Descriptor& verb = verbs[i];
@@ -84,8 +90,8 @@ uint32_t executeBatch(const Executor& executor, BatchHeader* batch) {
         break;
       case kCas: {
         uint64_t found = verb.expect;
-        __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(at), &found, verb.swap, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_SEQ_CST);
+        __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(at), &found, verb.swap, false,
+                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
         verb.found = found;
         if (kAtomicsAreFences) stored = 0;
         break;
@@ -112,7 +118,8 @@ void prefetchBatch(const Executor& executor, BatchHeader* batch) {
     const Descriptor& verb = verbs[i];
     if (verb.opcode == kRpc || verb.mn >= executor.targetCount) continue;
     const uint8_t* at = executor.targets[verb.mn].memory + remoteOffset(verb);
-    for (uint32_t ahead = 0; ahead < verb.length && ahead < 256; ahead += 64) __builtin_prefetch(at + ahead);
+    const uint32_t bytes = std::min(verb.length, kPrefetchBytes);
+    for (uint32_t ahead = 0; ahead < bytes; ahead += 64) __builtin_prefetch(at + ahead);
   }
 }
 

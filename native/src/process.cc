@@ -45,7 +45,8 @@ bool isAlive(ProcessToken token) { return token != 0 && readToken(tokenPid(token
 
 int openProcess(ProcessToken token) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, tokenPid(token), 0));
-  // The pid may have passed to another process before the open; the start time tells, and cannot change after.
+  // The pid may have passed to another process before the open; the start time tells, and cannot change
+  // after.
   if (fd >= 0 && !isAlive(token)) {
     close(fd);
     return -1;
@@ -73,7 +74,8 @@ bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure) {
     const int ready = poll(&p, 1, timeoutMs);
     if (ready > 0) break;
     if (ready < 0 && errno == EINTR) continue;
-    failure.fabric("process " + std::to_string(tokenPid(token)) + " was killed and has not exited by the deadline");
+    failure.fabric("process " + std::to_string(tokenPid(token)) +
+                   " was killed and has not exited by the deadline");
     close(fd);
     return false;
   }

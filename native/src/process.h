@@ -28,7 +28,8 @@ bool isAlive(ProcessToken token);
 // A pidfd of exactly that process, or -1 when it is gone.
 int openProcess(ProcessToken token);
 
-// SIGKILL, then waits for the exit: afterwards the process executes nothing any more. True also when it was gone.
+// SIGKILL, then waits for the exit: afterwards the process executes nothing any more. True also when it was
+// gone.
 bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure);
 
 // Sets a word of shared memory as soon as a process is gone, from a thread of its own.

@@ -1,7 +1,8 @@
-// A region appears under its name only when its header is whole. It is made as a nameless file (O_TMPFILE, which
-// tmpfs supports), gets its memory and header, and is then linked: linkat fails if the name exists, which is the
-// O_EXCL of this design. So a run that dies half way leaves nothing, and whoever finds a name finds an owner in
-// it: sweeping needs no guess about the age of a file, and there is no moment between open and header to guard.
+// A region appears under its name only when its header is whole. It is made as a nameless file (O_TMPFILE,
+// which tmpfs supports), gets its memory and header, and is then linked: linkat fails if the name exists,
+// which is the O_EXCL of this design. So a run that dies half way leaves nothing, and whoever finds a name
+// finds an owner in it: sweeping needs no guess about the age of a file, and there is no moment between open
+// and header to guard.
 #include "region.h"
 
 #include <fcntl.h>
@@ -21,8 +22,8 @@ std::string pathOf(const std::string& name) { return std::string(kShmFolder) + "
 
 std::string processText(ProcessToken token) { return "process " + std::to_string(tokenPid(token)); }
 
-// process.exit() ends a Node process without running the cleanup hooks of its main environment; exit() handlers
-// do run. So owned names are listed here and removed there.
+// process.exit() ends a Node process without running the cleanup hooks of its main environment; exit()
+// handlers do run. So owned names are listed here and removed there.
 struct OwnedName {
   const Region* region;
   std::string path;
@@ -57,7 +58,8 @@ void unlinkAllOwned() {
   ownedNames().clear();
 }
 
-// Too little memory is found before anything is made; the reservation still decides, since others race for it.
+// Too little memory is found before anything is made; the reservation still decides, since others race for
+// it.
 bool hasRoom(const std::string& name, uint64_t bytes, Failure& failure) {
   struct statvfs fs;
   if (statvfs(kShmFolder, &fs) != 0) {
@@ -66,8 +68,9 @@ bool hasRoom(const std::string& name, uint64_t bytes, Failure& failure) {
   }
   const uint64_t available = static_cast<uint64_t>(fs.f_bavail) * fs.f_frsize;
   if (fs.f_blocks == 0 || bytes <= available) return true;
-  failure.fabric("region " + name + " needs " + std::to_string(bytes) + " bytes of shared memory, " + kShmFolder +
-                 " has " + std::to_string(available) + " available: choose less memory per node, or enlarge it " +
+  failure.fabric("region " + name + " needs " + std::to_string(bytes) + " bytes of shared memory, " +
+                 kShmFolder + " has " + std::to_string(available) +
+                 " available: choose less memory per node, or enlarge it " +
                  "(mount -o remount,size=..., docker run --shm-size=...)");
   return false;
 }
@@ -79,7 +82,8 @@ bool reserve(int fd, const std::string& name, uint64_t bytes, Failure& failure) 
     error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
   } while (error == EINTR);
   if (error == 0) return true;
-  failure.system("region " + name + " cannot reserve " + std::to_string(bytes) + " bytes in " + kShmFolder, error);
+  failure.system("region " + name + " cannot reserve " + std::to_string(bytes) + " bytes in " + kShmFolder,
+                 error);
   return false;
 }
 
@@ -112,11 +116,13 @@ void explainCollision(const std::string& name, Failure& failure) {
 bool isRegionName(const std::string& name) {
   if (!name.starts_with("fusee-") || name.size() <= 6 || name.size() > 200) return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
   });
 }
 
-std::shared_ptr<Region> Region::create(const std::string& name, uint64_t memoryBytes, bool prefault, Failure& failure) {
+std::shared_ptr<Region> Region::create(const std::string& name, uint64_t memoryBytes, bool prefault,
+                                       Failure& failure) {
   const uint64_t bytes = kHeaderBytes + memoryBytes;
   if (!isRegionName(name)) {
     failure.usage("\"" + name + "\" is no region name: fusee- and then at most 194 of a-z A-Z 0-9 . _ -");
@@ -184,14 +190,17 @@ std::shared_ptr<Region> Region::open(const std::string& name, Failure& failure) 
   if (fstat(fd, &found) != 0) {
     failure.system("region " + name + " cannot be examined");
   } else if (found.st_uid != geteuid()) {
-    failure.fabric("region " + name + " belongs to user " + std::to_string(found.st_uid) + ", this process runs as user " +
-                   std::to_string(geteuid()) + ": run node and client as one user");
+    failure.fabric("region " + name + " belongs to user " + std::to_string(found.st_uid) +
+                   ", this process runs as user " + std::to_string(geteuid()) +
+                   ": run node and client as one user");
   } else if (!S_ISREG(found.st_mode) || (found.st_mode & 077) != 0) {
     char mode[16];
     std::snprintf(mode, sizeof mode, "%04o", found.st_mode & 07777);
-    failure.fabric("region " + name + " has mode " + mode + ", others could change it: only 0600 is accepted");
+    failure.fabric("region " + name + " has mode " + mode +
+                   ", others could change it: only 0600 is accepted");
   } else if (static_cast<uint64_t>(found.st_size) < kHeaderBytes) {
-    failure.fabric("region " + name + " holds only " + std::to_string(found.st_size) + " bytes: it is no region");
+    failure.fabric("region " + name + " holds only " + std::to_string(found.st_size) +
+                   " bytes: it is no region");
   } else {
     base = map(fd, name, static_cast<uint64_t>(found.st_size), failure);
   }
@@ -204,8 +213,9 @@ std::shared_ptr<Region> Region::open(const std::string& name, Failure& failure) 
     return nullptr;
   }
   if (header->version != kFabricVersion) {
-    failure.fabric("region " + name + " has fabric version " + std::to_string(header->version) + ", this program speaks " +
-                   std::to_string(kFabricVersion) + ": run node and client from one version");
+    failure.fabric("region " + name + " has fabric version " + std::to_string(header->version) +
+                   ", this program speaks " + std::to_string(kFabricVersion) +
+                   ": run node and client from one version");
     return nullptr;
   }
   if (header->memoryBytes != region->memoryBytes_) {
@@ -216,7 +226,9 @@ std::shared_ptr<Region> Region::open(const std::string& name, Failure& failure) 
   return region;
 }
 
-std::shared_ptr<Region> Region::inspect(const std::string& name, Failure& failure) { return open(name, failure); }
+std::shared_ptr<Region> Region::inspect(const std::string& name, Failure& failure) {
+  return open(name, failure);
+}
 
 std::shared_ptr<Region> Region::attach(const std::string& name, bool prefault, Failure& failure) {
   std::shared_ptr<Region> region = open(name, failure);
@@ -264,7 +276,8 @@ void Region::retire() {
   __atomic_store_n(&header()->dead, 1, __ATOMIC_SEQ_CST);
   const std::lock_guard lock(ownedMutex());
   auto& names = ownedNames();
-  const auto mine = std::find_if(names.begin(), names.end(), [this](const OwnedName& o) { return o.region == this; });
+  const auto mine =
+      std::find_if(names.begin(), names.end(), [this](const OwnedName& o) { return o.region == this; });
   if (mine == names.end()) return;
   unlinkIfSame(*mine);
   names.erase(mine);

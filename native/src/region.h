@@ -20,9 +20,9 @@ constexpr uint32_t kRpcGroupSlots = 4;
 constexpr uint32_t kRpcGroups = 256;
 constexpr uint32_t kRpcSlots = kRpcGroupSlots * kRpcGroups;
 
-// A slot goes FREE -> REQUEST (client) -> SERVING (node) -> RESPONSE (node) -> FREE (client). Its word holds the
-// phase in two bits under a sequence number, so that an answer is matched with its request. A request can be
-// cancelled by a compare-and-swap from REQUEST to FREE for as long as the node has not begun to serve it.
+// A slot goes FREE -> REQUEST (client) -> SERVING (node) -> RESPONSE (node) -> FREE (client). Its word holds
+// the phase in two bits under a sequence number, so that an answer is matched with its request. A request can
+// be cancelled by a compare-and-swap from REQUEST to FREE for as long as the node has not begun to serve it.
 enum RpcPhase : uint32_t { kFree = 0, kRequest = 1, kServing = 2, kResponse = 3 };
 inline uint32_t rpcPhase(uint32_t word) { return word & 3; }
 inline uint32_t rpcSequence(uint32_t word) { return word >> 2; }
@@ -60,7 +60,8 @@ constexpr const char* kShmFolder = "/dev/shm";
 class Region {
  public:
   // Makes the region under its name, or nothing at all. The memory is zero and not yet ready.
-  static std::shared_ptr<Region> create(const std::string& name, uint64_t memoryBytes, bool prefault, Failure&);
+  static std::shared_ptr<Region> create(const std::string& name, uint64_t memoryBytes, bool prefault,
+                                        Failure&);
   // Maps the region of a living owner that has declared it ready.
   static std::shared_ptr<Region> attach(const std::string& name, bool prefault, Failure&);
   // As attach, for a fence: the owner may be dead and the memory unformatted.
@@ -75,11 +76,13 @@ class Region {
   const std::string& name() const { return name_; }
 
   void setReady();
-  // The owner's end: verbs FAIL from now on, and the name is gone. The mapping stays until the last reference.
+  // The owner's end: verbs FAIL from now on, and the name is gone. The mapping stays until the last
+  // reference.
   void retire();
 
  private:
-  Region(std::string name, uint8_t* base, uint64_t memoryBytes) : name_(std::move(name)), base_(base), memoryBytes_(memoryBytes) {}
+  Region(std::string name, uint8_t* base, uint64_t memoryBytes)
+      : name_(std::move(name)), base_(base), memoryBytes_(memoryBytes) {}
   static std::shared_ptr<Region> open(const std::string& name, Failure&);
   bool prefault(Failure&);
   void own(uint64_t device, uint64_t inode);

@@ -20,9 +20,9 @@ struct Recording {
 // Executes the recording `passes` times through the session's own executor, grouped and stamped as live.
 // Returns nanoseconds in all, or -1 with the failure set when the recording does not hold together.
 //
-// What it means: the same verbs move the same number of bytes between the same places. WRITEs take what registered
-// memory holds now, and a CAS that succeeded live mostly finds its word changed already and fails; its cost is the
-// same. The nodes' memory is of no use afterwards. RPCs FAIL.
+// What it means: the same verbs move the same number of bytes between the same places. WRITEs take what
+// registered memory holds now, and a CAS that succeeded live mostly finds its word changed already and fails;
+// its cost is the same. The nodes' memory is of no use afterwards. RPCs FAIL.
 double replay(Session& session, const Recording& recording, uint32_t passes, Failure& failure);
 
 }  // namespace fusee

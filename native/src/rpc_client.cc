@@ -18,8 +18,8 @@ bool isDead(const RegionHeader* header) { return __atomic_load_n(&header->dead, 
 // Requests and answers are at most 112 bytes and change hands with the phase word, so plain copies are safe.
 bool cancel(RpcSlot& slot, uint32_t word) {
   return rpcPhase(word) == kRequest &&
-         __atomic_compare_exchange_n(&slot.word, &word, rpcWord(rpcSequence(word), kFree), false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE);
+         __atomic_compare_exchange_n(&slot.word, &word, rpcWord(rpcSequence(word), kFree), false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 }  // namespace

@@ -9,10 +9,10 @@
 
 namespace fusee {
 
-// One client's RPCs to all its nodes. A request is delivered in posting order; up to kRpcGroupSlots are with a
-// node at once, the rest wait here. Each ends once: answered, refused, node dead, or out of time. A request that
-// runs out of time is cancelled; if the node is serving it already, its slot stays out of use until the node has
-// answered, and that answer is dropped, so it can never be taken for the answer to a later request.
+// One client's RPCs to all its nodes. A request is delivered in posting order; up to kRpcGroupSlots are with
+// a node at once, the rest wait here. Each ends once: answered, refused, node dead, or out of time. A request
+// that runs out of time is cancelled; if the node is serving it already, its slot stays out of use until the
+// node has answered, and that answer is dropped, so it can never be taken for the answer to a later request.
 class RpcClient {
  public:
   RpcClient(uint8_t* local, uint64_t timeoutNs) : local_(local), timeoutNs_(timeoutNs) {}
@@ -74,8 +74,8 @@ class RpcClient {
 // Tells the node's service thread that slot `index` holds a request.
 void announceRequest(RegionHeader* header, uint32_t index);
 
-// After the process was killed: withdraws its requests and waits out the one in service, so that nothing it asked
-// for is done later. Returns false when the deadline passes first.
+// After the process was killed: withdraws its requests and waits out the one in service, so that nothing it
+// asked for is done later. Returns false when the deadline passes first.
 bool cancelRequestsOf(ProcessToken token, Region& region, uint64_t deadlineNs);
 
 }  // namespace fusee

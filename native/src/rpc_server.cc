@@ -46,19 +46,21 @@ void* RpcServer::run(void* self) {
     // Read before looking: a request announced after the look changes the word, and the wait returns at once.
     const uint32_t seen = __atomic_load_n(wakes, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&server->isStopping_, __ATOMIC_SEQ_CST)) return nullptr;
-    if (server->hasPending() && !__atomic_exchange_n(&server->isAwake_, true, __ATOMIC_SEQ_CST)) server->wake_();
+    if (server->hasPending() && !__atomic_exchange_n(&server->isAwake_, true, __ATOMIC_SEQ_CST))
+      server->wake_();
     syscall(SYS_futex, wakes, FUTEX_WAIT, seen, nullptr, nullptr, 0);
   }
 }
 
-// A client's slots lie in one word of the bitmap and its bits appear in the order of its requests, so sorting the
-// slots of one group by sequence restores that order.
+// A client's slots lie in one word of the bitmap and its bits appear in the order of its requests, so sorting
+// the slots of one group by sequence restores that order.
 void RpcServer::collect() {
   RegionHeader* header = region_->header();
   for (uint32_t w = 0; w < kRpcSlots / 64; w++) {
     if (__atomic_load_n(&header->rpcPending[w], __ATOMIC_ACQUIRE) == 0) continue;
     uint64_t bits = __atomic_exchange_n(&header->rpcPending[w], 0, __ATOMIC_SEQ_CST);
-    for (; bits != 0; bits &= bits - 1) queue_.push_back(w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits)));
+    for (; bits != 0; bits &= bits - 1)
+      queue_.push_back(w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits)));
   }
   const auto sequenceOf = [header](uint32_t slot) {
     return rpcSequence(__atomic_load_n(&header->slots[slot].word, __ATOMIC_ACQUIRE));
@@ -87,9 +89,10 @@ int32_t RpcServer::take(uint8_t* request, uint32_t& bytes) {
     RpcSlot& slot = region_->header()->slots[index];
     uint32_t word = __atomic_load_n(&slot.word, __ATOMIC_ACQUIRE);
     // Claimed against the client that withdraws it, and against a fence that cancels it.
-    const bool isClaimed = rpcPhase(word) == kRequest &&
-                           __atomic_compare_exchange_n(&slot.word, &word, rpcWord(rpcSequence(word), kServing), false,
-                                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    const bool isClaimed =
+        rpcPhase(word) == kRequest &&
+        __atomic_compare_exchange_n(&slot.word, &word, rpcWord(rpcSequence(word), kServing), false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     if (!isClaimed) continue;
     bytes = std::min(slot.requestBytes, kRpcBytes);
     std::memcpy(request, slot.request, bytes);

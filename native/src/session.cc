@@ -19,7 +19,8 @@ std::shared_ptr<Session> Session::open(const SessionOptions& options, Failure& f
   }
   const uint64_t bytes = options.localBytes + sizeof(Control) + uint64_t{options.queueCapacity} * 8;
   // Page aligned, and present from the start: page faults have no place in a measured round trip.
-  void* local = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* local =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (local == MAP_FAILED) {
     failure.system("no " + std::to_string(bytes) + " bytes of registered memory");
     return nullptr;
@@ -69,7 +70,8 @@ void Session::doorbell() {
   shared->submitted = 0;
   // The ring is written by post() alone; anything else in it would lead outside.
   for (uint32_t i = 0; i < submitted; i++) {
-    if (!isBatch(submissions[i])) [[unlikely]] return;
+    if (!isBatch(submissions[i])) [[unlikely]]
+      return;
   }
   const uint64_t now = nowNs();
   executeDoorbell(executor(), local_, submissions, submitted, now, [this](uint32_t offset, uint32_t rpcs) {
@@ -85,8 +87,8 @@ void Session::doorbell() {
   if (heldCount_ != 0) releaseHeld(now);
 }
 
-// All verbs of the batch have their status: it is handed back, at once or when its round trip would be over. Its
-// verbs took effect when they were posted, earlier than on a network; only the answer is held back.
+// All verbs of the batch have their status: it is handed back, at once or when its round trip would be over.
+// Its verbs took effect when they were posted, earlier than on a network; only the answer is held back.
 void Session::complete(uint32_t offset, uint64_t now) {
   auto* batch = reinterpret_cast<BatchHeader*>(local_ + offset);
   const uint64_t dueNs = static_cast<uint64_t>(batch->postedNs) + options_.rttNs;

@@ -59,8 +59,12 @@ class Session {
   uint64_t controlBytes() const { return sizeof(Control) + uint64_t{options_.queueCapacity} * 8; }
   const std::vector<std::shared_ptr<Region>>& regions() const { return regions_; }
   // For batches in registered memory, with RPC, or for a recording that ends at `end`.
-  Executor executor() { return {local_, options_.localBytes, targets_.data(), targetCount_, &rpc_, local_ + options_.localBytes}; }
-  Executor executor(const uint8_t* end) { return {local_, options_.localBytes, targets_.data(), targetCount_, nullptr, end}; }
+  Executor executor() {
+    return {local_, options_.localBytes, targets_.data(), targetCount_, &rpc_, local_ + options_.localBytes};
+  }
+  Executor executor(const uint8_t* end) {
+    return {local_, options_.localBytes, targets_.data(), targetCount_, nullptr, end};
+  }
 
  private:
   struct Held {

@@ -10,8 +10,8 @@
 namespace fusee {
 namespace {
 
-// A region is swept only when the owner its header names is gone. Headers are whole before a name appears, so a
-// file without the magic number is not one of ours and stays.
+// A region is swept only when the owner its header names is gone. Headers are whole before a name appears, so
+// a file without the magic number is not one of ours and stays.
 bool isStale(int fd) {
   struct {
     uint64_t magic;
@@ -26,13 +26,14 @@ bool isStale(int fd) {
 }
 
 // Two sweepers must not remove one file twice, since between the two a new region may take the name: the lock
-// lets one of them act, and under it the name is seen to lead to this very file. A dead owner cannot interfere.
+// lets one of them act, and under it the name is seen to lead to this very file. A dead owner cannot
+// interfere.
 bool removeLocked(int fd, const std::string& path) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) return false;
   struct stat opened;
   struct stat named;
-  const bool isSame = fstat(fd, &opened) == 0 && lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
-                      opened.st_ino == named.st_ino;
+  const bool isSame = fstat(fd, &opened) == 0 && lstat(path.c_str(), &named) == 0 &&
+                      opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
   return isSame && unlink(path.c_str()) == 0;
 }
 
