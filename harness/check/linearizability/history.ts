@@ -141,7 +141,7 @@ export class History {
       : valueWritten === NO_VALUE;
     if (!valueIsRight) {
       throw new UsageError(
-        `${OPERATION_NAMES[operation]} writes ${valueWritten}: give an integer from 0, and NO_VALUE to SEARCH, DELETE`,
+        `${OPERATION_NAMES[operation]} writes ${valueWritten}: give an integer from 0, NO_VALUE when it reads`,
       );
     }
     if (!Number.isFinite(invocationNs))
