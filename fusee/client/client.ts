@@ -9,9 +9,11 @@
  * await client.close();
  */
 import type { Fabric } from '../fabric/contract.js';
-import { type Geometry, HEADER_BYTES } from '../layout/index.js';
+import { type Geometry, HEADER_BYTES, type PoolConfig } from '../layout/index.js';
+import { RpcOperation } from '../memory/index.js';
 import { type ClientState, type Coroutine, makeCoroutine, Outcome, RequestKind } from '../ops/index.js';
 import { FabricError, Ledger, type OpLoop } from '../verbs/index.js';
+import { call } from './call.js';
 import { checkLengths } from './limits.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
 
@@ -62,6 +64,16 @@ export interface ClientStats {
   readonly blocks: number;
 }
 
+/** What {@link Client.poolStats} tells. */
+export interface PoolStats {
+  readonly config: PoolConfig;
+  /** This client's id. */
+  readonly cid: number;
+  /** Blocks that each node has handed out, of {@link blocksPerNode}. */
+  readonly blocksUsed: readonly number[];
+  readonly blocksPerNode: number;
+}
+
 /**
  * A client of a pool. Requests may be issued without waiting for each other: as many run at once as the client has
  * coroutines, the rest queue. Not for use from several threads.
@@ -75,6 +87,8 @@ export class Client implements RequestSource {
   readonly #ledgers = Array.from({ length: 5 }, () => Object.assign(new Ledger(), { count: 0 }));
   #failure: unknown = null;
   #running = false;
+  /** A call outside the reactor polls the fabric: nothing else may. */
+  #calling = false;
   #closed = false;
 
   /** Use {@link connect}; this one is for fabrics made by hand. */
@@ -133,10 +147,33 @@ export class Client implements RequestSource {
     };
   }
 
+  /** What the pool is made of, and how many blocks each of its nodes has handed out. @throws FabricError. */
+  async poolStats(): Promise<PoolStats> {
+    const { config } = this.geometry;
+    const blocksUsed: number[] = [];
+    await this.#idle();
+    this.#calling = true;
+    try {
+      for (let mn = 0; mn < config.nodes; mn++) {
+        const answer = await call(this.#fabric, mn, { operation: RpcOperation.STATS, cid: this.cid });
+        blocksUsed.push(answer.value);
+      }
+    } finally {
+      this.#calling = false;
+      this.#schedule();
+    }
+    return {
+      config,
+      cid: this.cid,
+      blocksUsed,
+      blocksPerNode: config.regionsPerNode * this.geometry.blocksPerRegion,
+    };
+  }
+
   /** Waits for the requests in flight, then detaches from the pool. */
   async close(): Promise<void> {
     this.#closed = true;
-    while (this.#running) await new Promise((resolve) => setImmediate(resolve));
+    await this.#idle();
     this.#fabric.close();
   }
 
@@ -187,11 +224,20 @@ export class Client implements RequestSource {
         resolve: resolve as (r: never) => void,
         reject,
       });
-      if (!this.#running) {
-        this.#running = true;
-        setImmediate(() => this.#run());
-      }
+      this.#schedule();
     });
+  }
+
+  /** Resolves when no request is in flight and no call runs. */
+  async #idle(): Promise<void> {
+    while (this.#running || this.#calling) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets the reactor run, unless it does, or a call has the fabric to itself. */
+  #schedule(): void {
+    if (this.#running || this.#calling || this.#queue.length === 0) return;
+    this.#running = true;
+    setImmediate(() => this.#run());
   }
 
   #run(): void {

@@ -1,13 +1,13 @@
 /** Joins a running pool. */
-import { randomInt } from 'node:crypto';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
 import { regionName } from '../fabric/shm-process.js';
 import { type CacheOptions, DEFAULT_CACHE, IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, readSuperblock, SUPERBLOCK_USED_BYTES, View } from '../layout/index.js';
-import { RPC_FRAME_BYTES, RpcOperation, RpcStatus, readResponse, writeRequest } from '../memory/index.js';
+import { RpcOperation } from '../memory/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
-import { FabricError, Status, UsageError, VerbBatch } from '../verbs/index.js';
+import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
+import { call, complete } from './call.js';
 import { Client } from './client.js';
 
 /** Most requests of one client in flight. */
@@ -93,37 +93,7 @@ export async function readPoolConfig(pool: string): Promise<PoolConfig> {
   }
 }
 
-/** Posts one batch and waits for it, off the hot path. */
-async function complete(fabric: Fabric, batch: VerbBatch): Promise<void> {
-  const done: VerbBatch[] = [];
-  fabric.post(batch);
-  while (fabric.poll(done) === 0) await new Promise((resolve) => setImmediate(resolve));
-}
-
 /** Asks node 0 for a client id. */
 async function join(fabric: Fabric): Promise<number> {
-  const batch = new VerbBatch(fabric.local, 1);
-  const request = fabric.local.reserve(RPC_FRAME_BYTES);
-  const response = fabric.local.reserve(RPC_FRAME_BYTES);
-  const requestId = randomInt(1, 2 ** 32 - 1);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    writeRequest(fabric.local.bytes, request, {
-      operation: RpcOperation.JOIN,
-      cid: 0,
-      requestId,
-      argument: 0,
-    });
-    batch
-      .reset()
-      .rpc(
-        0,
-        { local: request, lengthBytes: RPC_FRAME_BYTES },
-        { local: response, capacityBytes: RPC_FRAME_BYTES },
-      );
-    await complete(fabric, batch);
-    if (batch.status(0) !== Status.OK) continue;
-    const answer = readResponse(fabric.local.bytes, response);
-    if (answer.requestId === requestId && answer.status === RpcStatus.OK) return answer.value;
-  }
-  throw new FabricError('node 0 did not answer the request to join within 3 tries; is its process alive?');
+  return (await call(fabric, 0, { operation: RpcOperation.JOIN, cid: 0 })).value;
 }

@@ -1,0 +1,62 @@
+/** Single batches and RPCs outside any coroutine: joining, statistics. Never on the hot path. */
+import { randomInt } from 'node:crypto';
+import type { Fabric } from '../fabric/contract.js';
+import { RPC_FRAME_BYTES, type RpcResponse, RpcStatus, readResponse, writeRequest } from '../memory/index.js';
+import { FabricError, Status, VerbBatch } from '../verbs/index.js';
+
+const TRIES = 3;
+
+interface Frames {
+  readonly batch: VerbBatch;
+  readonly request: number;
+  readonly response: number;
+}
+
+const framesOf = new WeakMap<Fabric, Frames>();
+
+/** Posts one batch and waits for it. Only while nothing else polls the fabric. */
+export async function complete(fabric: Fabric, batch: VerbBatch): Promise<void> {
+  const done: VerbBatch[] = [];
+  fabric.post(batch);
+  while (fabric.poll(done) === 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Sends one request to a node's weak CPU and waits for the answer; repeated under the same id when none comes.
+ * @throws FabricError when the node is silent or refuses.
+ */
+export async function call(
+  fabric: Fabric,
+  mn: number,
+  what: { operation: number; cid: number; argument?: number },
+): Promise<RpcResponse> {
+  let frames = framesOf.get(fabric);
+  if (frames === undefined) {
+    const { local } = fabric;
+    frames = {
+      batch: new VerbBatch(local, 1),
+      request: local.reserve(RPC_FRAME_BYTES),
+      response: local.reserve(RPC_FRAME_BYTES),
+    };
+    framesOf.set(fabric, frames);
+  }
+  const { batch, request, response } = frames;
+  const requestId = randomInt(1, 2 ** 32 - 1);
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    writeRequest(fabric.local.bytes, request, { argument: 0, ...what, requestId });
+    batch
+      .reset()
+      .rpc(
+        mn,
+        { local: request, lengthBytes: RPC_FRAME_BYTES },
+        { local: response, capacityBytes: RPC_FRAME_BYTES },
+      );
+    await complete(fabric, batch);
+    if (batch.status(0) !== Status.OK) continue;
+    const answer = readResponse(fabric.local.bytes, response);
+    if (answer.requestId !== requestId) continue;
+    if (answer.status === RpcStatus.OK) return answer;
+    throw new FabricError(`node ${mn} refused request ${what.operation} with status ${answer.status}`);
+  }
+  throw new FabricError(`node ${mn} did not answer within ${TRIES} tries; is its process alive?`);
+}

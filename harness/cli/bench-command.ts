@@ -1,0 +1,122 @@
+/** `fusee bench`: workloads against a pool of its own on this machine. */
+import { Command, Option } from 'commander';
+import { UsageError } from '../../fusee/verbs/index.js';
+import { formatTable } from '../../results/table.js';
+import { workloadNames } from '../../workloads/index.js';
+import { type BenchOptions, runBench } from '../run/bench.js';
+import { liveView, silentView } from '../run/live.js';
+import { parseBytes, parseCount, parseDuration, parseShare } from './parse.js';
+
+interface Flags {
+  workload: string;
+  searchRatio?: number;
+  trace?: string;
+  flavour: string;
+  clients: number;
+  coroutines: number;
+  nodes: number;
+  replicas?: number;
+  indexReplicas?: number;
+  dataReplicas?: number;
+  kvBytes: number;
+  records: number;
+  requests: number;
+  seconds: number;
+  warmup: number;
+  rtt: number;
+  seed: number;
+  repeats: number;
+  cacheBytes?: number;
+  out: string;
+  figures: boolean;
+  json: boolean;
+}
+
+export function benchCommand(): Command {
+  const count = parseCount;
+  return new Command('bench')
+    .description('run workloads against a pool of its own and store latencies, costs and figures')
+    .option(
+      '-w, --workload <names>',
+      `comma-separated: ${workloadNames.join(', ')}`,
+      'ycsb-a,ycsb-b,ycsb-c,ycsb-d',
+    )
+    .option('--search-ratio <share>', 'for the workload mix: share of SEARCH', parseShare('the search ratio'))
+    .option('--trace <file>', 'for the workload trace: the file to replay')
+    .option('--flavour <name>', "reading of YCSB's key distributions", 'ycsb-java')
+    .option('-c, --clients <n>', 'client processes', count('clients'), 4)
+    .option('--coroutines <n>', 'requests in flight per client', count('coroutines'), 8)
+    .option('-n, --nodes <n>', 'memory nodes', count('nodes'), 3)
+    .option('-r, --replicas <n>', 'replicas of index and data', count('replicas'))
+    .option('--index-replicas <n>', 'replicas of the index (r_i)', count('index replicas'))
+    .option('--data-replicas <n>', 'replicas of objects (r_d)', count('data replicas'))
+    .option('--kv-bytes <n>', 'bytes of key and value together', parseBytes('the KV size'), 1024)
+    .option('--records <n>', 'keys that are loaded first', count('records'), 100_000)
+    .option('--requests <n>', 'requests per workload, of all clients together', count('requests'), 500_000)
+    .option('--seconds <s>', 'longest measured window; the requests may end first', count('seconds'), 60)
+    .option('--warmup <time>', 'time before the measured window', parseDuration('the warm-up'), 100e6)
+    .option('--rtt <time>', 'hold every completion back this long', parseDuration('the round trip'), 0)
+    .option('--seed <n>', 'seed of the request streams', count('the seed'), 1)
+    .option('--repeats <n>', 'repetitions of each workload', count('repeats'), 1)
+    .option('--cache-bytes <n>', "each client's index cache; 0 switches it off", parseBytes('the cache size'))
+    .option('--out <folder>', 'folder of all runs', 'results/runs')
+    .addOption(new Option('--no-figures', 'draw nothing'))
+    .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
+    .action(async (flags: Flags) => bench(flags));
+}
+
+async function bench(flags: Flags): Promise<void> {
+  const abort = new AbortController();
+  let interrupts = 0;
+  const interrupt = (): void => {
+    if (++interrupts === 1)
+      process.stderr.write('\ninterrupted: finishing what is in flight; again to give up on it\n');
+    else process.exit(130);
+    abort.abort(new Error('interrupted'));
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    const view = flags.json ? silentView() : liveView(process.stderr);
+    const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
+    const outcome = await runBench(benchOptions(flags), { view, abort: abort.signal, onRow });
+    if (!flags.json) {
+      if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
+      for (const path of outcome.paths) process.stdout.write(`${path}\n`);
+    }
+    for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
+    process.exitCode = outcome.interrupted ? 130 : outcome.faults.length > 0 ? 1 : 0;
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+function benchOptions(flags: Flags): BenchOptions {
+  const both = flags.replicas ?? 2;
+  if (flags.trace !== undefined && !flags.workload.split(',').includes('trace')) {
+    throw new UsageError(`--trace ${flags.trace} is given, but not the workload trace; add --workload trace`);
+  }
+  return {
+    workloads: flags.workload.split(',').filter((name) => name !== ''),
+    ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
+    ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
+    ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
+    flavour: flags.flavour,
+    clients: flags.clients,
+    coroutines: flags.coroutines,
+    nodes: flags.nodes,
+    indexReplicas: flags.indexReplicas ?? both,
+    dataReplicas: flags.dataReplicas ?? both,
+    kvBytes: flags.kvBytes,
+    records: flags.records,
+    requests: flags.requests,
+    secondsMax: flags.seconds,
+    warmupMs: flags.warmup / 1e6,
+    rttNs: flags.rtt,
+    seed: flags.seed,
+    repetitions: flags.repeats,
+    out: flags.out,
+    figures: flags.figures,
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * One client of a cell: a process of its own, since clients must be able to die one by one.
+ *
+ * It obeys messages, ends itself when the harness is gone, and leaves Ctrl-C to the harness.
+ */
+import { PerformanceObserver } from 'node:perf_hooks';
+import { openSession, type Session } from '../../fusee/client/connect.js';
+import { Reactor } from '../../fusee/client/reactor.js';
+import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
+import type { RequestStream } from '../../workloads/index.js';
+import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
+import { type ClientPlan, type FromClient, failed, type ToClient } from './messages.js';
+import { StreamSource } from './stream-source.js';
+
+/** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
+const TURNS = 16;
+const SLICE_NS = 1e6;
+const PROGRESS_NS = 200e6;
+
+const send = (message: FromClient): void => {
+  process.send?.(message);
+};
+
+class ClientProcess {
+  readonly #collections: { startMs: number; milliseconds: number }[] = [];
+  #plan!: ClientPlan;
+  #session!: Session;
+  #coroutines!: readonly Coroutine[];
+  #streams!: ClientStreams;
+  #source: StreamSource | null = null;
+  #inserted: Float64Array = new Float64Array(0);
+
+  constructor() {
+    new PerformanceObserver((list) => {
+      for (const e of list.getEntries())
+        this.#collections.push({ startMs: e.startTime, milliseconds: e.duration });
+    }).observe({ entryTypes: ['gc'] });
+  }
+
+  async obey(message: ToClient): Promise<void> {
+    switch (message.type) {
+      case 'prepare':
+        await this.#prepare(message.plan);
+        break;
+      case 'load':
+        await this.#load();
+        break;
+      case 'run':
+        await this.#run(message);
+        break;
+      case 'stop':
+        if (this.#source !== null) this.#source.stopping = true;
+        break;
+      case 'check':
+        await this.#check();
+        break;
+    }
+  }
+
+  async #prepare(plan: ClientPlan): Promise<void> {
+    this.#plan = plan;
+    this.#streams = await buildStreams(plan);
+    this.#session = await openSession({
+      pool: plan.pool,
+      coroutines: plan.coroutines,
+      rttNs: plan.rttNs,
+      prefault: true,
+      ...(plan.cacheBytes === undefined ? {} : { cache: { bytes: plan.cacheBytes } }),
+    });
+    const { state } = this.#session;
+    this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
+    send({ type: 'prepared', streamHash: this.#streams.hash });
+  }
+
+  async #load(): Promise<void> {
+    const source = this.#sourceOf(this.#streams.load, { measureNs: 0, endsWithFirst: false });
+    await this.#drive(source, Number.POSITIVE_INFINITY);
+    send({ type: 'loaded', operations: source.recorder.operations, failed: source.notOk });
+  }
+
+  async #run(when: { startNs: number; measureNs: number; endNs: number }): Promise<void> {
+    const { fabric } = this.#session;
+    const source = this.#sourceOf(this.#streams.measured, { measureNs: when.measureNs, endsWithFirst: true });
+    while (fabric.nowNs() < when.startNs) await new Promise((resolve) => setImmediate(resolve));
+    const switches = process.resourceUsage().involuntaryContextSwitches;
+    await this.#drive(source, when.endNs);
+    const endNs = fabric.nowNs();
+    // Entries of collections arrive with the event loop: give them a turn.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const collections = this.#collectionsSince(when.measureNs, endNs);
+    this.#inserted = source.insertedKeys();
+    send({
+      type: 'finished',
+      report: {
+        operations: source.recorder.report(),
+        warmupOperations: source.recorder.warmupOperations,
+        measureNs: when.measureNs,
+        endNs,
+        wrongValues: source.wrongValues,
+        wrongExamples: source.wrongExamples,
+        series: source.recorder.series(),
+        collections,
+        involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
+      },
+    });
+  }
+
+  /** Reads back every key that must be there: the loaded share, and what this client has inserted. */
+  async #check(): Promise<void> {
+    const streams = readBackStreams(this.#plan, this.#streams, this.#inserted);
+    if (streams === null) {
+      send({ type: 'checked', keys: 0, lostKeys: null, wrongValues: 0 });
+      return;
+    }
+    const source = this.#sourceOf(streams, { measureNs: 0, endsWithFirst: false });
+    await this.#drive(source, Number.POSITIVE_INFINITY);
+    const keys = source.recorder.operations;
+    send({ type: 'checked', keys, lostKeys: source.notOk, wrongValues: source.wrongValues });
+  }
+
+  #sourceOf(
+    streams: readonly RequestStream[],
+    phase: { measureNs: number; endsWithFirst: boolean },
+  ): StreamSource {
+    const { local } = this.#session.fabric;
+    const { keys, frontier } = this.#streams;
+    return new StreamSource({ local, streams, keys, frontier, writer: this.#plan.clientIndex + 1, ...phase });
+  }
+
+  /** Runs a source dry, or until its end; what is in flight then finishes. */
+  async #drive(source: StreamSource, endNs: number): Promise<void> {
+    const { fabric } = this.#session;
+    const reactor = new Reactor(fabric, this.#coroutines, source);
+    this.#source = source;
+    reactor.wake();
+    let progressNs = fabric.nowNs() + PROGRESS_NS;
+    while (reactor.active > 0) {
+      let now = fabric.nowNs();
+      for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
+        for (let turn = 0; turn < TURNS; turn++) reactor.turn();
+      }
+      if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
+      if (now > progressNs) {
+        progressNs = now + PROGRESS_NS;
+        send({
+          type: 'progress',
+          operations: source.recorder.operations,
+          p99Ns: source.recorder.latestP99Ns,
+        });
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#source = null;
+  }
+
+  #collectionsSince(
+    measureNs: number,
+    endNs: number,
+  ): { count: number; milliseconds: number; longestMs: number } {
+    // Both clocks are monotonic: relate them by reading them together.
+    const offsetMs = performance.now() - this.#session.fabric.nowNs() / 1e6;
+    const from = measureNs / 1e6 + offsetMs;
+    const to = endNs / 1e6 + offsetMs;
+    const inWindow = this.#collections.filter((c) => c.startMs >= from && c.startMs <= to);
+    return {
+      count: inWindow.length,
+      milliseconds: inWindow.reduce((sum, c) => sum + c.milliseconds, 0),
+      longestMs: inWindow.reduce((most, c) => Math.max(most, c.milliseconds), 0),
+    };
+  }
+}
+
+const client = new ClientProcess();
+let busy: Promise<void> = Promise.resolve();
+process.on('message', (message: ToClient) => {
+  // A stop overtakes the phase it stops; everything else waits its turn.
+  const obeyed = message.type === 'stop' ? client.obey(message) : busy.then(() => client.obey(message));
+  if (message.type !== 'stop') busy = obeyed;
+  obeyed.catch((error: unknown) => {
+    send(failed(error));
+    setTimeout(() => process.exit(1), 100);
+  });
+});
+process.on('disconnect', () => process.exit(0));
+process.on('SIGINT', () => {});

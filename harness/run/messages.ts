@@ -1,0 +1,93 @@
+/** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
+import type { PoolConfig } from '../../fusee/layout/index.js';
+import type { Ledger } from '../../fusee/verbs/index.js';
+import type { EncodedHistogram } from '../../results/histogram.js';
+import type { Operation } from '../../results/schema.js';
+import type { Flavour } from '../../workloads/index.js';
+
+/** What one client process of a cell is to do. */
+export interface ClientPlan {
+  readonly pool: string;
+  readonly clientIndex: number;
+  readonly clients: number;
+  readonly coroutines: number;
+  readonly rttNs: number;
+  readonly workload: { readonly name: string; readonly searchRatio?: number; readonly tracePath?: string };
+  readonly flavour: Flavour;
+  readonly seed: number;
+  readonly records: number;
+  /** Requests of this client, over all its coroutines. */
+  readonly requests: number;
+  readonly valueBytes: number;
+  readonly cacheBytes?: number;
+}
+
+export type ToClient =
+  | { readonly type: 'prepare'; readonly plan: ClientPlan }
+  | { readonly type: 'load' }
+  | { readonly type: 'run'; readonly startNs: number; readonly measureNs: number; readonly endNs: number }
+  | { readonly type: 'stop' }
+  | { readonly type: 'check' };
+
+/** What happened to one kind of operation in the measured window. */
+export interface OperationReport {
+  readonly operation: Operation;
+  readonly latency: EncodedHistogram;
+  /** Costs of all requests that ended in the window. */
+  readonly ledger: Readonly<
+    Pick<Ledger, 'rtts' | 'verbs' | 'bytes' | 'casFailures' | 'polls' | 'backgroundVerbs' | 'backgroundBytes'>
+  >;
+  readonly count: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+}
+
+/** What one client process measured. Times are of the host's monotonic clock. */
+export interface ClientReport {
+  readonly operations: readonly OperationReport[];
+  readonly warmupOperations: number;
+  /** First and last moment of the measured window. */
+  readonly measureNs: number;
+  readonly endNs: number;
+  readonly wrongValues: number;
+  /** Up to three of the values that were wrong, for a person. */
+  readonly wrongExamples: readonly string[];
+  /** Completions per 100 ms since the window's start, and each interval's p99. */
+  readonly series: readonly { readonly operations: number; readonly p99Ns: number }[];
+  readonly collections: { readonly count: number; readonly milliseconds: number; readonly longestMs: number };
+  readonly involuntarySwitches: number;
+}
+
+export type FromClient =
+  | { readonly type: 'prepared'; readonly streamHash: string }
+  | { readonly type: 'loaded'; readonly operations: number; readonly failed: number }
+  | { readonly type: 'progress'; readonly operations: number; readonly p99Ns: number }
+  | { readonly type: 'finished'; readonly report: ClientReport }
+  | {
+      readonly type: 'checked';
+      readonly keys: number;
+      readonly lostKeys: number | null;
+      readonly wrongValues: number;
+    }
+  | Failed;
+
+export type ToNode = {
+  readonly type: 'start';
+  readonly pool: string;
+  readonly mn: number;
+  readonly config: PoolConfig;
+};
+export type FromNode = { readonly type: 'ready' } | Failed;
+
+/** Any process: it cannot go on. */
+export interface Failed {
+  readonly type: 'failed';
+  readonly code: string;
+  readonly message: string;
+}
+
+/** An error as a message. */
+export const failed = (error: unknown): Failed => ({
+  type: 'failed',
+  code: error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN',
+  message: error instanceof Error ? error.message : String(error),
+});

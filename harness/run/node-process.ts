@@ -1,0 +1,28 @@
+/** A memory node of a run: a process of its own, which ends when the harness does. */
+import type { ShmNode } from '../../fusee/fabric/shm-node.js';
+import { startShmNode } from '../../fusee/node/index.js';
+import { type FromNode, failed, type ToNode } from './messages.js';
+
+let node: ShmNode | null = null;
+
+const send = (message: FromNode): void => {
+  process.send?.(message);
+};
+
+function end(code: number): never {
+  node?.close();
+  process.exit(code);
+}
+
+process.on('message', (message: ToNode) => {
+  try {
+    node = startShmNode(message);
+    send({ type: 'ready' });
+  } catch (error) {
+    send(failed(error));
+    setTimeout(() => end(1), 100);
+  }
+});
+process.on('disconnect', () => end(0));
+process.on('SIGTERM', () => end(0));
+process.on('SIGINT', () => {});

@@ -1,0 +1,164 @@
+/** Makes a result row, and what is stored beside it, from what a cell's clients reported. */
+import { LatencyHistogram } from '../../results/histogram.js';
+import {
+  OPERATIONS,
+  type Operation,
+  type PerOperation,
+  type ResultRow,
+  SCHEMA_VERSION,
+  type SeriesPoint,
+} from '../../results/schema.js';
+import type { CellOutcome } from './cell.js';
+import type { ClientReport, OperationReport } from './messages.js';
+import { SERIES_MS } from './recorder.js';
+import { judge } from './trust.js';
+
+/** The settings that name a cell. */
+export type CellSettings = Pick<
+  ResultRow,
+  | 'system'
+  | 'workload'
+  | 'flavour'
+  | 'fabric'
+  | 'clients'
+  | 'coroutines'
+  | 'nodes'
+  | 'indexReplicas'
+  | 'dataReplicas'
+  | 'kvBytes'
+  | 'seed'
+  | 'repetition'
+  | 'rttNs'
+>;
+
+export interface CellResult {
+  readonly row: ResultRow;
+  readonly histograms: ReadonlyMap<Operation, LatencyHistogram>;
+  readonly series: readonly SeriesPoint[];
+  readonly wrongExamples: readonly string[];
+}
+
+/** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
+export function cellResult(settings: CellSettings, outcome: CellOutcome): CellResult {
+  const { reports } = outcome;
+  const histograms = mergeHistograms(reports);
+  const operations = [...histograms.values()].reduce((sum, h) => sum + h.count, 0);
+  const measureNs = Math.min(...reports.map((r) => r.measureNs));
+  const endNs = Math.max(...reports.map((r) => r.endNs));
+  const seconds = Math.max(0, (endNs - measureNs) / 1e9);
+  const collections = mergeCollections(reports, seconds);
+  const row: ResultRow = {
+    schemaVersion: SCHEMA_VERSION,
+    ...settings,
+    operations,
+    seconds,
+    throughputOps: seconds > 0 ? operations / seconds : 0,
+    wrongValues: reports.reduce((sum, r) => sum + r.wrongValues, 0) + outcome.wrongAtCheck,
+    lostKeys: outcome.lostKeys,
+    latencyNs: Object.fromEntries(
+      [...histograms].flatMap(([operation, h]) => {
+        const summary = h.summary();
+        return summary === null ? [] : [[operation, summary]];
+      }),
+    ),
+    perOperation: byOperation(reports, perOperation),
+    outcomes: byOperation(reports, mergeOutcomes),
+    collections,
+    trust: judge({
+      busyProcesses: settings.clients,
+      collections,
+      cpuBefore: outcome.cpuBefore,
+      cpuAfter: outcome.cpuAfter,
+      seconds,
+      operations,
+    }),
+    streamHash: outcome.streamHash,
+    interrupted: outcome.interrupted,
+    linearizable: null,
+  };
+  return {
+    row,
+    histograms,
+    series: mergeSeries(settings, reports),
+    wrongExamples: reports.flatMap((r) => r.wrongExamples),
+  };
+}
+
+function mergeHistograms(reports: readonly ClientReport[]): Map<Operation, LatencyHistogram> {
+  const merged = new Map<Operation, LatencyHistogram>();
+  for (const operation of OPERATIONS) {
+    for (const report of reports) {
+      const found = report.operations.find((o) => o.operation === operation);
+      if (found === undefined) continue;
+      const decoded = LatencyHistogram.decode(found.latency);
+      const into = merged.get(operation);
+      if (into === undefined) merged.set(operation, decoded);
+      else into.merge(decoded);
+    }
+  }
+  return merged;
+}
+
+function byOperation<T>(
+  reports: readonly ClientReport[],
+  make: (parts: readonly OperationReport[]) => T,
+): Partial<Record<Operation, T>> {
+  const result: Partial<Record<Operation, T>> = {};
+  for (const operation of OPERATIONS) {
+    const parts = reports.flatMap((r) => r.operations.filter((o) => o.operation === operation));
+    if (parts.length > 0) result[operation] = make(parts);
+  }
+  return result;
+}
+
+function perOperation(parts: readonly OperationReport[]): PerOperation {
+  const count = parts.reduce((sum, p) => sum + p.count, 0);
+  const mean = (of: (p: OperationReport) => number): number =>
+    parts.reduce((sum, p) => sum + of(p), 0) / count;
+  return {
+    count,
+    rtts: mean((p) => p.ledger.rtts),
+    verbs: mean((p) => p.ledger.verbs),
+    bytes: mean((p) => p.ledger.bytes),
+    casFailures: mean((p) => p.ledger.casFailures),
+    backgroundVerbs: mean((p) => p.ledger.backgroundVerbs),
+    backgroundBytes: mean((p) => p.ledger.backgroundBytes),
+    polls: mean((p) => p.ledger.polls),
+  };
+}
+
+function mergeOutcomes(parts: readonly OperationReport[]): Record<string, number> {
+  const merged: Record<string, number> = {};
+  for (const part of parts) {
+    for (const [name, count] of Object.entries(part.outcomes)) merged[name] = (merged[name] ?? 0) + count;
+  }
+  return merged;
+}
+
+function mergeCollections(reports: readonly ClientReport[], seconds: number) {
+  const milliseconds = reports.reduce((sum, r) => sum + r.collections.milliseconds, 0);
+  return {
+    count: reports.reduce((sum, r) => sum + r.collections.count, 0),
+    milliseconds,
+    longestMs: reports.reduce((most, r) => Math.max(most, r.collections.longestMs), 0),
+    // The share of the clients' time, since collections of one do not stop the others.
+    shareOfWindow: seconds === 0 ? 0 : Math.min(1, milliseconds / (seconds * 1000 * reports.length)),
+  };
+}
+
+function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {
+  const { system, workload, fabric, clients, repetition } = settings;
+  const length = Math.max(0, ...reports.map((r) => r.series.length));
+  return Array.from({ length }, (_, i) => ({
+    system,
+    workload,
+    fabric,
+    clients,
+    repetition,
+    tMs: i * SERIES_MS,
+    intervalMs: SERIES_MS,
+    operations: reports.reduce((sum, r) => sum + (r.series[i]?.operations ?? 0), 0),
+    // p99 over clients is not known from their p99s: the worst one bounds it.
+    p99Ns: Math.max(0, ...reports.map((r) => r.series[i]?.p99Ns ?? 0)),
+  }));
+}

@@ -1,0 +1,196 @@
+/** Feeds a client's reactor from streams made ahead, and checks every value that comes back. */
+import type { RequestSource } from '../../fusee/client/reactor.js';
+import { type Coroutine, RequestKind as Kind, Outcome } from '../../fusee/ops/index.js';
+import type { Ledger, LocalMemory, OpLoop } from '../../fusee/verbs/index.js';
+import {
+  checkValue,
+  fillValue,
+  type KeySource,
+  type LatestFrontier,
+  RequestKind,
+  type RequestStream,
+  readStamp,
+  stampValue,
+} from '../../workloads/index.js';
+import { PhaseRecorder } from './recorder.js';
+
+const RMW = RequestKind.READ_MODIFY_WRITE;
+/** Wrong values that are described, beyond which they are only counted. */
+const EXAMPLES = 3;
+
+export interface StreamSourceOptions {
+  readonly local: LocalMemory;
+  /** One stream per coroutine. */
+  readonly streams: readonly RequestStream[];
+  readonly keys: KeySource;
+  readonly frontier: LatestFrontier | null;
+  /** Distinguishes this client's values. */
+  readonly writer: number;
+  readonly measureNs: number;
+  /** Stop all streams when the first has been played; else each is played to its end. */
+  readonly endsWithFirst: boolean;
+}
+
+/** How many INSERTs streams hold. */
+function countInserts(streams: readonly RequestStream[]): number {
+  let count = 0;
+  for (const { kinds } of streams) for (const kind of kinds) if (kind === RequestKind.INSERT) count++;
+  return count;
+}
+
+export class StreamSource implements RequestSource {
+  readonly recorder: PhaseRecorder;
+  /** No request starts after this is set; those in flight finish (hazard H10). */
+  stopping = false;
+  wrongValues = 0;
+  readonly wrongExamples: string[] = [];
+  /** Requests that ended in anything but OK. */
+  notOk = 0;
+  /** The window ends with the first stream: then the others would run with fewer requests in flight. */
+  readonly endsWithFirst: boolean;
+  readonly #inserted: Float64Array;
+  #insertedCount = 0;
+  readonly #streams: readonly RequestStream[];
+  readonly #keys: KeySource;
+  readonly #frontier: LatestFrontier | null;
+  readonly #local: LocalMemory;
+  readonly #view: DataView;
+  readonly #template: Uint8Array;
+  readonly #writer: number;
+  readonly #measureNs: number;
+  readonly #position: Uint32Array;
+  readonly #kind: Uint8Array;
+  readonly #key: Float64Array;
+  /** A read-modify-write whose SEARCH is done: when it was posted; 0 otherwise. */
+  readonly #searchedNs: Float64Array;
+  readonly #measured: Uint8Array;
+  #sequence = 0;
+  /** Fabric time of the latest completion: tells warm-up from window without a clock call. */
+  #latestNs = 0;
+
+  constructor(options: StreamSourceOptions) {
+    const n = options.streams.length;
+    this.recorder = new PhaseRecorder(options.measureNs);
+    this.endsWithFirst = options.endsWithFirst;
+    this.#inserted = new Float64Array(countInserts(options.streams));
+    this.#streams = options.streams;
+    this.#keys = options.keys;
+    this.#frontier = options.frontier;
+    this.#local = options.local;
+    this.#view = new DataView(options.local.buffer);
+    this.#writer = options.writer;
+    this.#measureNs = options.measureNs;
+    this.#template = new Uint8Array(options.streams[0].valueBytes);
+    fillValue(new DataView(this.#template.buffer), 0, this.#template.length);
+    this.#position = new Uint32Array(n);
+    this.#kind = new Uint8Array(n);
+    this.#key = new Float64Array(n);
+    this.#searchedNs = new Float64Array(n);
+    this.#measured = new Uint8Array(n);
+  }
+
+  /** True when some stream has been played to its end. */
+  get exhausted(): boolean {
+    for (let i = 0; i < this.#position.length; i++)
+      if (this.#position[i] >= this.#streams[i].length) return true;
+    return false;
+  }
+
+  /** Keys whose INSERT was acknowledged. */
+  insertedKeys(): Float64Array {
+    return this.#inserted.subarray(0, this.#insertedCount);
+  }
+
+  next(coroutine: Coroutine): OpLoop | null {
+    const i = coroutine.cx.coroutine;
+    if (this.#searchedNs[i] !== 0) {
+      this.#stageValue(coroutine, this.#key[i]);
+      return coroutine.loops[Kind.UPDATE];
+    }
+    const stream = this.#streams[i];
+    const position = this.#position[i];
+    if (this.stopping || position >= stream.length) return null;
+    this.#position[i] = position + 1;
+    const kind = stream.kinds[position];
+    const drawn = stream.keys[position];
+    const key =
+      stream.fromLatest[position] !== 0 && this.#frontier !== null ? this.#frontier.keyOf(drawn) : drawn;
+    this.#kind[i] = kind;
+    this.#key[i] = key;
+    this.#measured[i] = this.#latestNs >= this.#measureNs ? 1 : 0;
+    this.#stageKey(coroutine, key);
+    if (kind === RequestKind.SEARCH || kind === RMW) return coroutine.loops[Kind.SEARCH];
+    if (kind !== RequestKind.DELETE) {
+      if (stream.valueSizes !== undefined) this.#stageSizedValue(coroutine, key, stream.valueSizes[position]);
+      else this.#stageValue(coroutine, key);
+    }
+    return coroutine.loops[kind];
+  }
+
+  ended(coroutine: Coroutine, postedNs: number, completedNs: number): void {
+    const { cx } = coroutine;
+    const i = cx.coroutine;
+    const kind = this.#kind[i];
+    this.#latestNs = completedNs;
+    const searched = this.#searchedNs[i];
+    if ((kind === RequestKind.SEARCH || kind === RMW) && searched === 0 && cx.outcome === Outcome.OK) {
+      if (checkValue(this.#view, cx.foundAt, cx.foundBytes, this.#key[i]) !== 0) this.#wrong(coroutine);
+    }
+    if (kind === RMW && searched === 0 && cx.outcome === Outcome.OK) {
+      this.#searchedNs[i] = postedNs;
+      return;
+    }
+    this.#searchedNs[i] = 0;
+    if (cx.outcome !== Outcome.OK) this.notOk++;
+    else if (kind === RequestKind.INSERT) {
+      this.#inserted[this.#insertedCount++] = this.#key[i];
+      this.#frontier?.acknowledge(this.#key[i]);
+    }
+    const measured = this.#measured[i] !== 0;
+    this.recorder.record(kind, searched === 0 ? postedNs : searched, completedNs, cx.outcome, measured);
+  }
+
+  ledger(coroutine: Coroutine): Ledger {
+    const i = coroutine.cx.coroutine;
+    return this.recorder.ledger(this.#kind[i], this.#measured[i] !== 0);
+  }
+
+  #stageKey(coroutine: Coroutine, key: number): void {
+    const { cx } = coroutine;
+    const row = this.#keys.rowOf(key);
+    const lengthBytes = this.#keys.lengths[row];
+    const from = this.#keys.wordOffsetOf(row);
+    const to = cx.keyAt >>> 2;
+    const { words } = this.#local;
+    for (let w = 0, end = (lengthBytes + 3) >>> 2; w < end; w++) words[to + w] = this.#keys.words[from + w];
+    cx.keyBytes = lengthBytes;
+  }
+
+  #stageValue(coroutine: Coroutine, key: number): void {
+    const { cx } = coroutine;
+    const at = cx.keyAt + cx.keyBytes;
+    this.#local.bytes.set(this.#template, at);
+    cx.valueBytes = this.#template.length;
+    stampValue(this.#view, at, cx.valueBytes, key, this.#writer, ++this.#sequence);
+  }
+
+  /** Traces give each value a size of its own. */
+  #stageSizedValue(coroutine: Coroutine, key: number, sizeBytes: number): void {
+    const { cx } = coroutine;
+    const at = cx.keyAt + cx.keyBytes;
+    fillValue(this.#view, at, sizeBytes);
+    cx.valueBytes = sizeBytes;
+    stampValue(this.#view, at, sizeBytes, key, this.#writer, ++this.#sequence);
+  }
+
+  #wrong(coroutine: Coroutine): void {
+    this.wrongValues++;
+    if (this.wrongExamples.length >= EXAMPLES) return;
+    const { cx } = coroutine;
+    const verdict = checkValue(this.#view, cx.foundAt, cx.foundBytes, this.#key[cx.coroutine]);
+    const stamp = JSON.stringify(readStamp(this.#view, cx.foundAt, cx.foundBytes));
+    this.wrongExamples.push(
+      `key ${this.#key[cx.coroutine]}: verdict ${verdict}, ${cx.foundBytes} bytes, ${stamp}`,
+    );
+  }
+}
