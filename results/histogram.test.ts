@@ -66,10 +66,12 @@ const latencies = fc.array(latency, { minLength: 1, maxLength: 400 });
 
 describe('buckets', () => {
   test('every counter begins where the one below it ends, and holds its own ends', () => {
+    const wrong: number[] = [];
     for (let index = 0; index < COUNTER_COUNT; index++) {
-      expect(counterIndex(counterLowestNs(index))).toBe(index);
-      expect(counterIndex(counterHighestNs(index))).toBe(index);
+      const ends = [counterIndex(counterLowestNs(index)), counterIndex(counterHighestNs(index))];
+      if (ends.some((end) => end !== index)) wrong.push(index);
     }
+    expect(wrong).toEqual([]);
   });
 
   test('an edge alone gives the percentiles HdrHistogram gives', () => {

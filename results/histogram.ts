@@ -1,9 +1,9 @@
 /**
  * Latencies of one kind of operation, recorded in about 3 ns and without allocation.
  *
- * The buckets are exactly HdrHistogram's for lowest 1 ns, highest 60 s and 3 significant digits, so that a count
- * here and a count in any HdrHistogram tool mean the same. Percentiles come from merged histograms only: nothing
- * in this folder averages one.
+ * The buckets are exactly HdrHistogram's for lowest 1 ns, highest 60 s and 3 significant digits, so that a
+ * count here and a count in any HdrHistogram tool mean the same. Percentiles come from merged histograms
+ * only: nothing in this folder averages one.
  */
 import { decodeFromCompressedBase64, encodeIntoCompressedBase64, Float64Histogram } from 'hdr-histogram-js';
 
@@ -14,8 +14,8 @@ export const HIGHEST_NS = 60e9;
 export const SIGNIFICANT_DIGITS = 3;
 
 /**
- * Bucket 0 holds 0..2047 ns one by one; each further bucket doubles the range with 1024 more counters. 26 buckets
- * reach past 60 s, hence (26 + 1) * 1024 counters.
+ * Bucket 0 holds 0..2047 ns one by one; each further bucket doubles the range with 1024 more counters. 26
+ * buckets reach past 60 s, hence (26 + 1) * 1024 counters.
  */
 const HALF_BITS = 10;
 const HALF_COUNT = 1 << HALF_BITS;
@@ -140,9 +140,9 @@ export class LatencyHistogram {
   }
 
   /**
-   * Latency in ns that `percent` (0 to 100) of the recorded ones do not exceed, to the resolution of the buckets,
-   * by HdrHistogram's rule: the upper end of the bucket, and the lower end for 0. A percentile that falls into the
-   * overflow is the exact maximum. NaN, which JSON writes as null, when nothing was recorded.
+   * Latency in ns that `percent` (0 to 100) of the recorded ones do not exceed, to the resolution of the
+   * buckets, by HdrHistogram's rule: the upper end of the bucket, and the lower end for 0. A percentile that
+   * falls into the overflow is the exact maximum. NaN, which JSON writes as null, when nothing was recorded.
    */
   percentile(percent: number): number {
     if (!(percent >= 0 && percent <= 100))
@@ -172,7 +172,9 @@ export class LatencyHistogram {
     }
   }
 
-  /** The same counts as an HdrHistogram (64-bit counters). Overflow is left out, since it has no bucket there. */
+  /**
+   * The same counts as an HdrHistogram (64-bit counters). Overflow is left out, since it has no bucket there.
+   */
   toHdr(): Float64Histogram {
     const hdr = new Float64Histogram(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS);
     this.forEachCounter((lowestNs, highestNs, count) => {
@@ -200,8 +202,8 @@ export class LatencyHistogram {
   }
 
   /**
-   * The histogram that {@link encode} wrote. The extremes may be unknown (a log of another tool): then they are
-   * those of the outermost buckets.
+   * The histogram that {@link encode} wrote. The extremes may be unknown (a log of another tool): then they
+   * are those of the outermost buckets.
    * @throws RangeError when the encoding has other buckets than ours.
    */
   static decode(encoded: Partial<EncodedHistogram> & { readonly base64: string }): LatencyHistogram {
@@ -212,7 +214,7 @@ export class LatencyHistogram {
     ) {
       throw new RangeError(
         `an encoded histogram keeps ${hdr.numberOfSignificantValueDigits} digits from ` +
-          `${hdr.lowestDiscernibleValue} up; only ${SIGNIFICANT_DIGITS} digits from ${LOWEST_NS} ns can be read`,
+          `${hdr.lowestDiscernibleValue} up; it must keep ${SIGNIFICANT_DIGITS} from ${LOWEST_NS} ns up`,
       );
     }
     const histogram = new LatencyHistogram();

@@ -1,16 +1,16 @@
 /**
  * Standard HdrHistogram interval logs (.hlog, format 1.3), which HdrHistogram's own tools read.
  *
- * What the format cannot hold (exact extremes, overflow) stands in a comment ahead of each interval: other readers
- * skip it. Timestamps are relative to the base time in the header.
+ * What the format cannot hold (exact extremes, overflow) stands in a comment ahead of each interval: other
+ * readers skip it. Timestamps are relative to the base time in the header.
  */
 import { HistogramLogWriter } from 'hdr-histogram-js';
 import { ResultError } from './error.js';
 import { LatencyHistogram } from './histogram.js';
 
 /**
- * Interval_Max is in ms, as HdrHistogram's Java tools write it by default for values in ns. Always passed, since
- * the default of the JavaScript writer is 1000.
+ * Interval_Max is in ms, as HdrHistogram's Java tools write it by default for values in ns. Always passed,
+ * since the default of the JavaScript writer is 1000.
  */
 export const INTERVAL_MAX_NS_PER_UNIT = 1e6;
 

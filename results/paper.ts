@@ -1,6 +1,6 @@
 /**
- * Values and claims that Shen et al. published (FUSEE, FAST 2023), digitised from the figures. They are drawn as
- * published, never as measured here.
+ * Values and claims that Shen et al. published (FUSEE, FAST 2023), digitised from the figures. They are drawn
+ * as published, never as measured here.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,10 @@ const claimSchema = z.strictObject({
   source: z.string().min(1),
 });
 
-/** One figure, or one panel of one. A point is [x, y]; y is null where a system does not support the operation. */
+/**
+ * One figure, or one panel of one. A point is [x, y]; y is null where a system does not support the
+ * operation.
+ */
 export type PaperFigure = z.infer<typeof paperFigureSchema>;
 /** One curve, or one set of bars. */
 export type PaperSeries = z.infer<typeof paperSeriesSchema>;

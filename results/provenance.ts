@@ -1,4 +1,6 @@
-/** Where a result comes from: the code, the machine and the time, from facts that stay the same between runs. */
+/**
+ * Where a result comes from: the code, the machine and the time, from facts that stay the same between runs.
+ */
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import os from 'node:os';
@@ -65,8 +67,9 @@ export const collectProvenance = async (
 };
 
 /**
- * The class of a machine. Frequencies, load and free memory stay out, since they change from run to run; memory is
- * rounded up to an eighth of a power of two, since kernels keep different small parts of it to themselves.
+ * The class of a machine. Frequencies, load and free memory stay out, since they change from run to run;
+ * memory is rounded up to an eighth of a power of two, since kernels keep different small parts of it to
+ * themselves.
  */
 export const describeMachine = (facts: MachineFacts): Provenance['machine'] => {
   const gib = facts.memoryBytes / 2 ** 30;

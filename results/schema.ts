@@ -1,6 +1,7 @@
 /**
  * What is stored about one cell and repetition, and its neighbours in a run folder: versioned, validated when
- * written and when read. `null` means that something was not checked or does not apply; it is never written as 0.
+ * written and when read. `null` means that something was not checked or does not apply; it is never written
+ * as 0.
  */
 import * as z from 'zod';
 import { ResultError } from './error.js';

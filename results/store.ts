@@ -1,10 +1,10 @@
 /**
  * One folder per run: `<root>/<experiment>/<id>/`.
  *
- * A run is written under `<id>.partial` and gets its plain name only when it finished. One that was stopped ends as
- * `<id>.interrupted`, one that failed as `<id>.failed`, and one whose process died stays `.partial`: none of them
- * can be taken for a result. Rows are only ever appended. Writing is synchronous: lines are whole, and
- * the last one is written before a signal handler returns.
+ * A run is written under `<id>.partial` and gets its plain name only when it finished. One that was stopped
+ * ends as `<id>.interrupted`, one that failed as `<id>.failed`, and one whose process died stays `.partial`:
+ * none of them can be taken for a result. Rows are only ever appended. Writing is synchronous: lines are
+ * whole, and the last one is written before a signal handler returns.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';

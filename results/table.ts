@@ -13,9 +13,9 @@ interface Column {
 }
 
 /**
- * One line per row, in the given order: workload, throughput, p50 and p99 of each main operation in microseconds,
- * RTTs per operation, wrong values, lost keys, trust. A setting gets a column when rows differ in it; reasons for
- * distrust follow as notes.
+ * One line per row, in the given order: workload, throughput, p50 and p99 of each main operation in
+ * microseconds, RTTs per operation, wrong values, lost keys, trust. A setting gets a column when rows differ
+ * in it; reasons for distrust follow as notes.
  * @throws RangeError without rows.
  */
 export const formatTable = (rows: readonly ResultRow[]): string => {
@@ -36,7 +36,9 @@ export const formatTable = (rows: readonly ResultRow[]): string => {
   return `${lines.join('\n')}\n`;
 };
 
-/** RTTs per operation over all operations of a row, weighted by count; null where a system cannot count them. */
+/**
+ * RTTs per operation over all operations of a row, weighted by count; null where a system cannot count them.
+ */
 export const meanRtts = (row: ResultRow): number | null => {
   let count = 0;
   let rtts = 0;
