@@ -141,7 +141,7 @@ export class History {
       : valueWritten === NO_VALUE;
     if (!valueIsRight) {
       throw new UsageError(
-        `${OPERATION_NAMES[operation]} writes ${valueWritten}: give an integer from 0, NO_VALUE when it reads`,
+        `${OPERATION_NAMES[operation]} writes ${valueWritten}: give an integer from 0, or NO_VALUE`,
       );
     }
     if (!Number.isFinite(invocationNs))
