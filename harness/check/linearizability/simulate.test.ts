@@ -30,7 +30,7 @@ describe('a simulated history', () => {
 
   it('is the same for the same seed', () => {
     const bytes = () => encodeHistory(simulate(SHAPES[1]).history);
-    expect(bytes()).toEqual(bytes());
+    expect(Buffer.compare(bytes(), bytes())).toBe(0);
   });
 
   it('needs clients and keys', () => {
