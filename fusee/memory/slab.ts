@@ -84,7 +84,10 @@ export class Slab {
   }
 
   #draw(sizeClass: number): number {
-    if (this.#block[sizeClass] === 0 || this.#carved[sizeClass] === this.#geometry.cellsPerBlock(sizeClass)) {
+    const cellsPerBlock = this.#geometry.cellsPerBlock(sizeClass);
+    // A cell longer than the block would begin in it and end in a neighbour's.
+    if (cellsPerBlock === 0) return 0;
+    if (this.#block[sizeClass] === 0 || this.#carved[sizeClass] === cellsPerBlock) {
       const block = this.#fresh[sizeClass].shift();
       if (block === undefined) return 0;
       // Block 0 of region 0 has pointer 0: stored one line up, so that 0 stays "no block".

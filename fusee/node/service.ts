@@ -7,7 +7,6 @@
 import {
   BLOCK_ENTRY_BYTES,
   BUCKET_BYTES,
-  CLASS_COUNT,
   Geometry,
   INDEX_BASE,
   type PoolConfig,
@@ -111,7 +110,8 @@ export class NodeService {
       case RpcOperation.JOIN:
         return { status: RpcStatus.OK, requestId, pointer: 0, value: ++this.#lastCid };
       case RpcOperation.ALLOC:
-        if (request.argument >= CLASS_COUNT || request.cid === 0)
+        // A class of which no cell fits a block would take block after block in vain.
+        if (request.argument > this.geometry.largestClass() || request.cid === 0)
           return refuse(requestId, RpcStatus.BAD_REQUEST);
         return this.#allocate(request);
       default:

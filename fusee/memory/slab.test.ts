@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CLASS_COUNT, CLASS_LINES, Geometry } from '../layout/index.js';
+import { smallPool } from '../node/in-process.js';
+import { Slab } from './slab.js';
+
+const BLOCK = 1 << 14;
+const geometry = new Geometry(smallPool({ blockBytes: BLOCK, regionBytes: 1 << 18 }));
+
+/** Takes a cell, with a fresh block whenever the class needs one. */
+function takeRefilling(slab: Slab, blocks: { next: number }, coroutine: number, sizeClass: number): number {
+  for (;;) {
+    const cell = slab.take(coroutine, sizeClass);
+    if (cell !== 0) return cell;
+    slab.addBlock(sizeClass, BLOCK * blocks.next++);
+  }
+}
+
+describe('a list of cells', () => {
+  it('names, in each object, the cell that the next object of the coroutine and class will use', () => {
+    const action = fc.record({
+      coroutine: fc.nat(2),
+      sizeClass: fc.constantFrom(0, 1, 7, 40, 50),
+      isKept: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+        const slab = new Slab(geometry, 3);
+        const blocks = { next: 0 };
+        const promised = new Map<string, { cell: number; prev: number }>();
+        const kept: { from: number; to: number }[] = [];
+        for (const { coroutine, sizeClass, isKept } of actions) {
+          const list = `${coroutine}/${sizeClass}`;
+          const cell = takeRefilling(slab, blocks, coroutine, sizeClass);
+          const expected = promised.get(list);
+          if (expected !== undefined) {
+            expect([cell, slab.prevOf(coroutine, sizeClass)]).toEqual([expected.cell, expected.prev]);
+          } else expect(slab.prevOf(coroutine, sizeClass)).toBe(0);
+          const next = slab.nextOf(coroutine, sizeClass);
+          if (isKept) {
+            const bytes = CLASS_LINES[sizeClass] * 64;
+            kept.push({ from: cell + 64 - bytes, to: cell + 64 });
+            promised.set(list, { cell: next, prev: cell });
+          } else {
+            promised.set(list, { cell, prev: slab.prevOf(coroutine, sizeClass) });
+            slab.giveBack(coroutine, sizeClass);
+          }
+        }
+        kept.sort((a, b) => a.from - b.from);
+        kept.forEach((cell, i) => {
+          if (i > 0) expect(cell.from).toBeGreaterThanOrEqual(kept[i - 1].to);
+          expect(cell.from % BLOCK).toBeGreaterThanOrEqual(geometry.cellsOffset);
+          expect(Math.floor(cell.from / BLOCK)).toBe(Math.floor((cell.to - 1) / BLOCK));
+          expect(cell.from % 64).toBe(0);
+        });
+        expect(slab.blocks).toBe(blocks.next);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('hands a cell that came back out again, with the same neighbours, as often as it comes back', () => {
+    const slab = new Slab(geometry, 1);
+    slab.addBlock(3, BLOCK);
+    const first = slab.take(0, 3);
+    const second = slab.nextOf(0, 3);
+    for (let i = 0; i < 3; i++) {
+      slab.giveBack(0, 3);
+      expect([slab.take(0, 3), slab.nextOf(0, 3), slab.prevOf(0, 3)]).toEqual([first, second, 0]);
+    }
+    expect(slab.cellsUsed).toBe(1);
+    expect([slab.take(0, 3), slab.prevOf(0, 3)]).toEqual([second, first]);
+    expect(slab.cellsUsed).toBe(2);
+  });
+
+  it('carves every cell of a block: all but the last, which must have a successor, can be taken', () => {
+    for (const sizeClass of [0, 5, 33, 45]) {
+      const slab = new Slab(geometry, 1);
+      slab.addBlock(sizeClass, 0);
+      const cells = geometry.cellsPerBlock(sizeClass);
+      const taken: number[] = [];
+      for (let cell = slab.take(0, sizeClass); cell !== 0; cell = slab.take(0, sizeClass)) taken.push(cell);
+      const lineOfCell = (i: number): number =>
+        geometry.cellsOffset + (i + 1) * CLASS_LINES[sizeClass] * 64 - 64;
+      expect(taken).toEqual(Array.from({ length: cells - 1 }, (_, i) => lineOfCell(i)));
+      expect(slab.take(0, sizeClass)).toBe(0);
+      slab.addBlock(sizeClass, BLOCK * 3);
+      expect(slab.take(0, sizeClass)).toBe(lineOfCell(cells - 1));
+      expect(slab.nextOf(0, sizeClass)).toBe(BLOCK * 3 + lineOfCell(0));
+    }
+  });
+
+  it('uses blocks in the order in which they came', () => {
+    const slab = new Slab(geometry, 1);
+    const sizeClass = CLASS_COUNT - 2;
+    expect(geometry.cellsPerBlock(sizeClass)).toBe(1);
+    for (const block of [5, 2, 9, 1]) slab.addBlock(sizeClass, BLOCK * block);
+    const cells = Array.from({ length: 4 }, () => slab.take(0, sizeClass));
+    expect(cells.map((cell) => Math.floor(cell / BLOCK))).toEqual([5, 2, 9, 0]);
+    expect(cells[3]).toBe(0);
+  });
+
+  it('never leaves its block: a class longer than a block has no cells at all', () => {
+    const slab = new Slab(geometry, 1);
+    const sizeClass = CLASS_COUNT - 1;
+    expect(geometry.cellsPerBlock(sizeClass)).toBe(0);
+    for (const block of [1, 2, 3]) slab.addBlock(sizeClass, BLOCK * block);
+    expect(slab.take(0, sizeClass)).toBe(0);
+  });
+});
