@@ -1,0 +1,94 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { native } from '../../native/index.js';
+import { DESCRIPTOR_BYTES, Field, Header, RPC_BYTES, VerbBatch, word } from '../verbs/index.js';
+import { shmHarness } from './conformance/shm-harness.js';
+import { describeFabric } from './conformance.js';
+import { ShmFabric } from './shm.js';
+import { ShmNode } from './shm-node.js';
+import { sweepRegions } from './shm-process.js';
+
+const harness = shmHarness();
+afterAll(async () => {
+  await harness.end();
+  sweepRegions(`test-${process.pid}`);
+});
+
+describeFabric('shared-memory fabric', harness);
+
+describe('shared-memory fabric, beyond the contract', () => {
+  it('lays out descriptors as TypeScript does', () => {
+    const { layout } = native();
+    expect(layout.field).toEqual(Field);
+    expect(layout.header).toEqual(Header);
+    expect(layout.descriptorBytes).toBe(DESCRIPTOR_BYTES);
+    expect(layout.rpcBytes).toBe(RPC_BYTES);
+  });
+
+  it('holds every answer back until its round trip is over, while verbs execute at once', () => {
+    const [node, fabric, eager] = attachPair('rtt', 5e6);
+    const batch = new VerbBatch(fabric.local, 1);
+    batch.faa(0, 0, word(0, 1));
+    fabric.post(batch);
+    expect(fabric.poll([])).toBe(0);
+    const look = new VerbBatch(eager.local, 1);
+    look.read8(0, 0);
+    eager.post(look);
+    expect(eager.poll([])).toBe(1);
+    expect(look.foundLo(0)).toBe(1);
+    while (fabric.poll([]) === 0);
+    expect(batch.completedNs - batch.postedNs).toBe(5e6);
+    expect(fabric.nowNs() - batch.postedNs).toBeGreaterThanOrEqual(5e6);
+    for (const end of [fabric, eager, node]) end.close();
+  });
+
+  it('replays a recording: the same verbs, the same bytes, the same doorbells', () => {
+    const [node, fabric, other] = attachPair('replay', 0);
+    const bytes = new Uint8Array(node.memory);
+    const buffer = fabric.local.reserve(4096);
+    fabric.local.bytes.fill(7, buffer, buffer + 100);
+    const [a, b] = [new VerbBatch(fabric.local, 4), new VerbBatch(fabric.local, 4)];
+    fabric.record(100);
+    a.write(0, 1001, buffer, 100);
+    b.faa(0, 8, word(0, 1));
+    b.cas(0, 16, word(), word(0, 5));
+    fabric.post(a);
+    fabric.post(b);
+    while (fabric.outstanding > 0) fabric.poll([]);
+    b.reset().read(0, 1000, buffer + 2048, 102);
+    fabric.post(b);
+    while (fabric.outstanding > 0) fabric.poll([]);
+    const recording = fabric.stopRecording();
+    expect([...recording.doorbellEnds]).toEqual([2, 3]);
+    expect(recording.verbs).toBe(4);
+    bytes.fill(0);
+    fabric.local.bytes.fill(0, buffer + 2048, buffer + 2048 + 102);
+    expect(fabric.replay(recording, 3)).toBeGreaterThan(0);
+    expect([...bytes.subarray(1000, 1102)]).toEqual([0, ...new Array(100).fill(7), 0]);
+    expect([...fabric.local.bytes.subarray(buffer + 2048, buffer + 2048 + 102)]).toEqual([
+      ...bytes.subarray(1000, 1102),
+    ]);
+    const words = new Uint32Array(node.memory);
+    expect([words[2], words[4]]).toEqual([3, 5]);
+    expect(() => fabric.replay({ ...recording, doorbellEnds: new Uint32Array([4]) })).toThrow(
+      /hold together/,
+    );
+    for (const end of [fabric, other, node]) end.close();
+  });
+
+  it('costs nothing to use after close: posts are refused, polls find nothing', () => {
+    const [node, fabric, other] = attachPair('closed', 0);
+    const batch = new VerbBatch(fabric.local, 1);
+    fabric.close();
+    expect(() => fabric.post(batch)).toThrow(/closed/);
+    expect(fabric.poll([])).toBe(0);
+    expect(fabric.local.crc32c(0, 64, 0)).toBeGreaterThan(0);
+    for (const end of [other, node]) end.close();
+  });
+});
+
+function attachPair(pool: string, rttNs: number): [ShmNode, ShmFabric, ShmFabric] {
+  const node = new ShmNode({ pool: `test-${process.pid}-${pool}`, mn: 0, memoryBytes: 8192 });
+  node.ready();
+  const regions = [node.name];
+  return [node, new ShmFabric({ regions, rttNs }), new ShmFabric({ regions })];
+}
