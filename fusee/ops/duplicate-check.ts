@@ -4,7 +4,7 @@
  * INSERT must tell its key's words from those that share the fingerprint. Words are unique, so what one names is
  * learnt once per attempt and remembered here. Almost every INSERT remembers nothing: these are rare paths.
  */
-import { CANDIDATES, candidateWord } from '../index/index.js';
+import { CANDIDATES, candidateWord, nextMatch } from '../index/index.js';
 import {
   isMoved,
   isTent,
@@ -33,9 +33,21 @@ export class DuplicateCheck {
     this.#cx = cx;
   }
 
-  /** Forgets everything: a new attempt begins. */
-  clear(): void {
+  /**
+   * A new attempt begins, right after a match of `cx.buckets` that did not find the key: what matches there names
+   * other keys. Forgets everything else.
+   */
+  begin(): void {
+    const { buckets, place, client } = this.#cx;
+    const { words } = client.local;
     this.#count = 0;
+    for (
+      let q = nextMatch(words, buckets, 0, place.fingerprint);
+      q >= 0;
+      q = nextMatch(words, buckets, q + 1, place.fingerprint)
+    ) {
+      this.#remember(candidateWord(words, buckets, q, this.#word), false);
+    }
   }
 
   /** True for a word with the key's fingerprint that names an object with a value: a KV, or tentative. */

@@ -68,7 +68,7 @@ export function* insertLoop(cx: Context): OpLoop {
       }
       candidateWord(client.local.words, cx.buckets, claimant.own, write.vOld);
       claimant.slot = candidateSlot(cx.place, claimant.own);
-      claimant.check.clear();
+      claimant.check.begin();
       cx.aim(claimant.slot, cx.lines);
       proposed = true;
       yield* claim;

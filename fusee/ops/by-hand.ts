@@ -1,0 +1,145 @@
+/** A client moved by hand, batch by batch or verb by verb: for tests of interleavings. */
+import { stage } from '../client/sequential.js';
+import { executeVerb } from '../fabric/execute-verb.js';
+import { MemoryFabric } from '../fabric/memory.js';
+import type { MemoryNodes } from '../fabric/memory-nodes.js';
+import { type CacheOptions, IndexCache, keyPlace, locateKey } from '../index/index.js';
+import { classOfLines, Geometry, objectLines, type PoolConfig, View } from '../layout/index.js';
+import { makeNodes, smallPool } from '../node/in-process.js';
+import { Ledger, type OpLoop, type VerbBatch, type Word, word } from '../verbs/index.js';
+import {
+  ClientState,
+  type Context,
+  type Coroutine,
+  makeCoroutine,
+  type Outcome,
+  RequestKind,
+} from './index.js';
+
+/** One coroutine of a client of its own. `batch` is what it waits for, or undefined between requests. */
+export class ByHand {
+  readonly coroutine: Coroutine;
+  readonly cx: Context;
+  readonly nodes: MemoryNodes;
+  batch: VerbBatch | undefined;
+  /** Costs of the latest request. */
+  ledger = new Ledger();
+  #loop: OpLoop | undefined;
+
+  constructor(nodes: MemoryNodes, options: { view: View; cid: number; cache?: CacheOptions }) {
+    const { local } = new MemoryFabric(nodes);
+    const cache = new IndexCache(options.cache);
+    const state = new ClientState({ view: options.view, local, cache, cid: options.cid, coroutines: 1 });
+    this.nodes = nodes;
+    this.coroutine = makeCoroutine(state, 0);
+    this.cx = this.coroutine.cx;
+  }
+
+  /** Fetches a block for objects of this size, so that requests cost what the protocol says. */
+  warm(keyBytes: number, valueBytes: number): this {
+    const refill = this.cx.allocator.refill(classOfLines(objectLines(keyBytes, valueBytes)));
+    for (let step = refill.next(); !step.done; step = refill.next()) {
+      for (let i = 0; i < step.value.count; i++) executeVerb(this.nodes, step.value, i);
+    }
+    return this;
+  }
+
+  /** Begins a request: its first batch waits in {@link batch}. */
+  begin(kind: RequestKind, key: string, value = ''): this {
+    stage(this.coroutine, Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'));
+    this.ledger = new Ledger();
+    this.#loop = this.coroutine.loops[kind];
+    return this.#next();
+  }
+
+  insert = (key: string, value = ''): this => this.begin(RequestKind.INSERT, key, value);
+  update = (key: string, value = ''): this => this.begin(RequestKind.UPDATE, key, value);
+  delete = (key: string): this => this.begin(RequestKind.DELETE, key);
+  search = (key: string): this => this.begin(RequestKind.SEARCH, key);
+  put = (key: string, value = ''): this => this.begin(RequestKind.PUT, key, value);
+
+  /** Executes the given verbs of the batch, or all, without telling the coroutine. */
+  execute(verbs?: readonly number[]): this {
+    const b = this.batch as VerbBatch;
+    for (const i of verbs ?? Array.from({ length: b.count }, (_, n) => n)) executeVerb(this.nodes, b, i);
+    return this;
+  }
+
+  /** Hands the executed batch back. */
+  answer(): this {
+    this.ledger.add(this.batch as VerbBatch);
+    return this.#next();
+  }
+
+  /** One round trip, or `count`. */
+  step(count = 1): this {
+    for (let i = 0; i < count; i++) this.execute().answer();
+    return this;
+  }
+
+  /** Runs the request to its end. */
+  finish(): Outcome {
+    for (let i = 0; this.batch !== undefined; i++) {
+      if (i === 1000)
+        throw new Error(`no end after ${i} round trips; the batch has ${this.batch.count} verbs`);
+      this.step();
+    }
+    return this.cx.outcome;
+  }
+
+  /** The value that SEARCH found. */
+  get value(): string {
+    const { bytes } = this.cx.client.local;
+    return Buffer.from(bytes.slice(this.cx.foundAt, this.cx.foundAt + this.cx.foundBytes)).toString('latin1');
+  }
+
+  #next(): this {
+    this.batch = (this.#loop as OpLoop).next().value ?? undefined;
+    return this;
+  }
+}
+
+/** A formatted pool, and clients whose ids are 1, 2, ... */
+export function poolByHand(options: Partial<PoolConfig> & { clients?: number; cache?: CacheOptions } = {}) {
+  const { clients, cache, ...pool } = options;
+  const config = smallPool({ nodes: 4, ...pool });
+  const nodes = makeNodes(config);
+  const geometry = new Geometry(config);
+  const view = new View(geometry);
+  const client = (cid: number): ByHand => new ByHand(nodes, { view, cid, cache });
+  const slotWord = (slot: number, replica: number): Word =>
+    nodes.load(view.slotMn(slot, replica), view.slotOffset(slot), word());
+  return {
+    config,
+    nodes,
+    geometry,
+    view,
+    client,
+    slotWord,
+    clients: Array.from({ length: clients ?? 2 }, (_, i) => client(i + 1)),
+  };
+}
+
+/**
+ * Keys of 8 bytes that share both combined buckets, and the fingerprint too unless told. Deterministic; quick for
+ * an index of one subtable with few groups.
+ */
+export function keysAlike(config: PoolConfig, count: number, isSameFingerprint = true): string[] {
+  const place = keyPlace({ subtables: config.subtables, groups: config.groupsPerSubtable });
+  const found = new Map<string, string[]>();
+  const fingerprints = new Map<string, Set<number>>();
+  for (let i = 0; ; i++) {
+    const key = `k${i}`.padEnd(8, '.');
+    locateKey(place, Buffer.from(key, 'latin1'), 0, 8);
+    const buckets = `${place.combined[0]} ${place.combined[1]}`;
+    const home = isSameFingerprint ? `${buckets} ${place.fingerprint}` : buckets;
+    const keys = found.get(home) ?? [];
+    const seen = fingerprints.get(home) ?? new Set();
+    if (!isSameFingerprint && seen.has(place.fingerprint)) continue;
+    keys.push(key);
+    seen.add(place.fingerprint);
+    if (keys.length === count) return keys;
+    found.set(home, keys);
+    fingerprints.set(home, seen);
+  }
+}
