@@ -11,7 +11,7 @@
  * Deviation: the paper's DELETE installs 0; ours installs a tombstone that names the DELETE's own object (H2).
  */
 import { candidateSlot, matches } from '../index/index.js';
-import { isKv, LogOperation, ownerPointer, slotLines } from '../layout/index.js';
+import { LogOperation, ownerPointer, slotLines } from '../layout/index.js';
 import { Allocation } from '../memory/index.js';
 import { Verdict, won } from '../replication/index.js';
 import { copyWord, type OpLoop, Status, word } from '../verbs/index.js';
@@ -142,8 +142,9 @@ export function* modifyLoop(
     }
     // Recovery must not take this object for an operation in flight: wait for the reset before answering.
     yield cx.resetBatch(operation);
-    if (isKv(write.lost) && !isDelete) cx.learn(slot, write.lost, false);
-    else cx.forget();
+    // An UPDATE's entry stays, stale: what the slot holds by now may be another key's, and nobody has looked. Were
+    // it learnt, the next UPDATE would find it unchanged and replace that key's object.
+    if (isDelete) cx.forget();
     yield finish(cx, isDelete ? Outcome.NOT_FOUND : Outcome.OK);
   }
 }
