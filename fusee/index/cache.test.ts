@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { word } from '../verbs/index.js';
 import { type CacheOptions, DEFAULT_CACHE, IndexCache } from './cache.js';
-import { type KeyPlace, keyPlace, locateKey } from './hash.js';
+import { type KeyMemory, type KeyPlace, keyMemory, keyPlace, locateKey } from './hash.js';
 
 const OPTIONS: CacheOptions = { bytes: 4096, keyBytes: 32, threshold: 0.1 };
 
@@ -10,25 +10,25 @@ function fixture(options: Partial<CacheOptions> = {}) {
   const cache = new IndexCache({ ...OPTIONS, ...options });
   const into = word();
   const place = keyPlace({ subtables: 4, groups: 64 });
-  const located = (key: string): { bytes: Uint8Array; place: KeyPlace } => {
-    const bytes = Buffer.from(`####${key}####`, 'latin1');
-    locateKey(place, bytes, 4, key.length);
-    return { bytes, place };
+  const located = (key: string): { memory: KeyMemory; place: KeyPlace } => {
+    const memory = keyMemory(Buffer.from(`####${key}####`, 'latin1'));
+    locateKey(place, memory, 4, key.length);
+    return { memory, place };
   };
   return {
     cache,
     into,
     lookup: (key: string): boolean => {
       const k = located(key);
-      return cache.lookup(k.place, k.bytes, 4, key.length, into);
+      return cache.lookup(k.place, k.memory, 4, key.length, into);
     },
     learn: (key: string, slot: number, w: { hi: number; lo: number }, own = false): void => {
       const k = located(key);
-      cache.learn(k.place, k.bytes, 4, key.length, slot, w, own);
+      cache.learn(k.place, k.memory, 4, key.length, slot, w, own);
     },
     forget: (key: string): void => {
       const k = located(key);
-      cache.forget(k.place, k.bytes, 4, key.length);
+      cache.forget(k.place, k.memory, 4, key.length);
     },
   };
 }
@@ -132,12 +132,12 @@ describe('the index cache', () => {
     place.groupHash = 5678;
     const keys = ['same-hash-a', 'same-hash-b', 'same-hash-', 'tame-hash-a'].map((k) => Buffer.from(k));
     keys.forEach((key, i) => {
-      expect(cache.lookup(place, key, 0, key.length, word())).toBe(false);
-      cache.learn(place, key, 0, key.length, 8 * i, word(0, i), false);
+      expect(cache.lookup(place, keyMemory(key), 0, key.length, word())).toBe(false);
+      cache.learn(place, keyMemory(key), 0, key.length, 8 * i, word(0, i), false);
     });
     keys.forEach((key, i) => {
       const into = word();
-      expect(cache.lookup(place, key, 0, key.length, into)).toBe(true);
+      expect(cache.lookup(place, keyMemory(key), 0, key.length, into)).toBe(true);
       expect([cache.slot, into.lo]).toEqual([8 * i, i]);
     });
   });

@@ -6,10 +6,10 @@
  * bypassed; their counters keep moving, so that they recover.
  *
  * Four-way sets in typed arrays, bounded in bytes. Keys stand in the entries, so a hash collision is no hit; a key
- * longer than the entry's room is not cached.
+ * longer than the entry's room is not cached. Keys are passed as words of registered memory, at a multiple of 4.
  */
 import type { Word } from '../verbs/index.js';
-import type { KeyPlace } from './hash.js';
+import type { KeyMemory, KeyPlace } from './hash.js';
 
 const WAYS = 4;
 /** 32-bit words of an entry ahead of its key: hash, slot, slot word, counters. */
@@ -43,8 +43,7 @@ export class IndexCache {
   readonly #entryWords: number;
   readonly #setMask: number;
   readonly #words: Uint32Array;
-  readonly #bytes: Uint8Array;
-  /** The entry that the last {@link lookup} found, as a word offset. */
+    /** The entry that the last {@link lookup} found, as a word offset. */
   #at = 0;
   hits = 0;
   misses = 0;
@@ -57,7 +56,6 @@ export class IndexCache {
     const sets = Math.floor(options.bytes / (this.#entryWords * 4 * WAYS));
     this.#setMask = sets < 1 ? -1 : 2 ** Math.floor(Math.log2(sets)) - 1;
     this.#words = new Uint32Array((this.#setMask + 1) * WAYS * this.#entryWords);
-    this.#bytes = new Uint8Array(this.#words.buffer);
   }
 
   /** Bytes that entries take. */
@@ -69,8 +67,8 @@ export class IndexCache {
    * Looks a key up and counts the access; on true, `slotWord` holds the cached word and {@link slot} the place.
    * False for a key that is absent, too long, or bypassed.
    */
-  lookup(place: KeyPlace, key: Uint8Array, at: number, lengthBytes: number, slotWord: Word): boolean {
-    const e = this.#find(place, key, at, lengthBytes);
+  lookup(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number, slotWord: Word): boolean {
+    const e = this.#find(place, memory, at, lengthBytes);
     if (e < 0) {
       this.misses++;
       return false;
@@ -105,7 +103,7 @@ export class IndexCache {
    */
   learn(
     place: KeyPlace,
-    key: Uint8Array,
+    memory: KeyMemory,
     at: number,
     lengthBytes: number,
     slot: number,
@@ -113,7 +111,7 @@ export class IndexCache {
     own: boolean,
   ): void {
     if (this.#setMask < 0 || lengthBytes > this.#keyBytes) return;
-    let e = this.#find(place, key, at, lengthBytes);
+    let e = this.#find(place, memory, at, lengthBytes);
     const w = this.#words;
     if (e < 0) {
       e = this.#victim(place);
@@ -121,8 +119,10 @@ export class IndexCache {
       w[e + KEY_BYTES] = lengthBytes;
       w[e + ACCESSES] = 1;
       w[e + INVALID] = 0;
-      const first = (e + HEAD_WORDS) << 2;
-      for (let i = 0; i < lengthBytes; i++) this.#bytes[first + i] = key[at + i];
+      const { words } = memory;
+      const whole = lengthBytes >>> 2;
+      for (let i = 0; i < whole; i++) w[e + HEAD_WORDS + i] = words[(at >>> 2) + i];
+      if ((lengthBytes & 3) !== 0) w[e + HEAD_WORDS + whole] = words[(at >>> 2) + whole] & lastMask(lengthBytes);
     } else if (!own && (w[e + WORD_LO] !== slotWord.lo || w[e + WORD_HI] !== slotWord.hi)) {
       w[e + INVALID]++;
     }
@@ -133,8 +133,8 @@ export class IndexCache {
   }
 
   /** Drops a key: it was deleted, or its slot no longer names it. */
-  forget(place: KeyPlace, key: Uint8Array, at: number, lengthBytes: number): void {
-    const e = this.#find(place, key, at, lengthBytes);
+  forget(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number): void {
+    const e = this.#find(place, memory, at, lengthBytes);
     if (e >= 0) this.#words[e + KEY_BYTES] = 0;
   }
 
@@ -143,24 +143,27 @@ export class IndexCache {
     return ((place.groupHash ^ (place.placeHash << 7)) & this.#setMask) * WAYS * this.#entryWords;
   }
 
-  #find(place: KeyPlace, key: Uint8Array, at: number, lengthBytes: number): number {
+  #find(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number): number {
     if (this.#setMask < 0 || lengthBytes > this.#keyBytes) return -1;
     const w = this.#words;
     const stride = this.#entryWords;
     const first = this.#set(place);
-    const hash = place.placeHash;
+    const hash = place.placeHash >>> 0;
     for (let e = first, end = first + WAYS * stride; e < end; e += stride) {
-      if (w[e + HASH] === hash && w[e + KEY_BYTES] === lengthBytes && this.#sameKey(e, key, at, lengthBytes))
+      if (w[e + HASH] === hash && w[e + KEY_BYTES] === lengthBytes && this.#sameKey(e, memory.words, at, lengthBytes))
         return e;
     }
     return -1;
   }
 
-  #sameKey(e: number, key: Uint8Array, at: number, lengthBytes: number): boolean {
-    const b = this.#bytes;
-    const first = (e + HEAD_WORDS) << 2;
-    for (let i = 0; i < lengthBytes; i++) if (b[first + i] !== key[at + i]) return false;
-    return true;
+  #sameKey(e: number, words: Uint32Array, at: number, lengthBytes: number): boolean {
+    const own = this.#words;
+    const mine = e + HEAD_WORDS;
+    const theirs = at >>> 2;
+    const whole = lengthBytes >>> 2;
+    for (let i = 0; i < whole; i++) if (own[mine + i] !== words[theirs + i]) return false;
+    if ((lengthBytes & 3) === 0) return true;
+    return ((own[mine + whole] ^ words[theirs + whole]) & lastMask(lengthBytes)) === 0;
   }
 
   /** A free way, or the least used; the others age, so that no entry stays for ever. */
@@ -180,3 +183,6 @@ export class IndexCache {
     return least;
   }
 }
+
+/** The bytes of a key's last, partial word. */
+const lastMask = (lengthBytes: number): number => (1 << ((lengthBytes & 3) << 3)) - 1;

@@ -10,7 +10,7 @@ import {
   matches,
   nextMatch,
 } from './candidates.js';
-import { CANDIDATES, candidateSlot, type KeyPlace, keyPlace, locateKey } from './hash.js';
+import { CANDIDATES, candidateSlot, type KeyPlace, keyMemory, keyPlace, locateKey } from './hash.js';
 
 const AT = 128;
 const KV = makeSlot(word(), 4096, 2, 7);
@@ -147,7 +147,7 @@ function loadFactor(groups: number, name: string): number {
   const p = keyPlace({ subtables: 1, groups });
   for (let i = 0; ; i++) {
     const key = Buffer.from(`${name}${i}`);
-    locateKey(p, key, 0, key.length);
+    locateKey(p, keyMemory(key), 0, key.length);
     for (const c of [0, 1]) {
       read.set(table.subarray(p.combined[c] / 4, p.combined[c] / 4 + 32), c * 32);
     }

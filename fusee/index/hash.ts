@@ -12,36 +12,56 @@ const P3 = 3266489917;
 const P4 = 668265263;
 const P5 = 374761393;
 
-/** xxHash32 of `lengthBytes` bytes at `at`; unsigned. */
-export function xxHash32(bytes: Uint8Array, at: number, lengthBytes: number, seed: number): number {
-  const end = at + lengthBytes;
-  let p = at;
+/** Memory that keys lie in, seen as words and as bytes; registered memory is such. */
+export interface KeyMemory {
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** A key in memory of its own, at 0: for tools and tests. */
+export function keyMemory(key: Uint8Array): KeyMemory {
+  const words = new Uint32Array((key.length + 3) >>> 2);
+  const bytes = new Uint8Array(words.buffer);
+  bytes.set(key);
+  return { words, bytes };
+}
+
+/**
+ * xxHash32 of `lengthBytes` bytes at `at`, a multiple of 4, as a *signed* 32-bit number: those stay unboxed.
+ */
+export function xxHash32(
+  { words, bytes }: KeyMemory,
+  at: number,
+  lengthBytes: number,
+  seed: number,
+): number {
+  let w = at >>> 2;
+  const wordsEnd = w + (lengthBytes >>> 2);
   let h: number;
   if (lengthBytes >= 16) {
     let a = (seed + P1 + P2) | 0;
     let b = (seed + P2) | 0;
     let c = seed | 0;
     let d = (seed - P1) | 0;
-    for (; p + 16 <= end; p += 16) {
-      a = round(a, load32(bytes, p));
-      b = round(b, load32(bytes, p + 4));
-      c = round(c, load32(bytes, p + 8));
-      d = round(d, load32(bytes, p + 12));
+    for (; w + 4 <= wordsEnd; w += 4) {
+      a = round(a, words[w]);
+      b = round(b, words[w + 1]);
+      c = round(c, words[w + 2]);
+      d = round(d, words[w + 3]);
     }
     h = (rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18)) | 0;
   } else {
     h = (seed + P5) | 0;
   }
   h = (h + lengthBytes) | 0;
-  for (; p + 4 <= end; p += 4) h = Math.imul(rotate((h + Math.imul(load32(bytes, p), P3)) | 0, 17), P4);
-  for (; p < end; p++) h = Math.imul(rotate((h + Math.imul(bytes[p], P5)) | 0, 11), P1);
+  for (; w < wordsEnd; w++) h = Math.imul(rotate((h + Math.imul(words[w], P3)) | 0, 17), P4);
+  const end = at + lengthBytes;
+  for (let p = wordsEnd << 2; p < end; p++) h = Math.imul(rotate((h + Math.imul(bytes[p], P5)) | 0, 11), P1);
   h = Math.imul(h ^ (h >>> 15), P2);
   h = Math.imul(h ^ (h >>> 13), P3);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }
 
-const load32 = (b: Uint8Array, p: number): number =>
-  b[p] | (b[p + 1] << 8) | (b[p + 2] << 16) | (b[p + 3] << 24);
 const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits));
 const round = (acc: number, lane: number): number =>
   Math.imul(rotate((acc + Math.imul(lane, P2)) | 0, 13), P1);
@@ -53,7 +73,7 @@ const SEED_GROUPS = 0x9e3779b9;
 export interface KeyPlace {
   readonly subtables: number;
   readonly groups: number;
-  /** The 64 hash bits. */
+  /** The 64 hash bits, as two signed 32-bit numbers. */
   placeHash: number;
   groupHash: number;
   fingerprint: number;
@@ -74,10 +94,15 @@ export const keyPlace = (index: { subtables: number; groups: number }): KeyPlace
   mainLast: new Uint8Array(2),
 });
 
-/** Computes where the key of `lengthBytes` bytes at `at` may live. */
-export function locateKey(place: KeyPlace, bytes: Uint8Array, at: number, lengthBytes: number): void {
-  const h1 = xxHash32(bytes, at, lengthBytes, SEED_PLACE);
-  const h2 = xxHash32(bytes, at, lengthBytes, SEED_GROUPS);
+/** Computes where the key of `lengthBytes` bytes at `at`, a multiple of 4, may live. */
+export function locateKey(
+  place: KeyPlace,
+  memory: KeyMemory,
+  at: number,
+  lengthBytes: number,
+): void {
+  const h1 = xxHash32(memory, at, lengthBytes, SEED_PLACE);
+  const h2 = xxHash32(memory, at, lengthBytes, SEED_GROUPS);
   const groups = place.groups;
   place.placeHash = h1;
   place.groupHash = h2;
@@ -85,11 +110,14 @@ export function locateKey(place: KeyPlace, bytes: Uint8Array, at: number, length
   const base = (h1 & (place.subtables - 1)) * groups * GROUP_BYTES;
   const first = ((h2 & 0x7fff) * groups) >>> 15;
   // The step is 1 to groups - 1, so the second group is never the first.
-  const second = (first + 1 + ((((h2 >>> 16) & 0x7fff) * (groups - 1)) >>> 15)) % groups;
-  place.mainLast[0] = (h2 >>> 15) & 1;
-  place.mainLast[1] = h2 >>> 31;
-  place.combined[0] = base + first * GROUP_BYTES + place.mainLast[0] * BUCKET_BYTES;
-  place.combined[1] = base + second * GROUP_BYTES + place.mainLast[1] * BUCKET_BYTES;
+  let second = first + 1 + ((((h2 >>> 16) & 0x7fff) * (groups - 1)) >>> 15);
+  if (second >= groups) second -= groups;
+  const firstMainLast = (h2 >>> 15) & 1;
+  const secondMainLast = h2 >>> 31;
+  place.mainLast[0] = firstMainLast;
+  place.mainLast[1] = secondMainLast;
+  place.combined[0] = base + first * GROUP_BYTES + firstMainLast * BUCKET_BYTES;
+  place.combined[1] = base + second * GROUP_BYTES + secondMainLast * BUCKET_BYTES;
 }
 
 /** Candidate slots of a key: the slots of both combined buckets. */

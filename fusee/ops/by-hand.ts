@@ -3,7 +3,7 @@ import { stage } from '../client/sequential.js';
 import { executeVerb } from '../fabric/execute-verb.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import type { MemoryNodes } from '../fabric/memory-nodes.js';
-import { type CacheOptions, IndexCache, keyPlace, locateKey } from '../index/index.js';
+import { type CacheOptions, IndexCache, keyMemory, keyPlace, locateKey } from '../index/index.js';
 import { classOfLines, Geometry, objectLines, type PoolConfig, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type OpLoop, type VerbBatch, type Word, word } from '../verbs/index.js';
@@ -130,7 +130,7 @@ export function keysAlike(config: PoolConfig, count: number, isSameFingerprint =
   const fingerprints = new Map<string, Set<number>>();
   for (let i = 0; ; i++) {
     const key = `k${i}`.padEnd(8, '.');
-    locateKey(place, Buffer.from(key, 'latin1'), 0, 8);
+    locateKey(place, keyMemory(Buffer.from(key, 'latin1')), 0, 8);
     const buckets = `${place.combined[0]} ${place.combined[1]}`;
     const home = isSameFingerprint ? `${buckets} ${place.fingerprint}` : buckets;
     const keys = found.get(home) ?? [];

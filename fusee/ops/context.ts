@@ -154,7 +154,7 @@ export class Context {
 
   /** Begins a request on the staged key. */
   begin(): void {
-    locateKey(this.place, this.client.local.bytes, this.keyAt, this.keyBytes);
+    locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
     this.lostRound = false;
     this.torn = 0;
   }
@@ -273,12 +273,12 @@ export class Context {
   /** Remembers where the key lives; `own` when this client has just written the word. */
   learn(slot: number, slotWord: Word, own: boolean): void {
     const { cache, local } = this.client;
-    cache.learn(this.place, local.bytes, this.keyAt, this.keyBytes, slot, slotWord, own);
+    cache.learn(this.place, local, this.keyAt, this.keyBytes, slot, slotWord, own);
   }
 
   /** Forgets where the key lived. */
   forget(): void {
-    this.client.cache.forget(this.place, this.client.local.bytes, this.keyAt, this.keyBytes);
+    this.client.cache.forget(this.place, this.client.local, this.keyAt, this.keyBytes);
   }
 }
 

@@ -1,4 +1,5 @@
 /** UPDATE and DELETE that meet other writers: who wins, what losers answer, and what it costs. */
+import { keyMemory } from '../index/index.js';
 import { describe, expect, it } from 'vitest';
 import { isTomb, LINE_BYTES, LogField, ownerPointer } from '../layout/index.js';
 import { Verdict } from '../replication/index.js';
@@ -110,7 +111,7 @@ describe('an UPDATE', () => {
       b.update(keys[0], 'theirs').step();
       a.delete(keys[0]).finish();
       expect(c.insert(keys[1], 'other').finish()).toBe(Outcome.OK);
-      expect(c.cx.client.cache.lookup(c.cx.place, Buffer.from(keys[1]), 0, 8, word())).toBe(true);
+      expect(c.cx.client.cache.lookup(c.cx.place, keyMemory(Buffer.from(keys[1])), 0, 8, word())).toBe(true);
       // Only where the other key took the very slot does the trap close.
       expect(c.cx.client.cache.slot).toBe(slot);
       expect(b.finish()).toBe(Outcome.OK);

@@ -42,7 +42,7 @@ export function* modifyLoop(
 
     // First batch: the object, beside the slot (hit) or the buckets (miss).
     let slot = -1;
-    const hit = cache.lookup(cx.place, local.bytes, cx.keyAt, cx.keyBytes, found);
+    const hit = cache.lookup(cx.place, local, cx.keyAt, cx.keyBytes, found);
     cx.startBatch();
     cx.appendObject();
     if (hit) {

@@ -21,7 +21,7 @@ export function* searchLoop(cx: Context): OpLoop {
   const cached = word();
   request: for (;;) {
     cx.begin();
-    if (cache.lookup(cx.place, local.bytes, cx.keyAt, cx.keyBytes, cached)) {
+    if (cache.lookup(cx.place, local, cx.keyAt, cx.keyBytes, cached)) {
       const slot = cache.slot;
       cx.startBatch();
       const slotRead = b.read8(view.slotMn(slot, 0), view.slotOffset(slot));
