@@ -17,6 +17,7 @@ const harness: FabricHarness = {
     'a WRITE lands in ascending order, whole words at a time': oneThread,
     'a READ does not overtake a WRITE posted before it': oneThread,
     'nothing posted before a fence executes after it': oneThread,
+    'a call that waits behind others is not served after the fence of its client': oneThread,
     'a late answer is not taken for the answer to a later request': inOneCall,
     'a call that the MN was serving FAILs when it dies': inOneCall,
   },

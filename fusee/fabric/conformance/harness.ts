@@ -110,9 +110,13 @@ export class Probe {
 }
 
 /** Polls a condition with turns of the event loop between; fails by name after `withinMs`. */
-export async function waitFor(what: string, isThere: () => boolean, withinMs = 10_000): Promise<void> {
+export async function waitFor(
+  what: string,
+  isThere: () => boolean | Promise<boolean>,
+  withinMs = 10_000,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
-  while (!isThere()) {
+  while (!(await isThere())) {
     if (performance.now() > deadline) throw new Error(`${what} did not come within ${withinMs} ms`);
     await new Promise((resolve) => setImmediate(resolve));
   }

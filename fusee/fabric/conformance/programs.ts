@@ -4,7 +4,9 @@ import type { Fabric } from '../contract.js';
 import { Request } from './service.js';
 
 /** No program outlives the test that forgot it. */
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 20_000;
+
+const ONE = word(0, 1);
 
 /** One batch, posted and polled until it is back, many times. */
 class Client {
@@ -23,22 +25,35 @@ class Client {
     this.fabric.post(this.batch);
     while (this.fabric.poll(this.#done) === 0);
   }
+
+  /** Waits until `parties` clients have come to the word at `offset`: processes start at different times. */
+  meet(offset: number, parties: number): void {
+    this.batch.reset().faa(0, offset, ONE);
+    this.roundTrip();
+    const end = performance.now() + LIMIT_MS;
+    do {
+      if (performance.now() > end) throw new Error(`fewer than ${parties} clients came to offset ${offset}`);
+      this.batch.reset().read8(0, offset);
+      this.roundTrip();
+    } while (this.batch.foundLo(0) < parties);
+  }
 }
 
-/** Adds 1 to a word `rounds` times by FAA. Returns nothing. */
-function addMany(fabric: Fabric, [offset, rounds]: readonly number[]): number[] {
+/** With `parties` others, adds 1 to a word `rounds` times by FAA. They meet at the word 64 bytes behind it. */
+function addMany(fabric: Fabric, [offset, rounds, parties]: readonly number[]): number[] {
   const client = new Client(fabric);
-  const one = word(0, 1);
+  client.meet(offset + 64, parties);
   for (let i = 0; i < rounds; i++) {
-    client.batch.reset().faa(0, offset, one);
+    client.batch.reset().faa(0, offset, ONE);
     client.roundTrip();
   }
   return [];
 }
 
-/** Adds 1 to a word `rounds` times by READ and CAS. Returns how many CASs lost. */
-function swapMany(fabric: Fabric, [offset, rounds]: readonly number[]): number[] {
+/** As {@link addMany}, by CAS. Returns how many CASs lost. */
+function swapMany(fabric: Fabric, [offset, rounds, parties]: readonly number[]): number[] {
   const client = new Client(fabric);
+  client.meet(offset + 64, parties);
   const seen = word();
   const next = word();
   let lost = 0;
@@ -100,17 +115,11 @@ function storeLoad(fabric: Fabric, [offset, side, rounds]: readonly number[]): n
   const client = new Client(fabric);
   const second = new VerbBatch(fabric.local, 4);
   const done: VerbBatch[] = [];
-  const one = word(0, 1);
   const saw: number[] = [];
   fabric.local.words[client.buffer >>> 2] = 1;
   for (let r = 0; r < rounds; r++) {
     const at = offset + r * 192;
-    client.batch.reset().faa(0, at, one);
-    client.roundTrip();
-    do {
-      client.batch.reset().read8(0, at);
-      client.roundTrip();
-    } while (client.batch.foundLo(0) < 2);
+    client.meet(at, 2);
     client.batch.reset().write(0, at + 64 + side * 64, client.buffer, 8);
     const isOneBatch = r % 2 === 0;
     const reader = isOneBatch ? client.batch : second.reset();
@@ -123,10 +132,13 @@ function storeLoad(fabric: Fabric, [offset, side, rounds]: readonly number[]): n
   return saw;
 }
 
-/** Adds 1 to a word and calls the MN to count, until somebody ends the process. */
-function workForever(fabric: Fabric, [offset]: readonly number[]): number[] {
+/**
+ * Once the word at `gateAt` is set, adds 1 to the one at `offset` and calls the MN to count, until somebody ends
+ * the process.
+ */
+function workForever(fabric: Fabric, [offset, gateAt]: readonly number[]): number[] {
   const client = new Client(fabric);
-  const one = word(0, 1);
+  client.meet(gateAt, 2);
   fabric.local.bytes[client.buffer] = Request.COUNT;
   const call = new VerbBatch(fabric.local, 1);
   const done: VerbBatch[] = [];
@@ -140,7 +152,7 @@ function workForever(fabric: Fabric, [offset]: readonly number[]): number[] {
       fabric.post(call);
       isCalling = true;
     }
-    client.batch.reset().faa(0, offset, one);
+    client.batch.reset().faa(0, offset, ONE);
     fabric.post(client.batch);
     for (let isBack = false; !isBack; ) {
       const count = fabric.poll(done);

@@ -54,10 +54,15 @@ export class Helper {
 
 /** Starts the helpers, and keeps those that are idle for the next test. */
 class Helpers {
+  readonly #all: Helper[] = [];
   readonly #idle: Helper[] = [];
 
   take(): Helper {
-    return this.#idle.pop() ?? new Helper();
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const helper = new Helper();
+    this.#all.push(helper);
+    return helper;
   }
 
   give(helper: Helper): void {
@@ -65,7 +70,7 @@ class Helpers {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#idle.splice(0).map((helper) => helper.kill()));
+    await Promise.all(this.#all.map((helper) => helper.kill()));
   }
 }
 
