@@ -12,8 +12,8 @@ import { requireSwapped, Verdict, won } from '../replication/index.js';
 import { type Op, type OpLoop, sameWord, word } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import type { Context } from './context.js';
+import { appendObjectRead } from './locate.js';
 import { checkObject, ObjectIs } from './object-check.js';
-import { appendObjectRead } from './search.js';
 
 /** Claims `cx.write.slot` for the sealed object; result in `claimant.claim`. 3 round trips by Rule 1 when clean. */
 export function* claimReplicatedLoop(cx: Context, claimant: Claimant): OpLoop {

@@ -15,7 +15,17 @@ import {
 } from '../layout/index.js';
 import { Allocation, Allocator, Slab } from '../memory/index.js';
 import { commitLoop, proposeLoop, SlotWrite } from '../replication/index.js';
-import { DONE, type LocalMemory, type OpLoop, Stage, VerbBatch, type Word, word } from '../verbs/index.js';
+import {
+  DONE,
+  type LocalMemory,
+  type Op,
+  type OpLoop,
+  Stage,
+  VerbBatch,
+  type Word,
+  word,
+} from '../verbs/index.js';
+import type { Hint, Located } from './locate.js';
 
 /** How a request ended. Values, never exceptions: other clients can cause each of them. */
 export const Outcome = {
@@ -90,6 +100,7 @@ export class Context {
   readonly propose: Stage;
   readonly commit: Stage;
   readonly match: Stage;
+  readonly locate: Stage;
   readonly allocator: Allocator;
 
   /** Staged object of INSERT and UPDATE; SEARCH and DELETE read only the key. */
@@ -120,6 +131,18 @@ export class Context {
   /** Objects whose checksum did not hold. */
   torn = 0;
 
+  /** The cache's hint (`locate.ts`): its slot and word, and the verb that reads the slot. */
+  isHit = false;
+  hint: Hint = 0;
+  hintSlot = 0;
+  hintRead = 0;
+  readonly hintWord: Word = word();
+  /** Result of {@link locate}: the key's slot, with its word in {@link matchedWord}. */
+  located: Located = 0;
+  slot = 0;
+  /** False when a replica did not take the object's WRITE: the request must not go on to name it. */
+  objectWritten = true;
+
   /** The cell in use: pointer of its last line, lines and class of its object. */
   cell = 0;
   lines = 0;
@@ -128,7 +151,11 @@ export class Context {
   readonly #deferredOperation = new Uint8Array(DEFERRED_LIMIT);
   #deferredCount = 0;
 
-  constructor(client: ClientState, coroutine: number, matchLoop: (cx: Context) => OpLoop) {
+  constructor(
+    client: ClientState,
+    coroutine: number,
+    stages: { match: (cx: Context) => OpLoop; locate: (cx: Context) => OpLoop },
+  ) {
     const { local, view } = client;
     this.client = client;
     this.coroutine = coroutine;
@@ -138,7 +165,8 @@ export class Context {
     this.place = keyPlace({ subtables, groups: groupsPerSubtable });
     this.propose = new Stage(proposeLoop(this.write));
     this.commit = new Stage(commitLoop(this.write));
-    this.match = new Stage(matchLoop(this));
+    this.match = new Stage(stages.match(this));
+    this.locate = new Stage(stages.locate(this));
     this.allocator = new Allocator(
       { view, slab: client.slab, cid: client.cid, local, coroutines: client.coroutines },
       coroutine,
@@ -282,9 +310,17 @@ export class Context {
   }
 }
 
-/** The outcome that a failed allocation gives a request. */
-export const allocationOutcome = (a: Allocation): Outcome =>
-  a === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
+/** Brings blocks until the staged object has a cell. False: the request has ended, with its outcome set. */
+export function* refill(cx: Context, operation: LogOperation): Op<boolean> {
+  do {
+    const refilled = yield* cx.allocator.refill(cx.sizeClass);
+    if (refilled !== Allocation.OK) {
+      cx.outcome = refilled === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
+      return false;
+    }
+  } while (!cx.takeCell(operation));
+  return true;
+}
 
 /** Ends a request: for `yield`. */
 export function finish(cx: Context, outcome: Outcome): typeof DONE {

@@ -3,6 +3,7 @@ import { LogOperation } from '../layout/index.js';
 import type { OpLoop } from '../verbs/index.js';
 import { type ClientState, Context } from './context.js';
 import { insertLoop } from './insert.js';
+import { locateLoop } from './locate.js';
 import { matchLoop } from './match.js';
 import { modifyLoop } from './modify.js';
 import { putLoop } from './put.js';
@@ -22,7 +23,7 @@ export interface Coroutine {
 
 /** Makes coroutine number `index` of a client. */
 export function makeCoroutine(client: ClientState, index: number): Coroutine {
-  const cx = new Context(client, index, matchLoop);
+  const cx = new Context(client, index, { match: matchLoop, locate: locateLoop });
   const update = modifyLoop(cx, LogOperation.UPDATE);
   const insert = insertLoop(cx);
   const remove = modifyLoop(cx, LogOperation.DELETE);

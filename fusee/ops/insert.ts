@@ -8,15 +8,14 @@
  */
 import { candidateSlot, candidateWord, chooseVacancy } from '../index/index.js';
 import { LogOperation } from '../layout/index.js';
-import { Allocation } from '../memory/index.js';
-import { type Op, type OpLoop, Stage } from '../verbs/index.js';
+import { DONE, type Op, type OpLoop, Stage } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import { claimReplicatedLoop } from './claim-replicated.js';
 import { claimSingleLoop } from './claim-single.js';
-import { allocationOutcome, type Context, finish, Outcome } from './context.js';
+import { type Context, finish, Outcome, refill } from './context.js';
 import { DuplicateCheck } from './duplicate-check.js';
+import { countTorn } from './locate.js';
 import { MATCH_TORN, NO_MATCH } from './match.js';
-import { countTorn } from './search.js';
 
 /** Serves INSERT requests: OK, EXISTS, NO_MEMORY, INDEX_FULL or UNAVAILABLE. */
 export function* insertLoop(cx: Context): OpLoop {
@@ -32,12 +31,9 @@ export function* insertLoop(cx: Context): OpLoop {
     for (;;) {
       const writes = !hasObject;
       if (writes) {
-        while (!cx.takeCell(LogOperation.INSERT)) {
-          const refilled = yield* cx.allocator.refill(cx.sizeClass);
-          if (refilled !== Allocation.OK) {
-            yield finish(cx, allocationOutcome(refilled));
-            continue request;
-          }
+        if (!cx.takeCell(LogOperation.INSERT) && !(yield* refill(cx, LogOperation.INSERT))) {
+          yield DONE;
+          continue request;
         }
         cx.seal(LogOperation.INSERT);
         hasObject = true;

@@ -1,6 +1,7 @@
 /** UPDATE and DELETE that meet other writers: who wins, what losers answer, and what it costs. */
-import { keyMemory } from '../index/index.js';
+
 import { describe, expect, it } from 'vitest';
+import { keyMemory } from '../index/index.js';
 import { isTomb, LINE_BYTES, LogField, ownerPointer } from '../layout/index.js';
 import { Verdict } from '../replication/index.js';
 import { word } from '../verbs/index.js';
