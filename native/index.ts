@@ -98,8 +98,11 @@ export interface NativeAddon {
   ): Promise<void>;
 }
 
-/** Where the built addon lies below the package root; FUSEE_SANITIZE chooses a build for tests. */
-function addonPath(): string {
+/**
+ * Where the built addon lies below the package root; FUSEE_SANITIZE chooses a build for tests.
+ * @throws Error when it is not built, saying how to build it.
+ */
+export function addonPath(): string {
   const sanitizer = process.env['FUSEE_SANITIZE'];
   const build = sanitizer === undefined ? 'build' : join('build', sanitizer, 'build');
   let folder = dirname(fileURLToPath(import.meta.url));

@@ -1,8 +1,8 @@
 /**
  * The conformance suite of fabrics: every rule of `contract.ts` as tests, the same for every kind.
  *
- * A kind joins by a harness that starts MNs and attaches clients, and a test file of one line. What it cannot run
- * it skips by name, with the reason.
+ * A kind joins by a harness that starts MNs and attaches clients, and a test file of one line. What it cannot
+ * run it skips by name, with the reason.
  */
 import { describe } from 'vitest';
 import { type FabricHarness, Suite } from './conformance/harness.js';

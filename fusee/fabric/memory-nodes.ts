@@ -1,7 +1,7 @@
 /** Memory nodes inside this process, in plain TypeScript: shared by memory fabric, simulators, explorers. */
 import { UsageError, type Word } from '../verbs/index.js';
 
-/** Answers one request to an MN's weak CPU; at most RPC_BYTES each way. Duplicates are the caller's affair. */
+/** Answers one request to an MN's weak CPU; at most RPC_BYTES each way. Duplicates are the caller's care. */
 export type RpcHandler = (request: Uint8Array) => Uint8Array;
 
 const PAGE_BYTES = 4096;

@@ -38,7 +38,7 @@ export function describeConcurrency(suite: Suite): void {
       'a call that waits behind others is not served after the fence of its client',
       [KIB],
       async (pool) => {
-        const probe = new Probe(pool.attach({ rpcTimeoutNs: 10e9 }));
+        const probe = new Probe(pool.attach({ rpcTimeoutNs: 60e9 }));
         const client = pool.run('workForever', [64, 128]);
         client.result.catch(() => {});
         await client.started;
@@ -157,7 +157,7 @@ async function writesAscend(pool: FabricPool): Promise<void> {
   expect(mixed, `of ${rounds} rounds`).toBeGreaterThan(0);
 }
 
-/** Dekker: if both sides read 0, both READs were served before the other's WRITE, though posted after their own. */
+/** Dekker: both sides read 0 only if each READ went ahead of the WRITE that its own side posted before it. */
 async function storeThenLoad(pool: FabricPool): Promise<void> {
   const rounds = 5000;
   const sides = [0, 1].map((side) => pool.run('storeLoad', [0, side, rounds]));

@@ -39,7 +39,7 @@ class Client {
   }
 }
 
-/** With `parties` others, adds 1 to a word `rounds` times by FAA. They meet at the word 64 bytes behind it. */
+/** With `parties` others, adds 1 to a word `rounds` times by FAA. They meet at the word 64 bytes behind. */
 function addMany(fabric: Fabric, [offset, rounds, parties]: readonly number[]): number[] {
   const client = new Client(fabric);
   client.meet(offset + 64, parties);
@@ -88,7 +88,7 @@ function hammerByte(fabric: Fabric, [offset, rounds]: readonly number[]): number
   return [wrong];
 }
 
-/** WRITEs `lengthBytes` at `offset` until the word at `stopAt` is set: every word holds the round, and its complement. */
+/** WRITEs words of the round and its complement to a range, until the word at `stopAt` is set. */
 function writeRounds(fabric: Fabric, [offset, lengthBytes, stopAt]: readonly number[]): number[] {
   const client = new Client(fabric);
   const words = fabric.local.words;
@@ -108,8 +108,9 @@ function writeRounds(fabric: Fabric, [offset, lengthBytes, stopAt]: readonly num
 }
 
 /**
- * One side of the store-load litmus test: WRITE one's own flag, READ the other's. Both sides meet before each round
- * at a counter. Flags of round r stand 64 bytes apart from `offset`; returns what this side saw, per round.
+ * One side of the store-load litmus test: WRITE one's own flag, READ the other's. Both sides meet before each
+ * round at a counter. Flags of round r stand 64 bytes apart from `offset`; returns what this side saw, per
+ * round.
  */
 function storeLoad(fabric: Fabric, [offset, side, rounds]: readonly number[]): number[] {
   const client = new Client(fabric);
@@ -133,8 +134,8 @@ function storeLoad(fabric: Fabric, [offset, side, rounds]: readonly number[]): n
 }
 
 /**
- * Once the word at `gateAt` is set, adds 1 to the one at `offset` and calls the MN to count, until somebody ends
- * the process.
+ * Once the word at `gateAt` is set, adds 1 to the one at `offset` and calls the MN to count, until somebody
+ * ends the process.
  */
 function workForever(fabric: Fabric, [offset, gateAt]: readonly number[]): number[] {
   const client = new Client(fabric);

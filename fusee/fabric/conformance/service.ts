@@ -1,7 +1,10 @@
 /** What the weak CPU of every MN under test answers. */
 
-/** The requests that every MN of the suite answers: the first byte says what. */
-export const Request = { REVERSE: 0, COUNT: 1, COUNTED: 2, SLOW: 3, PEEK: 4 } as const;
+/**
+ * The requests that every MN of the suite answers: the first byte says what, bytes 4 to 7 an offset. HOLD keeps
+ * the MN busy until somebody sets the byte there.
+ */
+export const Request = { REVERSE: 0, COUNT: 1, COUNTED: 2, SLOW: 3, PEEK: 4, HOLD: 5 } as const;
 
 /** The service of one MN under test; `peek` reads its memory as its own CPU sees it. */
 export function serveConformance(peek: (offset: number, lengthBytes: number) => Uint8Array) {
@@ -19,9 +22,17 @@ export function serveConformance(peek: (offset: number, lengthBytes: number) => 
         return request;
       }
       case Request.PEEK:
-        return peek(new DataView(request.buffer, request.byteOffset).getUint32(4, true), 8).slice();
+        return peek(offsetIn(request), 8).slice();
+      case Request.HOLD: {
+        const end = performance.now() + 20_000;
+        while (peek(offsetIn(request), 1)[0] === 0 && performance.now() < end);
+        return request;
+      }
       default:
         return request.slice().reverse();
     }
   };
 }
+
+const offsetIn = (request: Uint8Array): number =>
+  new DataView(request.buffer, request.byteOffset).getUint32(4, true);

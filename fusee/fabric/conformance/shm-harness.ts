@@ -1,4 +1,4 @@
-/** The shared-memory fabric under test: MNs and clients are processes of their own, used again between tests. */
+/** The shared-memory fabric under test: MNs and clients are own processes, used again between tests. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
