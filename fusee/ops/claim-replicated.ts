@@ -64,10 +64,14 @@ function* settle(cx: Context, claimant: Claimant): Op<Claim> {
   const { words } = cx.client.local;
   const w = word();
   for (;;) {
+    check.startTurn();
     const b = cx.batch.reset();
     cx.appendBuckets(0, cx.buckets);
+    check.appendUnknown(cx.backupBuckets, own);
     yield b;
     if (b.anyFailed()) return Claim.FAILED;
+    check.digest();
+    // Nothing is left to read, unless the primary has words that the backup has not.
     if (!(yield* check.resolve(cx.buckets, own))) return Claim.FAILED;
     if (!(yield* check.resolve(cx.backupBuckets, own))) return Claim.FAILED;
     if (check.keys(cx.buckets, own, 'visible') !== 0) {

@@ -42,6 +42,7 @@ function* settle(cx: Context, claimant: Claimant, tentative: Word): Op<Claim> {
   const { check, own } = claimant;
   const b = cx.batch;
   for (;;) {
+    check.startTurn();
     if (!(yield* check.resolve(cx.buckets, own))) return Claim.FAILED;
     if (check.keys(cx.buckets, own, 'visible') !== 0) {
       return (yield* undo(cx, tentative)) ? Claim.EXISTS_UNDONE : Claim.FAILED;

@@ -14,10 +14,12 @@ import {
   slotFingerprint,
   slotLines,
 } from '../layout/index.js';
-import { type Op, sameWord, type Word, word } from '../verbs/index.js';
+import { copyWord, type Op, sameWord, type Word, word } from '../verbs/index.js';
 import type { Context } from './context.js';
+import { countTorn } from './locate.js';
 import { checkObject, ObjectIs } from './object-check.js';
 
+/** Words it remembers: more than a turn brings, which is all candidates of the primary and of a backup. */
 const MEMORY = 128;
 
 /** Remembers, for one attempt of one INSERT, which words name the key. */
@@ -26,6 +28,9 @@ export class DuplicateCheck {
   readonly #known: Word[] = Array.from({ length: MEMORY }, () => word());
   readonly #isKeys = new Uint8Array(MEMORY);
   #count = 0;
+  /** The words whose objects the batch in flight reads. */
+  readonly #asked: Word[] = Array.from({ length: CANDIDATES }, () => word());
+  #askedCount = 0;
   readonly #word = word();
   readonly #other = word();
 
@@ -34,8 +39,8 @@ export class DuplicateCheck {
   }
 
   /**
-   * A new attempt begins, right after a match of `cx.buckets` that did not find the key: what matches there names
-   * other keys. Forgets everything else.
+   * A new attempt begins, right after a match of `cx.buckets` that did not find the key: what matches there
+   * names other keys. Forgets everything else.
    */
   begin(): void {
     const { buckets, place, client } = this.#cx;
@@ -99,48 +104,69 @@ export class DuplicateCheck {
     return set;
   }
 
+  /** A turn of the check begins: what it comes to know stays known to its end. */
+  startTurn(): void {
+    if (this.#count > MEMORY - 2 * CANDIDATES) this.#count = 0;
+  }
+
   /**
-   * READs the objects that candidates of the buckets at `at` name and that are not known yet. One round trip, or
-   * none; more only when they exceed the match area.
+   * Appends READs of the objects that candidates of the buckets at `at` name and that are not known yet, as many
+   * as the match area holds; {@link digest} looks at what they brought.
+   * @returns how many.
+   */
+  appendUnknown(at: number, own: number): number {
+    const cx = this.#cx;
+    const { local, view } = cx.client;
+    const w = this.#word;
+    let used = 0;
+    this.#askedCount = 0;
+    for (let q = 0; q < CANDIDATES; q++) {
+      candidateWord(local.words, at, q, w);
+      if (q === own || !this.#namesValue(w) || this.#isKnown(w)) continue;
+      const lengthBytes = slotLines(w) * LINE_BYTES;
+      if (used + lengthBytes > cx.matchBytes) break;
+      const pointer = ownerPointer(w);
+      cx.batch.read(view.dataMn(pointer, 0), view.dataOffset(pointer, 0), cx.matchArea + used, lengthBytes);
+      copyWord(this.#asked[this.#askedCount++], w);
+      used += lengthBytes;
+    }
+    return this.#askedCount;
+  }
+
+  /**
+   * Learns from the objects that {@link appendUnknown} asked for and that all came. A torn one stays unknown.
+   * @throws CorruptionError when objects stay torn.
+   */
+  digest(): void {
+    let from = this.#cx.matchArea;
+    for (let i = 0; i < this.#askedCount; i++) {
+      const w = this.#asked[i];
+      const is = checkObject(this.#cx, from, slotLines(w));
+      from += slotLines(w) * LINE_BYTES;
+      if (is === ObjectIs.TORN) countTorn(this.#cx);
+      else this.#remember(w, is === ObjectIs.THE_KEYS);
+    }
+  }
+
+  /**
+   * READs the objects that candidates of the buckets at `at` name and that are not known yet. One round trip,
+   * or none; more only when they exceed the match area.
    * @returns false when a replica did not answer.
    */
   *resolve(at: number, own: number): Op<boolean> {
-    const cx = this.#cx;
-    const { words } = cx.client.local;
-    const { view } = cx.client;
-    const w = word();
+    const { batch } = this.#cx;
     for (;;) {
-      const b = cx.batch.reset();
-      const asked: number[] = [];
-      let used = 0;
-      for (let q = 0; q < CANDIDATES; q++) {
-        candidateWord(words, at, q, w);
-        if (q === own || !this.#namesValue(w) || this.#isKnown(w)) continue;
-        const lengthBytes = slotLines(w) * LINE_BYTES;
-        if (used + lengthBytes > cx.matchBytes) break;
-        const pointer = ownerPointer(w);
-        b.read(view.dataMn(pointer, 0), view.dataOffset(pointer, 0), cx.matchArea + used, lengthBytes);
-        asked.push(q);
-        used += lengthBytes;
-      }
-      if (asked.length === 0) return true;
-      yield b;
-      if (b.anyFailed()) return false;
-      let from = cx.matchArea;
-      for (const q of asked) {
-        candidateWord(words, at, q, w);
-        const is = checkObject(cx, from, slotLines(w));
-        from += slotLines(w) * LINE_BYTES;
-        if (is !== ObjectIs.TORN) this.#remember(w, is === ObjectIs.THE_KEYS);
-      }
+      batch.reset();
+      if (this.appendUnknown(at, own) === 0) return true;
+      yield batch;
+      if (batch.anyFailed()) return false;
+      this.digest();
     }
   }
 
   #remember(w: Word, isKeys: boolean): void {
-    if (this.#count === MEMORY) this.#count = 0;
     const i = this.#count++;
-    this.#known[i].hi = w.hi;
-    this.#known[i].lo = w.lo;
+    copyWord(this.#known[i], w);
     this.#isKeys[i] = isKeys ? 1 : 0;
   }
 }
