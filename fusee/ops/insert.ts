@@ -78,16 +78,14 @@ export function* insertLoop(cx: Context): OpLoop {
         yield finish(cx, Outcome.EXISTS);
         continue request;
       }
+      // An undone object is its slot's tombstone now. Its used bit stays set: cleared, it would let recovery put
+      // an object on a free list that a slot still names.
       if (claimant.claim === Claim.EXISTS_UNDONE) {
-        cx.deferReset(LogOperation.INSERT);
         yield finish(cx, Outcome.EXISTS);
         continue request;
       }
-      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) {
-        // The undone object belongs to its slot now, as a tombstone.
-        cx.deferReset(LogOperation.INSERT);
-        hasObject = false;
-      } else if (claimant.claim !== Claim.AGAIN) break;
+      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) hasObject = false;
+      else if (claimant.claim !== Claim.AGAIN) break;
       cx.lostRound = true;
       if (write.expired) break;
     }
