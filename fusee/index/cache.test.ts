@@ -118,8 +118,8 @@ describe('the index cache', () => {
     const bypassed = Array.from({ length: 1200 }, () => lookup('k')).filter((hit) => !hit).length;
     // 400 of 800 is at the threshold and no longer above it.
     expect(bypassed).toBe(798);
-    // At 1024 accesses both counters were halved: 200 of 689 by now. 150 more changes exceed a half, which they
-    // would not, had the old ones been kept: 550 of 1201.
+    // At 1024 accesses both counters were halved: 200 of 689 by now. 150 more changes exceed a half. With the
+    // old counts they would not: 550 of 1201.
     for (let i = 0; i < 150; i++) learn('k', 8, word(1, i));
     expect(cache.bypassed).toBe(798);
     expect(lookup('k')).toBe(false);

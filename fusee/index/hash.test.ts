@@ -1,9 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUCKET_BYTES, GROUP_BYTES } from '../layout/index.js';
-import { CANDIDATE_OFFSET, CANDIDATES, candidateSlot, keyMemory, keyPlace, locateKey, xxHash32 } from './hash.js';
+import {
+  CANDIDATE_OFFSET,
+  CANDIDATES,
+  candidateSlot,
+  keyMemory,
+  keyPlace,
+  locateKey,
+  xxHash32,
+} from './hash.js';
 
-/** xxHash32 from its specification, in BigInt and one lane at a time: shares nothing with the code under test. */
+/** xxHash32 from its specification, in BigInt, one lane at a time: shares nothing with the code under test. */
 function xxHash32BySpecification(bytes: Uint8Array, seed: bigint): number {
   const P = [2654435761n, 2246822519n, 3266489917n, 668265263n, 374761393n];
   const u32 = (x: bigint): bigint => BigInt.asUintN(32, x);
@@ -59,7 +67,9 @@ describe('xxHash32', () => {
         const at = 4 * word;
         const bytes = new Uint8Array(at + data.length + 3).fill(0xee);
         bytes.set(data, at);
-        expect(xxHash32(keyMemory(bytes), at, data.length, seed) >>> 0).toBe(xxHash32BySpecification(data, BigInt(seed)));
+        expect(xxHash32(keyMemory(bytes), at, data.length, seed) >>> 0).toBe(
+          xxHash32BySpecification(data, BigInt(seed)),
+        );
       }),
       { numRuns: 1000 },
     );

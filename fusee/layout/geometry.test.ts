@@ -73,7 +73,7 @@ function ranges(geometry: Geometry): Range[] {
 }
 
 describe('the layout of a pool', () => {
-  it('gives no byte of a node two meanings, keeps every range within the node, and fills the data area', () => {
+  it('gives no byte of a node two meanings, stays within the node, and fills the data area', () => {
     fc.assert(
       fc.property(configs, (config) => {
         const geometry = new Geometry(config);
@@ -95,7 +95,7 @@ describe('the layout of a pool', () => {
     );
   });
 
-  it('places replicas of one thing on different nodes, spreads primaries evenly, names each range once', () => {
+  it('places replicas of one thing on different nodes, and spreads primaries evenly', () => {
     fc.assert(
       fc.property(configs, (config) => {
         const geometry = new Geometry(config);
@@ -132,7 +132,7 @@ describe('the layout of a pool', () => {
     expect(g.slots).toBe(2 * 8 * 21);
   });
 
-  it('has room in a block for header, a bitmap bit per line, and the cells it claims, but not one more', () => {
+  it('has room in a block for header, bitmap and the cells it claims, but not for one more', () => {
     fc.assert(
       fc.property(configs, (config) => {
         const g = new Geometry(config);

@@ -121,8 +121,8 @@ export function poolByHand(options: Partial<PoolConfig> & { clients?: number; ca
 }
 
 /**
- * Keys of 8 bytes that share both combined buckets, and the fingerprint too unless told. Deterministic; quick for
- * an index of one subtable with few groups.
+ * Keys of 8 bytes that share both combined buckets, and the fingerprint too unless told. Deterministic; quick
+ * for an index of one subtable with few groups.
  */
 export function keysAlike(config: PoolConfig, count: number, isSameFingerprint = true): string[] {
   const place = keyPlace({ subtables: config.subtables, groups: config.groupsPerSubtable });

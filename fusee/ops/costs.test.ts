@@ -129,7 +129,7 @@ describe.each([1, 2, 3, 4])('with %i index replicas', (ri) => {
       expect(a.search(keys[0]).finish()).toBe(Outcome.NOT_FOUND);
     });
 
-    it('NOT_FOUND costs 1, one more when a fingerprint matches, and the reset rides behind the next request', () => {
+    it('NOT_FOUND costs 1, one more when a fingerprint matches; the reset rides with the next request', () => {
       const { a, b, keys } = setUp();
       expect(run(a.update(keys[0], x100))).toEqual({
         outcome: Outcome.NOT_FOUND,
@@ -147,7 +147,7 @@ describe.each([1, 2, 3, 4])('with %i index replicas', (ri) => {
       expect(run(b.search(keys[0]))).toEqual({ outcome: Outcome.NOT_FOUND, ...cost(2, 3, 256 + M) });
     });
 
-    it('put costs an UPDATE when the key is there, and the miss of one before its INSERT when it is not', () => {
+    it('put costs an UPDATE when the key is there, else the miss of one before its INSERT', () => {
       const { a, keys } = setUp();
       expect(run(a.put(keys[0], x100))).toEqual({
         outcome: Outcome.OK,

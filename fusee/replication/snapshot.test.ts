@@ -153,7 +153,7 @@ describe.each([2, 3, 4])('a writer alone on a slot of %i replicas', (replicas) =
     }
   });
 
-  it('fails in its commit when a log or the primary is silent; the primary never moves before every log', () => {
+  it('fails in its commit when a log or the primary is silent; the primary moves after every log', () => {
     for (const dead of [DATA, DATA + 1, 0]) {
       const slot = slotOf(replicas, 1);
       const [a] = slot.writers;
@@ -183,7 +183,7 @@ describe.each([2, 3, 4])('a writer alone on a slot of %i replicas', (replicas) =
     expect(slot.all()).toEqual(new Array(replicas).fill(values[0]));
   });
 
-  it('that loses gives up when its deadline passes and the winner is silent, but not when the winner shows', () => {
+  it('that loses gives up at its deadline while the winner is silent, but not when it shows', () => {
     const slot = slotOf(replicas, 2);
     const [a, b] = slot.writers;
     a.propose().finish();
@@ -381,7 +381,7 @@ describe('the duplicate check of an INSERT', () => {
   });
 });
 
-it('the last writer whose CAS of the primary fails stops: bytes are wrong, and the message says which', () => {
+it('the last writer whose CAS of the primary fails stops, and the message says where and why', () => {
   const slot = slotOf(2, 1);
   const [a] = slot.writers;
   a.propose().finish();
