@@ -1,0 +1,2 @@
+/** Putting right what a crashed client left half done. */
+export * from './recover-request.js';

@@ -1,0 +1,188 @@
+/**
+ * Where the published protocol or its public code goes wrong: each naive way is explored until it fails, and ours is
+ * explored to the end on the same scenario. Numbers are those of the project's list of hazards.
+ */
+import { describe, expect, it } from 'vitest';
+import { explore, story } from './find.js';
+import {
+  deleteWritesZero,
+  expiredAtOnce,
+  insertVariant,
+  modifyVariant,
+  valueRecurs,
+} from './naive/variants.js';
+import { makeScenario, type Scenario, type Variant } from './scenario/scenario.js';
+
+type Options = Partial<Omit<Scenario, 'slots' | 'programs' | 'variant'>>;
+
+interface Hazard {
+  readonly name: string;
+  readonly slots: string;
+  readonly mix: string;
+  readonly options?: Options;
+  readonly naive: Variant;
+  /** What the naive way's violation must say. */
+  readonly says: RegExp;
+  /** Our way, when it is not just the product as it is. */
+  readonly ours?: Variant;
+}
+
+const LINEARIZABLE = /no order of the requests explains/;
+const WAITS = /would wait for ever/;
+const CAS_FAILED = /CAS of .* failed/;
+const ANY_HARM = /no order|wait for ever|failed|differ|twice/;
+
+const HAZARDS: readonly Hazard[] = [
+  {
+    name: 'H1: a losing INSERT says OK although its key is nowhere',
+    slots: '-',
+    mix: 'I0 S0 | I1 S1',
+    naive: insertVariant('losing INSERT says OK', { loser: 'says OK', check: 'none' }),
+    says: LINEARIZABLE,
+  },
+  {
+    name: 'H1: without a duplicate check, one key goes into two slots',
+    slots: '- -',
+    mix: 'I | I',
+    naive: insertVariant('no duplicate check', { check: 'none' }),
+    says: LINEARIZABLE,
+  },
+  {
+    name: 'H2: two DELETEs that write 0 both win',
+    slots: 'K0',
+    mix: 'D | D',
+    naive: deleteWritesZero,
+    says: CAS_FAILED,
+  },
+  {
+    name: 'H2: 0 comes back under a delayed INSERT',
+    slots: '-',
+    mix: 'I0 D0 | I1',
+    naive: deleteWritesZero,
+    says: CAS_FAILED,
+  },
+  {
+    name: 'H2: the same over three replicas',
+    slots: '-',
+    mix: 'I0 D0 | I1',
+    options: { replicas: 3 },
+    naive: deleteWritesZero,
+    says: CAS_FAILED,
+  },
+  {
+    name: 'H3: a DELETE that loses to an UPDATE says OK',
+    slots: 'K0',
+    mix: 'U S | D S',
+    naive: modifyVariant('losing DELETE says OK', {}),
+    says: LINEARIZABLE,
+  },
+  {
+    name: 'H6: an UPDATE takes the cached word for the old value',
+    slots: 'K0',
+    mix: 'U S | U S',
+    options: { isCached: true },
+    naive: modifyVariant('UPDATE by the cached word', { vOld: 'cached' }),
+    says: LINEARIZABLE,
+  },
+  {
+    name: 'H8: a CAS arrives rounds late, and its old value has come back',
+    slots: 'K0',
+    mix: 'W W | W',
+    options: { replicas: 3 },
+    naive: valueRecurs,
+    says: ANY_HARM,
+  },
+  {
+    name: 'H10: an INSERT whose deadline strikes abandons its claim',
+    slots: '- -',
+    mix: 'I0 | I0 | I1',
+    options: { recovers: false },
+    naive: {
+      name: 'abandons its claim',
+      loops: (run) => {
+        expiredAtOnce(0).loops?.(run);
+        return insertVariant('', { deadline: 'abandons' }).loops?.(run) ?? [];
+      },
+    },
+    says: WAITS,
+    ours: expiredAtOnce(0),
+  },
+];
+
+describe.each(HAZARDS)('$name', ({ slots, mix, options, naive, says, ours }) => {
+  it('is found when done naively', () => {
+    const exploration = explore(makeScenario(slots, mix, { ...options, variant: naive }));
+    expect(exploration.violation?.message).toMatch(says);
+    expect(story(exploration)).toContain('replay: ');
+  });
+
+  it('does not happen in ours', () => {
+    const exploration = explore(makeScenario(slots, mix, { ...options, variant: ours }));
+    expect(story(exploration)).toBeUndefined();
+    expect(exploration.isPartial).toBe(false);
+  });
+});
+
+describe('H10: a client that is stopped between backups and primary', () => {
+  const mix = ['K0', 'U | U'] as const;
+
+  it('leaves the next writer waiting when nobody recovers it', () => {
+    const exploration = explore(makeScenario(...mix, { crashes: 1, recovers: false }));
+    expect(exploration.violation?.message).toMatch(WAITS);
+  });
+
+  it('holds up nobody once it is recovered', () => {
+    expect(story(explore(makeScenario(...mix, { crashes: 1 })))).toBeUndefined();
+  });
+});
+
+describe('H11: a loser that takes the slot with whatever it observed there', () => {
+  it('overwrites another key', () => {
+    const variant = modifyVariant('loser takes the slot', { loser: 'takes the slot' });
+    const exploration = explore(makeScenario('K0', 'U | D | I1 S1', { variant }));
+    expect(exploration.violation?.message).toMatch(LINEARIZABLE);
+  });
+});
+
+describe('the controls of the duplicate check', () => {
+  it('explore a rebuilt INSERT that is right when all its switches are', () => {
+    const exploration = explore(makeScenario('- -', 'I | I | I', { variant: insertVariant('right', {}) }));
+    expect(story(exploration)).toBeUndefined();
+  });
+
+  it.each([
+    ['X3: the lower slot survives', '- -', 'I | I', { conflict: 'lower survives' }, {}, ANY_HARM],
+    ['X4: a matching tombstone is ignored', '- -', 'I | I | D | S', { check: 'no tombs' }, {}, ANY_HARM],
+    ['X5: primary and backup are read at once', '- -', 'I | I | D | S', { check: 'unordered' }, {}, ANY_HARM],
+    ['X7: votes are whole words', '- -', 'I | I | I1', { votes: 'word' }, { replicas: 3 }, CAS_FAILED],
+    ['X8: undo puts the old value back', '- -', 'I | I | I1', { undo: 'restores' }, {}, WAITS],
+    ['X8: undo begins at the primary', '- -', 'I | I | I1', { undo: 'primary first' }, {}, WAITS],
+    ['X8b: the READs are not behind the CAS', '- -', 'I | I', { reads: 'unordered' }, {}, ANY_HARM],
+  ] as const)('find %s', (name, slots, mix, changes, options, says) => {
+    const variant = insertVariant(name, changes);
+    const exploration = explore(makeScenario(slots, mix, { ...options, variant }));
+    expect(exploration.violation?.message).toMatch(says);
+  });
+
+  it('X6: when both yield, attempts have no bound; in ours no request needs a fifth object', () => {
+    const variant = insertVariant('both yield', { conflict: 'both yield' });
+    expect(explore(makeScenario('- -', 'I | I', { variant })).cuts).toBeGreaterThan(0);
+    expect(explore(makeScenario('- -', 'I | I')).cuts).toBe(0);
+  });
+
+  it.skip('X9 a check in the log-commit batch: comes with the master', () => {});
+  it.skip('X11 "w is other, so I lost" after the own primary CAS: comes with the master', () => {});
+  it.skip('X11b any live backup value after the primary died: comes with the master', () => {});
+  it.skip('X12 a reader that falls back to backups: comes with the master', () => {});
+});
+
+describe('hazards of later work', () => {
+  it.skip('H4 reuse of memory: comes with reclamation', () => {});
+  it.skip('H5 one log, many coroutines: comes with the log walk', () => {});
+  it.skip('H7 zombies: comes with leases and fencing', () => {});
+  it.skip('H12 ALLOC over a lossy channel: comes with leases', () => {});
+  it.skip('H13 split: comes with resizing', () => {});
+  it.skip('H16 double free: comes with reclamation', () => {});
+  it.skip('H17 stale log entries: comes with reclamation', () => {});
+  it.skip('H18 a lost link taken for a crash: comes with the master', () => {});
+});

@@ -1,0 +1,274 @@
+/**
+ * One client of a scenario, run by the product's own generators: its program, request after request.
+ *
+ * The run stops at every batch; whoever drives it executes the verbs in an order of its own and resumes. Besides
+ * what the generators compute, a run tells the explorer what lives on from one request to the next: see {@link lasting}.
+ */
+import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
+import { IndexCache } from '../../../fusee/index/index.js';
+import { HEADER_BYTES } from '../../../fusee/layout/index.js';
+import {
+  ClientState,
+  CONTEXT_BYTES,
+  type Context,
+  type Coroutine,
+  makeCoroutine,
+  Outcome,
+  RequestKind,
+} from '../../../fusee/ops/index.js';
+import {
+  CorruptionError,
+  DONE,
+  formatWord,
+  LocalMemory,
+  Opcode,
+  type OpLoop,
+  type VerbBatch,
+} from '../../../fusee/verbs/index.js';
+import { bareWriteLoop } from './bare-write.js';
+import type { TinyPool } from './pool.js';
+import { type Step, writtenValue } from './scenario.js';
+
+/** Result of a SEARCH that found value v: this plus v. Other results are the product's outcomes. */
+export const FOUND = 8;
+
+/** Registered memory of one run. */
+export const RUN_BYTES: number = CONTEXT_BYTES + 4096;
+
+/** An object that a request has taken a cell for. */
+export interface TakenObject {
+  /** Pointer of the cell's last line; objects here have one line. */
+  readonly cell: number;
+  readonly operation: number;
+}
+
+/** What an explorer drives: a client's program, or a recovery. */
+export interface Run {
+  readonly batch: VerbBatch | null;
+  readonly request: number;
+  readonly responses: readonly number[];
+  readonly isFresh: boolean;
+  readonly error: string | undefined;
+  readonly isUnavailable: boolean;
+  readonly isCut: boolean;
+  readonly verdicts: number;
+  readonly objects: readonly TakenObject[];
+  readonly cx: Context;
+  /** Operation of the request being served: an INSERT may choose among free slots. */
+  readonly kind: number;
+  /** The cell that was handed back and will be used again, or 0. */
+  readonly returnedCell: number;
+  start(): void;
+  resume(choice?: number): void;
+  lasting(): string;
+}
+
+export class ClientRun implements Run {
+  readonly pool: TinyPool;
+  readonly client: number;
+  readonly coroutine: Coroutine;
+  readonly cx: Context;
+  /** The batch that the run waits for; null when its program is done, or it failed. */
+  batch: VerbBatch | null = null;
+  /** Index of the request being served. */
+  request = 0;
+  /** Results of the requests that the last resume completed. */
+  readonly responses: number[] = [];
+  /** The pending batch is the first of a request, or of one more attempt of an INSERT. */
+  isFresh = false;
+  /** A CorruptionError: an invariant that the generators check does not hold. */
+  error: string | undefined;
+  /** The request ended without knowing its effect: the client is as good as dead. */
+  isUnavailable = false;
+  /** The request used up its objects: the branch is cut here. */
+  isCut = false;
+  /** Bit v set: verdict v was reached. */
+  verdicts = 0;
+  /** Objects of the request being served, oldest first. */
+  readonly objects: TakenObject[] = [];
+  readonly #loops: readonly OpLoop[];
+  readonly #deferred: number[] = [];
+  #holds = false;
+  #cache = '';
+
+  constructor(pool: TinyPool, client: number, buffer: ArrayBuffer = new ArrayBuffer(RUN_BYTES)) {
+    this.pool = pool;
+    this.client = client;
+    const { scenario, view } = pool;
+    const local = new LocalMemory(buffer, crc32cOver(buffer));
+    local.bytes.fill(0);
+    const state = new ClientState({
+      view,
+      local,
+      cache: new IndexCache({ bytes: scenario.isCached ? 4096 : 0, keyBytes: 32, threshold: 1 }),
+      cid: client + 1,
+      coroutines: 1,
+    });
+    state.slab.addBlock(0, pool.blockOf(client));
+    this.coroutine = makeCoroutine(state, 0);
+    this.cx = this.coroutine.cx;
+    this.#observe();
+    const variant = scenario.variant?.loops?.(this) ?? [];
+    const product = [...this.coroutine.loops, bareWriteLoop(this.cx, pool.slotOffsets[0])];
+    this.#loops = product.map((loop, kind) => variant[kind] ?? loop);
+    if (scenario.isCached) this.#warmCache();
+  }
+
+  get kind(): number {
+    return this.#step()?.kind ?? -1;
+  }
+
+  get returnedCell(): number {
+    return this.#holds ? 0 : this.cx.cell;
+  }
+
+  /** Begins the program. */
+  start(): void {
+    this.#stage();
+    this.#advance();
+  }
+
+  /**
+   * Takes the batch's results and runs on to the next batch.
+   * @param choice which of the free slots an INSERT shall take, where it may take any.
+   */
+  resume(choice = 0): void {
+    const { place } = this.cx;
+    // The bits of the hash that choose among free slots: the explorer chooses in their place.
+    // With a cache the hash stays as it is, since the cache finds its entries by it.
+    if (this.isFresh && !this.pool.scenario.isCached)
+      place.placeHash = ((place.placeHash & ~(127 << 17)) | (choice << 17)) >>> 0;
+    this.#advance();
+  }
+
+  /**
+   * What outlives a request: cells, waiting resets, cache. Between requests two runs that agree in it, in client and
+   * request, behave alike from then on: every generator stands at the top of its loop, and reads nothing else
+   * before it has written it.
+   */
+  lasting(): string {
+    const { slab } = this.cx.client;
+    const cells = [slab.cellsUsed, slab.nextOf(0, 0), slab.prevOf(0, 0), this.#holds];
+    return `${cells}|${this.#deferred}|${this.#cache}|${this.objects.map((o) => o.cell)}|${this.cx.torn}`;
+  }
+
+  #advance(): void {
+    this.responses.length = 0;
+    this.isFresh = false;
+    this.batch = null;
+    try {
+      for (;;) {
+        const next = this.#loops[this.#step().kind].next().value;
+        if (next !== DONE) {
+          this.batch = next;
+          this.isCut = this.objects.length > this.pool.scenario.objectsMax || isRpc(next);
+          return;
+        }
+        if (!this.#complete()) return;
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.error = error.message;
+    }
+  }
+
+  #step(): Step {
+    return this.pool.scenario.programs[this.client][this.request];
+  }
+
+  /** Notes the response; false when the program has ended. */
+  #complete(): boolean {
+    const { cx } = this;
+    if (cx.outcome === Outcome.UNAVAILABLE) {
+      this.isUnavailable = true;
+      this.verdicts |= 1 << 7;
+      return false;
+    }
+    const isSearch = this.#step().kind === RequestKind.SEARCH;
+    const value = cx.client.local.bytes[cx.foundAt];
+    this.responses.push(isSearch && cx.outcome === Outcome.OK ? FOUND + value : cx.outcome);
+    this.request++;
+    this.objects.length = 0;
+    if (this.request === this.pool.scenario.programs[this.client].length) return false;
+    this.#stage();
+    return true;
+  }
+
+  #stage(): void {
+    const { cx } = this;
+    const key = this.pool.keys[this.#step().key].bytes;
+    const { bytes } = cx.client.local;
+    bytes.set(key, cx.keyAt);
+    bytes[cx.keyAt + key.length] = writtenValue(this.client, this.request);
+    cx.keyBytes = key.length;
+    cx.valueBytes = 1;
+  }
+
+  /** Listens to the calls that change what lasts, without changing them. */
+  #observe(): void {
+    const { cx } = this;
+    const { cache } = cx.client;
+    const { takeCell, dropCell, deferReset, startBatch, learn, forget } = cx;
+    cx.takeCell = (operation) => {
+      const took = takeCell.call(cx, operation);
+      if (took) this.objects.push({ cell: cx.cell, operation });
+      this.#holds = took;
+      return took;
+    };
+    cx.dropCell = (operation) => {
+      dropCell.call(cx, operation);
+      this.#holds = false;
+    };
+    cx.deferReset = (operation) => {
+      deferReset.call(cx, operation);
+      this.#deferred.push(cx.cell);
+    };
+    cx.startBatch = () => {
+      this.#deferred.length = 0;
+      this.isFresh = true;
+      return startBatch.call(cx);
+    };
+    const known = new Map<string, string>();
+    const note = (text: string | undefined): void => {
+      if (cache.bytes === 0) return;
+      const key = Buffer.from(cx.client.local.bytes.buffer, cx.keyAt, cx.keyBytes).toString('latin1');
+      if (text === undefined) known.delete(key);
+      else known.set(key, text);
+      this.#cache = [...known].sort().join(';');
+    };
+    cx.learn = (slot, slotWord, own) => {
+      learn.call(cx, slot, slotWord, own);
+      note(`${slot}=${formatWord(slotWord)}`);
+    };
+    cx.forget = () => {
+      forget.call(cx);
+      note(undefined);
+    };
+    let verdict: number = cx.write.verdict;
+    Object.defineProperty(cx.write, 'verdict', {
+      get: () => verdict,
+      set: (value: number) => {
+        verdict = value;
+        this.verdicts |= 1 << value;
+      },
+    });
+  }
+
+  /** As if this client had just read every key that is there at the start. */
+  #warmCache(): void {
+    const { cx, pool } = this;
+    pool.scenario.slots.forEach((key, slot) => {
+      if (key < 0) return;
+      const { bytes } = pool.keys[key];
+      cx.client.local.bytes.set(bytes, cx.object + HEADER_BYTES);
+      cx.keyBytes = bytes.length;
+      cx.begin();
+      cx.learn(pool.slotOffsets[slot], pool.initialWords[slot], false);
+    });
+  }
+}
+
+function isRpc(batch: VerbBatch): boolean {
+  for (let i = 0; i < batch.count; i++) if (batch.opcode(i) === Opcode.RPC) return true;
+  return batch.count === 0;
+}

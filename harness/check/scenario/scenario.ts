@@ -1,0 +1,119 @@
+/** A small case to explore: who asks for what, in which order, over which pool, and what may go wrong. */
+import { RequestKind } from '../../../fusee/ops/index.js';
+import type { OpLoop } from '../../../fusee/verbs/index.js';
+import { UsageError } from '../../../fusee/verbs/index.js';
+import type { ClientRun } from './client-run.js';
+import type { RecoveryRun } from './recovery-run.js';
+
+/** Most clients, keys and requests per client of a scenario; the checker packs its configurations by them. */
+export const MAX_CLIENTS = 4;
+export const MAX_KEYS = 3;
+export const MAX_REQUESTS = 6;
+
+/** A bare slot write: READ the slot, then SNAPSHOT; no object, no buckets. It counts as an UPDATE of its key. */
+export const BARE_WRITE = 5;
+
+/** One request of a client's program. */
+export interface Step {
+  /** A {@link RequestKind}, or {@link BARE_WRITE}. */
+  readonly kind: number;
+  /** Index of the key. */
+  readonly key: number;
+}
+
+/** A wrong way to do things, put in place of the product's by tests that must see it fail. */
+export interface Variant {
+  readonly name: string;
+  /** Loops to serve requests with, by kind; absent ones are the product's. */
+  readonly loops?: (run: ClientRun) => readonly (OpLoop | undefined)[];
+  /** The recovery to use in place of the product's. */
+  readonly recovery?: (run: RecoveryRun) => OpLoop;
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** r_i. */
+  readonly replicas: number;
+  /** r_d. */
+  readonly dataReplicas: number;
+  /** Key in each candidate slot at the start, -1 for EMPTY; its length is the number of candidate slots. */
+  readonly slots: readonly number[];
+  readonly programs: readonly (readonly Step[])[];
+  /** Client crashes that may happen, those of recoverers included. */
+  readonly crashes: number;
+  /** Links of one client to one MN that may fail. */
+  readonly cuts: number;
+  /** Pointer order of the clients reversed: Rule 3 prefers the last client in place of the first. */
+  readonly isReversed: boolean;
+  /** Clients begin with a warm index cache; without, every request is a miss. */
+  readonly isCached: boolean;
+  /** All keys share one fingerprint, so that objects must be read to tell them apart. */
+  readonly sharesFingerprint: boolean;
+  /** A crashed client is recovered; without, it stays dead, and others may wait for ever. */
+  readonly recovers: boolean;
+  /** Objects that one request may use before its branch is cut. */
+  readonly objectsMax: number;
+  readonly variant: Variant | undefined;
+}
+
+const KINDS: Readonly<Record<string, number>> = {
+  S: RequestKind.SEARCH,
+  I: RequestKind.INSERT,
+  U: RequestKind.UPDATE,
+  D: RequestKind.DELETE,
+  W: BARE_WRITE,
+};
+
+/** The letter of a request kind, as {@link makeScenario} reads it. */
+export const kindLetter = (kind: number): string =>
+  Object.keys(KINDS).find((letter) => KINDS[letter] === kind) ?? '?';
+
+/**
+ * Makes a scenario from its short form: `slots` such as `K0 -` (key 0 in slot 0, slot 1 EMPTY), `mix` such as
+ * `I0 D0 | I1`: clients apart by bars, their requests by blanks; a request without a digit is on key 0.
+ */
+export function makeScenario(
+  slots: string,
+  mix: string,
+  options: Partial<Omit<Scenario, 'slots' | 'programs'>> = {},
+): Scenario {
+  const programs = mix.split('|').map((client) => client.trim().split(/\s+/).map(parseStep));
+  if (programs.length > MAX_CLIENTS || programs.some((p) => p.length > MAX_REQUESTS)) {
+    throw new UsageError(
+      `mix "${mix}": at most ${MAX_CLIENTS} clients of ${MAX_REQUESTS} requests; use a smaller mix`,
+    );
+  }
+  return {
+    name: `${slots}: ${mix}`,
+    replicas: 2,
+    dataReplicas: 2,
+    crashes: 0,
+    cuts: 0,
+    isReversed: false,
+    isCached: false,
+    sharesFingerprint: false,
+    recovers: true,
+    objectsMax: 4,
+    variant: undefined,
+    ...options,
+    slots: slots
+      .trim()
+      .split(/\s+/)
+      .map((slot) => (slot === '-' ? -1 : Number(slot.slice(1)))),
+    programs,
+  };
+}
+
+function parseStep(text: string): Step {
+  const kind = KINDS[text[0]];
+  const key = text.length > 1 ? Number(text.slice(1)) : 0;
+  if (kind === undefined || !(key >= 0 && key < MAX_KEYS)) {
+    throw new UsageError(`request "${text}": use S, I, U, D or W, and a key from 0 to ${MAX_KEYS - 1}`);
+  }
+  return { kind, key };
+}
+
+/** The value that request `request` of client `client` writes, as one byte; 0 is no value. */
+export const writtenValue = (client: number, request: number): number => 1 + client * MAX_REQUESTS + request;
+/** The value that a key has at the start. */
+export const initialValue = (key: number): number => 1 + MAX_CLIENTS * MAX_REQUESTS + key;

@@ -1,0 +1,106 @@
+/** The scenarios that `verify` explores: small mixes of requests that between them meet every rule of the protocol. */
+import { makeScenario, type Scenario } from './scenario.js';
+
+/** Slots at the start, and who asks for what. */
+type Mix = readonly [slots: string, mix: string];
+
+/** Whole requests without failures: 16 mixes. */
+export const BASE_MIXES: readonly Mix[] = [
+  ['- -', 'I | I | I'],
+  ['- -', 'I S | I S'],
+  ['- -', 'I D | I | S S'],
+  ['- -', 'I D | I D'],
+  ['- -', 'I | I | U S'],
+  ['- -', 'I | I | D S'],
+  ['K0 -', 'D | I | I S'],
+  ['K0 -', 'D I | U | S S'],
+  ['K0 -', 'D I | D I'],
+  ['- -', 'I0 | I0 | I1'],
+  ['- K1', 'I0 | I0 | D1 S0'],
+  ['K0 -', 'D0 I0 | I1 | S0'],
+  ['K0', 'U S | U | D S'],
+  ['K0', 'U S | D | D S'],
+  ['K0', 'D0 I0 | D0 | I1 D1'],
+  ['K0', 'D0 | I0 | I1 | U0'],
+];
+
+/** Whole requests with clients that die, and their recovery: 14 mixes. */
+export const CRASH_MIXES: readonly Mix[] = [
+  ['K0', 'U S | U S'],
+  ['K0', 'U S | D S'],
+  ['K0', 'D S | D S'],
+  ['K0', 'U S | U | D S'],
+  ['K0', 'D0 | I0 | I1 S1'],
+  ['-', 'I0 D0 | I1 D1'],
+  ['- -', 'I S | I S'],
+  ['- -', 'I D | I S'],
+  ['- -', 'I | I | S S'],
+  ['- -', 'I | I | D S'],
+  ['- -', 'I0 | I0 | I1'],
+  ['- -', 'I | I | I'],
+  ['K0 -', 'D I | I | S'],
+  ['K0 -', 'D I | U | S'],
+];
+
+/** Larger mixes, on two or three slots. */
+export const bigMixes = (slots: 2 | 3): readonly Mix[] => {
+  const empty = slots === 2 ? '- -' : '- - -';
+  const one = slots === 2 ? 'K0 -' : 'K0 - -';
+  return [
+    [empty, 'I | I | I'],
+    [empty, 'I | I | D | S'],
+    [empty, 'I | I | U | S'],
+    [empty, 'I D | I | S S'],
+    [one, 'D | I | I | S'],
+    [empty, 'I0 | I0 | I1 | S0'],
+    [empty, 'I0 | I0 | I1 | I1'],
+    [empty, 'I D | I D | I'],
+  ];
+};
+
+/** A group of scenarios that the table shows under one name. */
+export interface Suite {
+  readonly name: string;
+  readonly scenarios: readonly Scenario[];
+}
+
+/** A suite of mixes; with more than two replicas Rule 3 is reachable, so both orders of pointers are explored. */
+export function suiteOf(
+  name: string,
+  mixes: readonly Mix[],
+  options: Partial<Omit<Scenario, 'slots' | 'programs'>>,
+): Suite {
+  const orders = (options.replicas ?? 2) > 2 ? [false, true] : [false];
+  const scenarios = orders.flatMap((isReversed) =>
+    mixes.map(([slots, mix]) => makeScenario(slots, mix, { ...options, isReversed })),
+  );
+  return { name, scenarios };
+}
+
+const BARE_2: Mix = ['K0', 'W | W'];
+const BARE_3: Mix = ['K0', 'W | W | W'];
+
+/** Minutes on two cores: what a change of the protocol must pass. */
+export const FULL_SUITES: readonly Suite[] = [
+  suiteOf('bare slot', [BARE_3], { replicas: 3 }),
+  suiteOf('bare slot, crash', [BARE_3], { replicas: 3, crashes: 1 }),
+  suiteOf('bare slot, crash', [BARE_2], { replicas: 4, crashes: 1 }),
+  suiteOf('bare slot, link failure', [BARE_2], { replicas: 3, cuts: 1 }),
+  suiteOf('base', BASE_MIXES, { replicas: 1 }),
+  suiteOf('base', BASE_MIXES, { replicas: 2 }),
+  suiteOf('base', BASE_MIXES, { replicas: 3 }),
+  suiteOf('crash', CRASH_MIXES, { replicas: 1, crashes: 1 }),
+  suiteOf('crash', CRASH_MIXES, { replicas: 2, crashes: 1 }),
+];
+
+/** Under two minutes: for every push. */
+export const SHORT_SUITES: readonly Suite[] = [
+  suiteOf('bare slot', [BARE_3], { replicas: 3 }),
+  suiteOf('bare slot, crash', [BARE_2], { replicas: 4, crashes: 1 }),
+  suiteOf('bare slot, link failure', [BARE_2], { replicas: 3, cuts: 1 }),
+  suiteOf('base', BASE_MIXES, { replicas: 1 }),
+  suiteOf('base', BASE_MIXES, { replicas: 2 }),
+  suiteOf('base', BASE_MIXES.slice(12), { replicas: 3 }),
+  suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 1, crashes: 1 }),
+  suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 2, crashes: 1 }),
+];

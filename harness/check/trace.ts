@@ -1,0 +1,127 @@
+/** A schedule told verb by verb, for a person. */
+import { isKv, isTent, isTomb, ownerPointer } from '../../fusee/layout/index.js';
+import { Outcome } from '../../fusee/ops/index.js';
+import { type Word, word } from '../../fusee/verbs/index.js';
+import type { Event } from './explorer/model.js';
+import { type Unit, UnitKind } from './explorer/units.js';
+import { FOUND } from './scenario/client-run.js';
+import { initialValue, MAX_CLIENTS, MAX_KEYS, MAX_REQUESTS, type Scenario } from './scenario/scenario.js';
+import { formatSchedule } from './schedule.js';
+import { World } from './world.js';
+
+const KINDS = ['SEARCH', 'INSERT', 'UPDATE', 'DELETE', 'PUT', 'WRITE'];
+
+/** Replays a schedule and describes it; the last lines say what was wrong, and how to see it again. */
+export function describeSchedule(scenario: Scenario, events: readonly Event[], name = scenario.name): string {
+  const world = new World(scenario);
+  const lines = [`scenario ${scenario.name}, r = ${scenario.replicas}`];
+  if (scenario.variant !== undefined) lines.push(`with ${scenario.variant.name}`);
+  let wrong: string | undefined;
+  for (const event of events) {
+    lines.push(`  ${describeEvent(world, event, () => (wrong = world.apply(event)))}`);
+    if (wrong !== undefined) break;
+  }
+  wrong ??= world.isOver ? world.wrongAtEnd() : undefined;
+  lines.push(`slots at the end: ${describeSlots(world)}`);
+  lines.push(
+    wrong ?? (world.isOver ? 'nothing is wrong' : 'the schedule ends here; somebody would wait for ever'),
+  );
+  lines.push(
+    `replay: fusee verify --scenario '${name}' --r ${scenario.replicas} --replay '${formatSchedule(events)}'`,
+  );
+  return lines.join('\n');
+}
+
+function describeEvent(world: World, event: Event, apply: () => unknown): string {
+  const actor = world.actors[event.client];
+  const who = `${actor.isRecovery ? `recovery of client ${event.client}` : `client ${event.client}`}`;
+  if (event.type === 'unit') {
+    const unit = actor.units[event.unit];
+    const swap = world.interner.wordAt(unit.swap, word());
+    const expect = world.interner.wordAt(unit.expect, word());
+    const before = unit.kind <= UnitKind.CAS ? slotAt(world, unit) : word();
+    apply();
+    const found = describeWord(world, before);
+    const where = placeName(world, unit);
+    switch (unit.kind) {
+      case UnitKind.READ_SLOT:
+        return `${who} READs ${where}: ${found}`;
+      case UnitKind.CAS: {
+        const isOk = before.lo === expect.lo && before.hi === expect.hi;
+        const change = `${describeWord(world, expect)} -> ${describeWord(world, swap)}`;
+        return `${who} CASes ${where}, ${change}: ${isOk ? 'done' : `FAILS, found ${found}`}`;
+      }
+      case UnitKind.READ_LINE:
+        return `${who} READs ${where}`;
+      default:
+        return `${who} WRITEs bytes ${unit.fromBytes} to ${unit.toBytes} of ${lengthName(unit)} to ${where}`;
+    }
+  }
+  if (event.type === 'resume') {
+    const request = requestName(world.scenario, event.client, actor.run.request);
+    apply();
+    const answers = actor.run.responses.map((r) => `answers ${request}: ${resultName(r)}`);
+    if (actor.run.error !== undefined) answers.push(`stops: ${actor.run.error}`);
+    return `${who} ${answers.length > 0 ? answers.join(', ') : 'goes on'}`;
+  }
+  apply();
+  return event.type === 'crash' ? `${who} DIES` : `${who} loses its link to MN ${event.mn}`;
+}
+
+/** A request, as traces call it. */
+export function requestName(scenario: Scenario, client: number, request: number): string {
+  const step = scenario.programs[client][request];
+  return step === undefined ? 'nothing' : `${KINDS[step.kind]} key ${step.key}`;
+}
+
+function resultName(result: number): string {
+  if (result > FOUND) return `value of ${valueName(result - FOUND)}`;
+  return Object.entries(Outcome).find(([, value]) => value === result)?.[0] ?? String(result);
+}
+
+function valueName(value: number): string {
+  for (let key = 0; key < MAX_KEYS; key++) if (value === initialValue(key)) return 'the start';
+  return `client ${Math.floor((value - 1) / MAX_REQUESTS)}'s request ${((value - 1) % MAX_REQUESTS) + 1}`;
+}
+
+const lengthName = (unit: Unit): string =>
+  unit.lineOffset - unit.fromBytes === 0
+    ? 'its object'
+    : unit.toBytes <= 1
+      ? 'a reset used bit'
+      : 'its log commit';
+
+function placeName(world: World, unit: Unit): string {
+  const { replicas, dataReplicas } = world.scenario;
+  if (unit.kind <= UnitKind.CAS) {
+    const replica = unit.place % replicas;
+    return `slot ${Math.floor(unit.place / replicas)} on ${replica === 0 ? 'the primary' : `backup ${replica}`}`;
+  }
+  const cell = Math.floor(unit.place / dataReplicas);
+  const owner = unit.owner >= MAX_CLIENTS ? 'the start' : `client ${unit.owner}`;
+  return `object ${cell} of ${owner}, replica ${unit.place % dataReplicas}`;
+}
+
+function slotAt(world: World, unit: Unit): Word {
+  const { replicas } = world.scenario;
+  return world.slotWord(Math.floor(unit.place / replicas), unit.place % replicas, word());
+}
+
+/** A slot's word by whose object it names. */
+function describeWord(world: World, w: Word): string {
+  if (w.lo === 0 && w.hi === 0) return 'EMPTY';
+  const { client, cell } = world.pool.cellAt(ownerPointer(w));
+  const owner = client >= MAX_CLIENTS ? `start.${cell}` : `${client}.${cell}`;
+  return `${isKv(w) ? 'KV' : isTent(w) ? 'TENT' : isTomb(w) ? 'TOMB' : 'word'}(${owner})`;
+}
+
+function describeSlots(world: World): string {
+  return world.scenario.slots
+    .map((_, slot) => {
+      const words = Array.from({ length: world.scenario.replicas }, (_unused, r) =>
+        describeWord(world, world.slotWord(slot, r, word())),
+      );
+      return `${slot} = ${words.join(' | ')}`;
+    })
+    .join('; ');
+}
