@@ -32,8 +32,11 @@ if (!library.startsWith('/')) {
 const reports = mkdtempSync(join(tmpdir(), 'fusee-sanitize-'));
 const options = [
   `log_path=${join(reports, 'report')}`,
-  // Node itself leaks on some exits; and it forks with threads.
-  ...(sanitizer === 'address' ? ['detect_leaks=0'] : ['die_after_fork=0', 'history_size=4']),
+  // Node itself leaks on some exits. Its own synchronization is invisible to ThreadSanitizer, which then reports
+  // races within V8: only reports with a frame of ours count, and a report is no reason to exit with 66.
+  ...(sanitizer === 'address'
+    ? ['detect_leaks=0']
+    : ['ignore_noninstrumented_modules=1', 'exitcode=0', 'die_after_fork=0']),
 ].join(':');
 const tests = spawnSync(
   process.execPath,
@@ -59,11 +62,13 @@ const tests = spawnSync(
 );
 let count = 0;
 for (const name of readdirSync(reports)) {
-  const text = readFileSync(join(reports, name), 'utf8');
-  if (text.trim() === '') continue;
-  count++;
-  console.error(text);
+  for (const report of readFileSync(join(reports, name), 'utf8').split(/^={10,}$/m)) {
+    if (!/(WARNING|ERROR): \w+Sanitizer/.test(report)) continue;
+    if (sanitizer === 'thread' && !report.includes('fusee.node')) continue;
+    count++;
+    console.error(report);
+  }
 }
 rmSync(reports, { recursive: true });
-console.log(`${sanitizer} sanitizer: ${count} processes reported errors`);
+console.log(`${sanitizer} sanitizer: ${count} reports`);
 process.exit(count > 0 || tests.status !== 0 ? 1 : 0);

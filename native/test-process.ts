@@ -1,4 +1,4 @@
-/** What the native tests share: children that run a script with the addon, and a look at what stays behind. */
+/** What the native tests share: children that run a script with the addon, a look at what stays behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';

@@ -38,21 +38,22 @@ export function describeConcurrency(suite: Suite): void {
       'a call that waits behind others is not served after the fence of its client',
       [KIB],
       async (pool) => {
-        const probe = new Probe(pool.attach({ rpcTimeoutNs: 60e9 }));
+        const probe = new Probe(pool.attach({ rpcTimeoutNs: 100e9 }));
         const client = pool.run('workForever', [64, 128]);
         client.result.catch(() => {});
         await client.started;
-        probe.fill([Request.SLOW, 60]);
-        const request = { local: probe.buffer, lengthBytes: 2 };
+        probe.fill([Request.HOLD, 0, 0, 0, 192]);
+        const request = { local: probe.buffer, lengthBytes: 8 };
         probe.batch.reset().rpc(0, request, { local: probe.buffer + 64, capacityBytes: 8 });
         probe.fabric.post(probe.batch);
         expect(probe.fabric.poll([])).toBe(0);
-        // While the MN is busy for 600 ms, the client calls and is fenced.
+        // While the MN is busy, the client calls and is fenced.
         await add(pool, 128);
         await waitFor('work', async () => (await wordAt(pool, 64)) > 0);
         await client.fence();
         expect(probe.fabric.poll([]), 'the MN was busy all the time').toBe(0);
-        await waitFor('the slow answer', () => probe.fabric.poll([]) === 1);
+        await add(pool, 192);
+        await waitFor('the answer', () => probe.fabric.poll([]) === 1);
         expect(await counted(pool)).toBe(0);
       },
     );

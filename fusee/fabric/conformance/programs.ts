@@ -4,7 +4,7 @@ import type { Fabric } from '../contract.js';
 import { Request } from './service.js';
 
 /** No program outlives the test that forgot it. */
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 60_000;
 
 const ONE = word(0, 1);
 
