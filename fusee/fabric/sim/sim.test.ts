@@ -10,8 +10,8 @@ import {
   NO_FAULTS,
   SimFabric,
   type SimFabricOptions,
-  type SimRandom,
   type SimFaults,
+  type SimRandom,
   SimWorld,
 } from './index.js';
 
