@@ -11,7 +11,7 @@ import {
   xxHash32,
 } from './hash.js';
 
-/** xxHash32 from its specification, in BigInt, one lane at a time: shares nothing with the code under test. */
+/** xxHash32 from its specification, in BigInt: shares nothing with the code under test. */
 function xxHash32BySpecification(bytes: Uint8Array, seed: bigint): number {
   const P = [2654435761n, 2246822519n, 3266489917n, 668265263n, 374761393n];
   const u32 = (x: bigint): bigint => BigInt.asUintN(32, x);

@@ -129,7 +129,7 @@ describe.each([1, 2, 3, 4])('with %i index replicas', (ri) => {
       expect(a.search(keys[0]).finish()).toBe(Outcome.NOT_FOUND);
     });
 
-    it('NOT_FOUND costs 1, one more when a fingerprint matches; the reset rides with the next request', () => {
+    it('NOT_FOUND costs 1, one more when a fingerprint matches; the reset rides with the next', () => {
       const { a, b, keys } = setUp();
       expect(run(a.update(keys[0], x100))).toEqual({
         outcome: Outcome.NOT_FOUND,

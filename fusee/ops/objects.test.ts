@@ -244,6 +244,25 @@ describe.each([1, 3])(
       expect(ownerPointer(b.cx.matchedWord)).toBe(a.cx.objectPointer);
     });
 
+    it('are told apart when one is the beginning of the other', () => {
+      const pool = poolByHand({ indexReplicas, subtables: 1, groupsPerSubtable: 2 });
+      const [a] = pool.clients;
+      const at = (key: string): string => {
+        a.search(key).finish();
+        return `${a.cx.place.fingerprint} ${a.cx.place.combined.join(' ')}`;
+      };
+      let longer = '';
+      for (let i = 0; longer === ''; i++) if (at(`key${i}`) === at('key')) longer = `key${i}`;
+      expect(a.insert(longer, '').finish()).toBe(Outcome.OK);
+      expect(a.search('key').finish()).toBe(Outcome.NOT_FOUND);
+      expect([a.insert('key', longer.slice(3)).finish(), read(a, 'key')]).toEqual([
+        Outcome.OK,
+        longer.slice(3),
+      ]);
+      a.delete(longer).finish();
+      expect([read(a, longer), read(a, 'key')]).toEqual([Outcome.NOT_FOUND, longer.slice(3)]);
+    });
+
     it('that exceed the match area are read in turns, and none is left out', () => {
       const pool = poolByHand({ indexReplicas, subtables: 1, groupsPerSubtable: 2, regionsPerNode: 4 });
       const [a, b] = pool.clients;

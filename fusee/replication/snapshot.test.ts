@@ -95,7 +95,8 @@ class Writer {
 
   /** Runs the stage to its end. */
   finish(): this {
-    while (this.batch !== undefined) this.step();
+    for (let left = 50; this.batch !== undefined && left > 0; left--) this.step();
+    expect(this.batch).toBeUndefined();
     return this;
   }
 
