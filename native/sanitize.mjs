@@ -1,5 +1,5 @@
 // Runs the tests of the addon and of the shared-memory fabric under a sanitizer:
-// `node native/sanitize.mjs address|thread`. Fails when a test fails or any process reported an error.
+// `node native/sanitize.mjs address|thread [test files]`. Fails when a test fails or any process reported an error.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ if (runtime === undefined) {
   console.error('usage: node native/sanitize.mjs address|thread');
   process.exit(2);
 }
+const filters = process.argv.length > 3 ? process.argv.slice(3) : ['native/', 'fusee/fabric/shm'];
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 
@@ -40,15 +41,7 @@ const options = [
 ].join(':');
 const tests = spawnSync(
   process.execPath,
-  [
-    join(root, 'node_modules/vitest/vitest.mjs'),
-    'run',
-    '--root',
-    root,
-    '--testTimeout=120000',
-    'native/',
-    'fusee/fabric/shm',
-  ],
+  [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--root', root, '--testTimeout=120000', ...filters],
   {
     stdio: 'inherit',
     env: {

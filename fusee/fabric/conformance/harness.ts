@@ -64,7 +64,7 @@ export class Suite {
       } finally {
         await pool.close();
       }
-    }, 60_000);
+    }, 120_000);
   }
 
   /** Last of all. */
