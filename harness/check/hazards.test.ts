@@ -3,12 +3,16 @@
  * explored to the end on the same scenario. Numbers are those of the project's list of hazards.
  */
 import { describe, expect, it } from 'vitest';
+import { assertLayout, BUCKET_BYTES, Geometry, GROUP_BYTES } from '../../fusee/layout/index.js';
+import { smallPool } from '../../fusee/node/in-process.js';
 import { explore, story } from './find.js';
+import { backupsFirst, redoVariant } from './naive/recovery.js';
 import {
   deleteWritesZero,
   expiredAtOnce,
   insertVariant,
   modifyVariant,
+  publishesEarly,
   valueRecurs,
 } from './naive/variants.js';
 import { makeScenario, type Scenario, type Variant } from './scenario/scenario.js';
@@ -174,6 +178,81 @@ describe('the controls of the duplicate check', () => {
   it.skip('X11 "w is other, so I lost" after the own primary CAS: comes with the master', () => {});
   it.skip('X11b any live backup value after the primary died: comes with the master', () => {});
   it.skip('X12 a reader that falls back to backups: comes with the master', () => {});
+});
+
+describe('recovery', () => {
+  it.each([
+    ['X10: reads the backups before the primary', 'K0', 'D | I S', 2, backupsFirst, LINEARIZABLE],
+    ['X10 with three replicas', 'K0', 'D | I', 3, backupsFirst, LINEARIZABLE],
+    [
+      'X10b: redoes what is committed and nowhere',
+      '-',
+      'I | D S',
+      2,
+      redoVariant('if committed and nowhere'),
+      LINEARIZABLE,
+    ],
+    [
+      'X10c: redoes from scratch with traces left',
+      '- -',
+      'I | I',
+      3,
+      redoVariant('if uncommitted'),
+      /differ|wait for ever/,
+    ],
+    ['H15: redoes an UPDATE with a new object', 'K0', 'U | U', 2, redoVariant('if uncommitted'), WAITS],
+    [
+      'H15: redoes an INSERT in another slot',
+      '- -',
+      'I0 | I1',
+      2,
+      redoVariant('if uncommitted'),
+      /differ|wait for ever/,
+    ],
+    [
+      'H15: redoes an acknowledged UPDATE, one replica',
+      'K0',
+      'U | U S',
+      1,
+      redoVariant('always'),
+      LINEARIZABLE,
+    ],
+  ] as const)('%s: found; ours is clean', (_, slots, mix, replicas, variant, says) => {
+    const naive = explore(makeScenario(slots, mix, { replicas, crashes: 1, variant }));
+    expect(naive.violation?.message).toMatch(says);
+    expect(story(explore(makeScenario(slots, mix, { replicas, crashes: 1 })))).toBeUndefined();
+  });
+
+  it('survives the death of the recoverer', () => {
+    const exploration = explore(makeScenario('- -', 'I | I', { crashes: 2 }));
+    expect(story(exploration)).toBeUndefined();
+  });
+});
+
+describe('H9: half an object', () => {
+  it('reaches a reader when the slot is written beside the object, not after it', () => {
+    const exploration = explore(makeScenario('K0', 'U | S', { variant: publishesEarly }));
+    expect(exploration.violation?.message).toMatch(/not whole/);
+  });
+
+  it('is nothing to recovery: whatever prefix of its WRITEs a dead client leaves, in a fresh cell or in one used before', () => {
+    expect(story(explore(makeScenario('K0', 'U | S', { crashes: 1 })))).toBeUndefined();
+    expect(story(explore(makeScenario('K0', 'I S I | U', { crashes: 1 })))).toBeUndefined();
+    expect(story(explore(makeScenario('-', 'D U I | I', { crashes: 1 })))).toBeUndefined();
+  });
+});
+
+describe('H14: a subtable that is too short', () => {
+  it('lets neighbours overlap; the layout refuses it', () => {
+    const stride = 2 * 2 * BUCKET_BYTES; // two main buckets a group, as if overflow buckets took no room
+    const lastSlot = 2 * GROUP_BYTES - 8;
+    expect(lastSlot).toBeGreaterThanOrEqual(stride);
+    expect(() => assertLayout(stride % GROUP_BYTES === 0, 'neighbouring subtables do not overlap')).toThrow(
+      'neighbouring subtables do not overlap',
+    );
+    const geometry = new Geometry(smallPool({ groupsPerSubtable: 2 }));
+    expect(geometry.subtableBytes).toBeGreaterThan(lastSlot);
+  });
 });
 
 describe('hazards of later work', () => {

@@ -18,7 +18,14 @@ export function describeSchedule(scenario: Scenario, events: readonly Event[], n
   if (scenario.variant !== undefined) lines.push(`with ${scenario.variant.name}`);
   let wrong: string | undefined;
   for (const event of events) {
-    lines.push(`  ${describeEvent(world, event, () => (wrong = world.apply(event)))}`);
+    const line = describeEvent(world, event, () => {
+      wrong = world.apply(event);
+    });
+    // Parts of one WRITE that nothing came between are told once; a torn one stands out.
+    const before = lines.at(-1)?.trim();
+    const whole = line.startsWith('... ') ? line.slice(4) : line;
+    if (whole !== line && before === whole.replace(' WRITEs ', ' WRITEs the first part of ')) lines.pop();
+    if (whole !== '') lines.push(`  ${whole}`);
     if (wrong !== undefined) break;
   }
   wrong ??= world.isOver ? world.wrongAtEnd() : undefined;
@@ -53,8 +60,15 @@ function describeEvent(world: World, event: Event, apply: () => unknown): string
       }
       case UnitKind.READ_LINE:
         return `${who} READs ${where}`;
-      default:
-        return `${who} WRITEs bytes ${unit.fromBytes} to ${unit.toBytes} of ${lengthName(unit)} to ${where}`;
+      default: {
+        const [first, last] = [
+          unit.fromBytes === 0,
+          unit === actor.units.findLast((u) => u.verb === unit.verb),
+        ];
+        const what = `${lengthName(unit)}: ${where}`;
+        if (first && !last) return `${who} WRITEs the first part of ${what}`;
+        return first ? `${who} WRITEs ${what}` : `... ${who} WRITEs ${what}`;
+      }
     }
   }
   if (event.type === 'resume') {
@@ -62,7 +76,7 @@ function describeEvent(world: World, event: Event, apply: () => unknown): string
     apply();
     const answers = actor.run.responses.map((r) => `answers ${request}: ${resultName(r)}`);
     if (actor.run.error !== undefined) answers.push(`stops: ${actor.run.error}`);
-    return `${who} ${answers.length > 0 ? answers.join(', ') : 'goes on'}`;
+    return answers.length > 0 ? `${who} ${answers.join(', ')}` : '';
   }
   apply();
   return event.type === 'crash' ? `${who} DIES` : `${who} loses its link to MN ${event.mn}`;

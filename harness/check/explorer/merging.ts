@@ -13,7 +13,7 @@
  * | CAS of the primary to vNew | vOld and vNew |
  * | one replica: CAS to a tentative word, with both buckets behind it | vOld and vNew |
  * | UPDATE, DELETE: any CAS or poll; READ of the primary in a tie | vOld and vNew; the votes |
- * | INSERT: anything else | vOld, vNew, lost, votes, both bucket copies but for the slot claimed |
+ * | INSERT: anything else (keys of different fingerprints) | vOld, vNew, lost, votes, both bucket copies but for the slot claimed |
  *
  * Which of the generator's branches stands at the batch follows from these. All else is dead: it is written before it
  * is read. The table is a claim about `fusee/ops`, so a test holds it: real clients run in lockstep with the model on
@@ -53,6 +53,8 @@ export function liveState(
     const votes = cas.length === 0 && !isPoll ? write.votes.map(formatWord).join() : '';
     return `modify|${isPoll}|${slotWrite}|${votes}|${verbs}`;
   }
+  // With one fingerprint for all keys an INSERT also remembers which words it has resolved.
+  if (pool.scenario.sharesFingerprint) return undefined;
   if (replicas === 1 && cas.length === 1 && reads > 0) return `claim|${slotWrite}|${verbs}`;
   if (replicas > 1 && isPoll && units.length === 1) return `lost|${slotWrite}|${verbs}`;
   if (replicas > 1 && isPoll && units.length === 2 && units[0].place !== units[1].place) {

@@ -89,7 +89,7 @@ export class Unfolding {
   /** Runs from the start, for the record. */
   replays = 0;
   readonly #image: MemoryNodes;
-  /** Without merging: what each poll's run held. */
+  /** Where paths stay apart: what each poll's run held. */
   readonly #polls = new Map<number, string>();
   readonly #merged = new Map<string, number>();
   readonly #partials = new Map<string, number>();
@@ -288,9 +288,9 @@ export class Unfolding {
     return live === undefined ? undefined : `${client}|${flags}|${live}`;
   }
 
-  /** Without merging: the earlier poll on the same path that this one only repeats. */
+  /** Where paths stay apart: the earlier poll on the same path that this one only repeats. */
   #samePoll(run: Run, units: readonly Unit[], parent: number): number | undefined {
-    if (this.#merges || run.batch === null || !run.batch.isPoll) return undefined;
+    if (run.batch === null || !run.batch.isPoll) return undefined;
     const state = wholeState(this.pool, run, units);
     for (let at = parent; at >= 0; at = this.nodeOf(at).parent) {
       const { node } = this.locals[at];

@@ -1,7 +1,7 @@
 /** The naive ways by name, as scenario variants: each replaces one thing, and the explorer must find what it breaks. */
 import { LogOperation } from '../../../fusee/layout/index.js';
-import { RequestKind } from '../../../fusee/ops/index.js';
-import type { OpLoop } from '../../../fusee/verbs/index.js';
+import { type Context, Outcome, RequestKind } from '../../../fusee/ops/index.js';
+import { DONE, type OpLoop } from '../../../fusee/verbs/index.js';
 import type { ClientRun } from '../scenario/client-run.js';
 import type { Variant } from '../scenario/scenario.js';
 import { type InsertPolicy, insertWith, RIGHT } from './insert.js';
@@ -61,6 +61,32 @@ export const valueRecurs: Variant = {
     return [];
   },
 };
+
+/** H9: UPDATE writes the slot in the batch that writes its object. */
+export const publishesEarly: Variant = {
+  name: 'UPDATE that publishes its object early',
+  loops: ({ cx, pool }) => at(RequestKind.UPDATE, updateEarly(cx, pool.slotOffsets[0])),
+};
+
+function* updateEarly(cx: Context, slot: number): OpLoop {
+  const { batch: b, write, client } = cx;
+  for (;;) {
+    cx.begin();
+    cx.takeCell(LogOperation.UPDATE);
+    cx.seal(LogOperation.UPDATE);
+    cx.aim(slot, cx.lines);
+    cx.startBatch().read8(client.view.slotMn(slot, 0), client.view.slotOffset(slot));
+    yield b;
+    b.found(0, write.vOld);
+    b.reset();
+    for (let r = write.slot.count - 1; r >= 0; r--)
+      b.cas(write.slot.mn[r], write.slot.offsetBytes[r], write.vOld, write.vNew);
+    cx.appendObject();
+    yield b;
+    cx.outcome = Outcome.OK;
+    yield DONE;
+  }
+}
 
 /** H10: the deadline of one client's requests has passed from the start: it gives up wherever it would wait. */
 export const expiredAtOnce = (client: number): Variant => ({

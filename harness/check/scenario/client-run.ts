@@ -40,6 +40,8 @@ export interface TakenObject {
   /** Pointer of the cell's last line; objects here have one line. */
   readonly cell: number;
   readonly operation: number;
+  /** Index of the request. */
+  readonly request: number;
 }
 
 /** What an explorer drives: a client's program, or a recovery. */
@@ -84,11 +86,12 @@ export class ClientRun implements Run {
   isCut = false;
   /** Bit v set: verdict v was reached. */
   verdicts = 0;
-  /** Objects of the request being served, oldest first. */
+  /** The last object of earlier requests, then those of the request being served, oldest first. */
   readonly objects: TakenObject[] = [];
   readonly #loops: readonly OpLoop[];
   readonly #deferred: number[] = [];
   #holds = false;
+  #taken = 0;
   #cache = '';
 
   constructor(pool: TinyPool, client: number, buffer: ArrayBuffer = new ArrayBuffer(RUN_BYTES)) {
@@ -161,7 +164,7 @@ export class ClientRun implements Run {
         const next = this.#loops[this.#step().kind].next().value;
         if (next !== DONE) {
           this.batch = next;
-          this.isCut = this.objects.length > this.pool.scenario.objectsMax || isRpc(next);
+          this.isCut = this.#taken > this.pool.scenario.objectsMax || isRpc(next);
           return;
         }
         if (!this.#complete()) return;
@@ -188,7 +191,9 @@ export class ClientRun implements Run {
     const value = cx.client.local.bytes[cx.foundAt];
     this.responses.push(isSearch && cx.outcome === Outcome.OK ? FOUND + value : cx.outcome);
     this.request++;
-    this.objects.length = 0;
+    // The last object stays: while the next request's is not there, recovery takes this one for the one in flight.
+    this.objects.splice(0, this.objects.length - 1);
+    this.#taken = 0;
     if (this.request === this.pool.scenario.programs[this.client].length) return false;
     this.#stage();
     return true;
@@ -204,6 +209,13 @@ export class ClientRun implements Run {
     cx.valueBytes = 1;
   }
 
+  #take(object: TakenObject): void {
+    const before = this.objects.findIndex((o) => o.cell === object.cell);
+    if (before >= 0) this.objects.splice(before, 1);
+    this.objects.push(object);
+    this.#taken++;
+  }
+
   /** Listens to the calls that change what lasts, without changing them. */
   #observe(): void {
     const { cx } = this;
@@ -211,7 +223,7 @@ export class ClientRun implements Run {
     const { takeCell, dropCell, deferReset, startBatch, learn, forget } = cx;
     cx.takeCell = (operation) => {
       const took = takeCell.call(cx, operation);
-      if (took) this.objects.push({ cell: cx.cell, operation });
+      if (took) this.#take({ cell: cx.cell, operation, request: this.request });
       this.#holds = took;
       return took;
     };

@@ -106,6 +106,12 @@ export class TinyPool {
     return { pointer: -1, replica: -1 };
   }
 
+  /** The pointer of a cell's line; the inverse of {@link cellAt}. */
+  pointerOf({ owner, place }: { owner: number; place: number }): number {
+    const block = owner >= MAX_CLIENTS ? INITIAL_BLOCK * BLOCK_BYTES : this.blockOf(owner);
+    return block + this.view.geometry.cellsOffset + Math.floor(place / this.config.dataReplicas) * LINE_BYTES;
+  }
+
   initialPointer(key: number): number {
     return INITIAL_BLOCK * BLOCK_BYTES + this.view.geometry.cellsOffset + key * LINE_BYTES;
   }

@@ -1,7 +1,7 @@
 /** The recovery of one crashed client of a scenario, run by the product's generator as another client would. */
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { IndexCache } from '../../../fusee/index/index.js';
-import { ClientState, type Context, makeCoroutine } from '../../../fusee/ops/index.js';
+import { ClientState, type Context, type Coroutine, makeCoroutine } from '../../../fusee/ops/index.js';
 import { Recovered, recoverRequest } from '../../../fusee/recovery/index.js';
 import {
   CorruptionError,
@@ -13,7 +13,7 @@ import {
 import { RUN_BYTES, type Run, type TakenObject } from './client-run.js';
 import type { TinyPool } from './pool.js';
 
-/** What recovery is told: the objects of the request that the client served when it died, oldest first. */
+/** What recovery is told: the last objects in the dead client's log list, oldest first. */
 export interface Task {
   readonly client: number;
   readonly request: number;
@@ -24,6 +24,7 @@ export class RecoveryRun implements Run {
   readonly pool: TinyPool;
   readonly task: Task;
   readonly cx: Context;
+  readonly coroutine: Coroutine;
   batch: VerbBatch | null = null;
   error: string | undefined;
   isUnavailable = false;
@@ -41,7 +42,8 @@ export class RecoveryRun implements Run {
     local.bytes.fill(0);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
     const state = new ClientState({ view: pool.view, local, cache, cid: 99, coroutines: 1 });
-    this.cx = makeCoroutine(state, 0).cx;
+    this.coroutine = makeCoroutine(state, 0);
+    this.cx = this.coroutine.cx;
     const variant = pool.scenario.variant?.recovery?.(this);
     this.#loop = variant ?? recoverAll(this);
   }
