@@ -3,7 +3,14 @@ import { stage } from '../client/sequential.js';
 import { executeVerb } from '../fabric/execute-verb.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import type { MemoryNodes } from '../fabric/memory-nodes.js';
-import { type CacheOptions, IndexCache, keyMemory, keyPlace, locateKey } from '../index/index.js';
+import {
+  type CacheOptions,
+  DEFAULT_CACHE,
+  IndexCache,
+  keyMemory,
+  keyPlace,
+  locateKey,
+} from '../index/index.js';
 import { classOfLines, Geometry, objectLines, type PoolConfig, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type OpLoop, type VerbBatch, type Word, word } from '../verbs/index.js';
@@ -15,6 +22,9 @@ import {
   type Outcome,
   RequestKind,
 } from './index.js';
+
+/** Small: tests make hundreds of clients. */
+const CACHE: CacheOptions = { ...DEFAULT_CACHE, bytes: 1 << 16 };
 
 /** One coroutine of a client of its own. `batch` is what it waits for, or undefined between requests. */
 export class ByHand {
@@ -28,7 +38,7 @@ export class ByHand {
 
   constructor(nodes: MemoryNodes, options: { view: View; cid: number; cache?: CacheOptions }) {
     const { local } = new MemoryFabric(nodes);
-    const cache = new IndexCache(options.cache);
+    const cache = new IndexCache(options.cache ?? CACHE);
     const state = new ClientState({ view: options.view, local, cache, cid: options.cid, coroutines: 1 });
     this.nodes = nodes;
     this.coroutine = makeCoroutine(state, 0);

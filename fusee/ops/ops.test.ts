@@ -13,7 +13,12 @@ function pool(replicas: { indexReplicas: number; dataReplicas: number }, clients
     nodes,
     clients: Array.from(
       { length: clients },
-      (_, i) => new SequentialClient(new MemoryFabric(nodes, { localBytes: 1 << 20 }), { view, cid: i + 1 }),
+      (_, i) =>
+        new SequentialClient(new MemoryFabric(nodes, { localBytes: 1 << 20 }), {
+          view,
+          cid: i + 1,
+          cache: { bytes: 1 << 16, keyBytes: 32, threshold: 0.1 },
+        }),
     ),
   };
 }
