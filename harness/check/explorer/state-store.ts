@@ -12,7 +12,7 @@ export class StateStore {
     this.width = width;
   }
 
-  /** The index of a state that is new here; -1 when it was known. */
+  /** The index of a state; it was new when that equals the {@link count} before. */
   add(state: Int32Array): number {
     const { width } = this;
     let at = hashOf(state) & this.#mask;
@@ -22,7 +22,7 @@ export class StateStore {
       const first = (known & (PAGE_STATES - 1)) * width;
       let i = 0;
       while (i < width && page[first + i] === state[i]) i++;
-      if (i === width) return -1;
+      if (i === width) return known;
     }
     if ((this.count & (PAGE_STATES - 1)) === 0) this.#pages.push(new Int32Array(PAGE_STATES * width));
     this.#pages[this.count >>> 14].set(state, (this.count & (PAGE_STATES - 1)) * width);

@@ -42,6 +42,22 @@ export const CRASH_MIXES: readonly Mix[] = [
   ['K0 -', 'D I | U | S'],
 ];
 
+/** Requests that begin from a warm cache: hits, and hits gone stale. */
+export const CACHED_MIXES: readonly Mix[] = [
+  ['K0', 'U S | U S'],
+  ['K0', 'U S | D S | S S'],
+  ['K0', 'D I | U | S S'],
+  ['K0', 'D0 | I1 S1 | U0 S0'],
+];
+
+/** Keys that only their objects tell apart. */
+export const ALIKE_MIXES: readonly Mix[] = [
+  ['- -', 'I0 | I1 | I0'],
+  ['K0 -', 'D0 I1 | I1 | S0'],
+  ['K0', 'D0 | I1 S1 | U0'],
+  ['K0 K1', 'D0 S1 | D1 I0'],
+];
+
 /** Larger mixes, on two or three slots. */
 export const bigMixes = (slots: 2 | 3): readonly Mix[] => {
   const empty = slots === 2 ? '- -' : '- - -';
@@ -89,7 +105,14 @@ export const FULL_SUITES: readonly Suite[] = [
   suiteOf('base', BASE_MIXES, { replicas: 1 }),
   suiteOf('base', BASE_MIXES, { replicas: 2 }),
   suiteOf('base', BASE_MIXES, { replicas: 3 }),
+  suiteOf('base', BASE_MIXES, { replicas: 4 }),
+  suiteOf('warm cache', CACHED_MIXES, { replicas: 2, isCached: true }),
+  suiteOf('warm cache', CACHED_MIXES, { replicas: 3, isCached: true }),
+  suiteOf('one fingerprint', ALIKE_MIXES, { replicas: 2, sharesFingerprint: true }),
+  suiteOf('big', bigMixes(2), { replicas: 1 }),
+  suiteOf('big', bigMixes(2), { replicas: 2 }),
   suiteOf('crash', CRASH_MIXES, { replicas: 1, crashes: 1 }),
+  suiteOf('crash', CRASH_MIXES, { replicas: 1, crashes: 2 }),
   suiteOf('crash', CRASH_MIXES, { replicas: 2, crashes: 1 }),
 ];
 

@@ -2,6 +2,7 @@
  * Every schedule of a scenario: breadth first over distinct states, so that the first violation found has one of the
  * shortest schedules. How many schedules there are is counted by summing over paths, not by walking them.
  */
+import { countSchedules, Edges } from '../explorer/count-schedules.js';
 import { Invariants } from '../explorer/invariants.js';
 import { type Event, Model, type ModelOptions } from '../explorer/model.js';
 import { StateStore } from '../explorer/state-store.js';
@@ -18,6 +19,8 @@ export interface Exploration {
   readonly scenario: Scenario;
   readonly states: number;
   readonly transitions: number;
+  /** Schedules that these states stand for, data verbs at once, polls that find nothing left out; if asked for. */
+  readonly schedules: number | undefined;
   /** States in which every client has ended. */
   readonly ends: number;
   /** Branches cut because a request used up its objects. */
@@ -33,6 +36,8 @@ export interface Exploration {
 export interface ExhaustiveOptions extends ModelOptions {
   /** States to meet at most. @default 60 million */
   readonly statesMax?: number;
+  /** Counts schedules, at the cost of keeping every transition. @default false */
+  readonly countsSchedules?: boolean;
   /** Collects the distinct ends: what the slots hold and which explanations remain. */
   readonly onEnd?: (model: Model, state: Int32Array) => void;
 }
@@ -42,6 +47,7 @@ export class Exhaustive {
   readonly #options: ExhaustiveOptions;
   readonly #store: StateStore;
   readonly #invariants: Invariants;
+  readonly #edges: Edges | undefined;
   /** Per state the one it was first met from, and which of its successors it was. */
   #parents = new Int32Array(1 << 12);
   #ordinals = new Int32Array(1 << 12);
@@ -55,6 +61,7 @@ export class Exhaustive {
     this.#options = options;
     this.#store = new StateStore(this.model.width);
     this.#invariants = new Invariants(this.model);
+    this.#edges = options.countsSchedules === true ? new Edges() : undefined;
   }
 
   run(): Exploration {
@@ -70,10 +77,13 @@ export class Exhaustive {
         this.#violation ??= { message: violation, events: [...this.#eventsTo(at), ...events] };
         return;
       }
+      const before = store.count;
       const index = store.add(state);
-      if (index >= 0) this.#remember(index, at, mine);
+      if (index === before) this.#remember(index, at, mine);
+      if (at >= 0 && index !== at) this.#edges?.add(at, index);
     };
     this.model.start(emit);
+    const roots = store.count;
     while (++at < store.count && this.#violation === undefined && store.count < statesMax) {
       const state = store.at(at);
       if (!this.#goesOn(state, at)) continue;
@@ -84,6 +94,7 @@ export class Exhaustive {
       scenario: this.model.scenario,
       states: store.count,
       transitions: this.#transitions,
+      schedules: this.#edges && countSchedules(this.#edges, store.count, roots),
       ends: this.#ends,
       cuts: this.#cuts,
       isPartial: at < store.count,
