@@ -3,6 +3,7 @@
  *
  *     0.3    client 0 executes unit 3 of its batch        0>     client 0 goes on; 0>1: taking free slot 1
  *     0!     client 0 dies, its recovery begins           0/2+1  client 0's link to MN 2 fails, after 1 unit in flight
+ *     x2     MN 2 dies
  */
 import { UsageError } from '../../fusee/verbs/index.js';
 import type { Event } from './explorer/model.js';
@@ -20,6 +21,8 @@ function formatEvent(event: Event): string {
       return `${event.client}!`;
     case 'cut':
       return `${event.client}/${event.mn}+${event.executed}`;
+    case 'kill':
+      return `x${event.mn}`;
   }
 }
 
@@ -29,8 +32,9 @@ export function parseSchedule(text: string): Event[] {
 }
 
 function parseEvent(text: string): Event {
+  if (/^x\d$/.test(text)) return { type: 'kill', mn: Number(text[1]) };
   const match = /^(\d)(?:\.(\d+)|(>)(\d*)|(!)|\/(\d)\+(\d+))$/.exec(text);
-  if (match === null) throw new UsageError(`"${text}" is no event; use 0.3, 0>, 0>1, 0! or 0/2+1`);
+  if (match === null) throw new UsageError(`"${text}" is no event; use 0.3, 0>, 0>1, 0!, 0/2+1 or x2`);
   const client = Number(match[1]);
   if (match[2] !== undefined) return { type: 'unit', client, unit: Number(match[2]) };
   if (match[3] !== undefined) return { type: 'resume', client, choice: Number(match[4]) };

@@ -40,6 +40,10 @@ export function describeSchedule(scenario: Scenario, events: readonly Event[], n
 }
 
 function describeEvent(world: World, event: Event, apply: () => unknown): string {
+  if (event.type === 'kill') {
+    apply();
+    return `MN ${event.mn} DIES`;
+  }
   const actor = world.actors[event.client];
   const who = `${actor.isRecovery ? `recovery of client ${event.client}` : `client ${event.client}`}`;
   if (event.type === 'unit') {

@@ -48,6 +48,7 @@ export class World {
   readonly interner: Interner;
   crashesLeft: number;
   cutsLeft: number;
+  killsLeft: number;
   readonly #configurations: Configurations;
   #set: number;
 
@@ -59,6 +60,7 @@ export class World {
     this.nodes = this.pool.makeNodes();
     this.crashesLeft = scenario.crashes;
     this.cutsLeft = scenario.cuts;
+    this.killsLeft = scenario.mnCrashes;
     this.#configurations = new Configurations(scenario);
     this.#set = this.#configurations.initial;
     this.actors = scenario.programs.map((_, client) => {
@@ -91,6 +93,11 @@ export class World {
 
   /** Lets one event happen; what was wrong with it, or with the state it led to. */
   apply(event: Event): string | undefined {
+    if (event.type === 'kill') {
+      this.nodes.kill(event.mn);
+      this.killsLeft--;
+      return undefined;
+    }
     const actor = this.actors[event.client];
     switch (event.type) {
       case 'unit':
@@ -111,6 +118,11 @@ export class World {
     }
   }
 
+  /** An MN has died: without a master nobody repairs what that leaves. */
+  get anyDead(): boolean {
+    return this.killsLeft < this.scenario.mnCrashes;
+  }
+
   /** Nothing is left to do. */
   get isOver(): boolean {
     return this.actors.every((a) => a.run.batch === null || a.run.isCut);
@@ -121,7 +133,7 @@ export class World {
     const isHealthy = this.actors.every(
       (a) => !a.run.isUnavailable && !a.run.isCut && (!a.isRecovery || this.scenario.recovers),
     );
-    if (this.actors.some((a) => a.run.isCut)) return undefined;
+    if (this.anyDead || this.actors.some((a) => a.run.isCut)) return undefined;
     const { replicas } = this.scenario;
     const first = word();
     const values = this.pool.keys.map(() => 0);
@@ -175,6 +187,7 @@ export class World {
 
   #doubleCopies(): string | undefined {
     const seen = new Map<number, number>();
+    if (!this.nodes.isAlive(this.pool.view.slotMn(this.pool.slotOffsets[0], 0))) return undefined;
     for (let slot = 0; slot < this.scenario.slots.length; slot++) {
       const w = this.slotWord(slot, 0, word());
       if (!isKv(w)) continue;
@@ -231,7 +244,8 @@ export class World {
         return `no order of the requests explains that client ${client}'s request ${run.request} ended so`;
     }
     this.#refresh(actor);
-    if (run.isUnavailable && !actor.isRecovery && this.scenario.recovers) this.#die(actor, client);
+    if (run.isUnavailable && !actor.isRecovery && this.scenario.recovers && !this.anyDead)
+      this.#die(actor, client);
     return run.error;
   }
 

@@ -18,7 +18,8 @@ export class Invariants {
 
   /** Some key visible in two slots at once. */
   wrong(state: Int32Array): string | undefined {
-    const { slots, replicas } = this.#model;
+    const { slots, replicas, pool } = this.#model;
+    if (this.#model.isDead(state, pool.view.slotMn(pool.slotOffsets[0], 0))) return undefined;
     for (let a = 1; a < slots; a++) {
       const first = this.#contentOf(state, a * replicas);
       for (let b = 0; first !== undefined && first.key >= 0 && b < a; b++) {
@@ -44,6 +45,7 @@ export class Invariants {
   /** What is wrong when every client has ended. */
   wrongAtEnd(state: Int32Array): string | undefined {
     const { slots, replicas, interner, pool, clients } = this.#model;
+    if (this.#model.isDead(state)) return undefined;
     let isHealthy = true;
     for (let c = 0; c < clients; c++) {
       const { origin, isUnavailable } = this.#model.nodeOf(state, c);
@@ -75,7 +77,13 @@ export class Invariants {
       if (!node.isPoll) return undefined;
       waiting.push(c);
     }
-    if (waiting.length === 0 || waiting.some((c) => !this.#turnsInCircles(state, c))) return undefined;
+    // Who waits for a dead MN's replicas to be arbitrated waits for the master, which comes later.
+    if (
+      waiting.length === 0 ||
+      this.#model.isDead(state) ||
+      waiting.some((c) => !this.#turnsInCircles(state, c))
+    )
+      return undefined;
     return `client${waiting.length > 1 ? 's' : ''} ${waiting.join(' and ')} would wait for ever`;
   }
 

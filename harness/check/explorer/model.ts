@@ -37,7 +37,8 @@ export type Event =
   | { readonly type: 'unit'; readonly client: number; readonly unit: number }
   | { readonly type: 'resume'; readonly client: number; readonly choice: number }
   | { readonly type: 'crash'; readonly client: number }
-  | { readonly type: 'cut'; readonly client: number; readonly mn: number; readonly executed: number };
+  | { readonly type: 'cut'; readonly client: number; readonly mn: number; readonly executed: number }
+  | { readonly type: 'kill'; readonly mn: number };
 
 /** Receives a state, what was wrong with the step to it, and the events of that step. */
 export type Emit = (state: Int32Array, violation: string | undefined, events: readonly Event[]) => void;
@@ -49,9 +50,11 @@ export interface ModelOptions {
   readonly merges?: boolean;
 }
 
-/** The budget: crashes left in the low bits, then cuts left, then a bit for each cut link. */
+/** The budget: client crashes left, cuts left, a bit for each cut link, a bit for each dead MN, MN crashes left. */
 const CUTS_SHIFT = 4;
 const LINKS_SHIFT = 8;
+const DEAD_SHIFT = 24;
+const KILLS_SHIFT = 28;
 const MNS_MAX = 4;
 
 export class Model {
@@ -103,7 +106,8 @@ export class Model {
       state[this.#local(c) + 1] = this.cells.initial;
     }
     state[this.#set] = this.configurations.initial;
-    state[this.#budget] = this.scenario.crashes | (this.scenario.cuts << CUTS_SHIFT);
+    state[this.#budget] =
+      this.scenario.crashes | (this.scenario.cuts << CUTS_SHIFT) | (this.scenario.mnCrashes << KILLS_SHIFT);
     const startFrom = (client: number): Emit => {
       if (client === this.clients) return emit;
       return (next, violation, events) => {
@@ -128,6 +132,12 @@ export class Model {
       if (this.#mayCrash(state, c)) this.#crash(state.slice(), c, [], emit);
       if ((state[this.#budget] >> CUTS_SHIFT) & 15) this.#cutLinks(state, c, emit);
     }
+    for (let mn = 0; state[this.#budget] >> KILLS_SHIFT > 0 && mn < this.pool.config.nodes; mn++) {
+      if (this.isDead(state, mn)) continue;
+      const next = state.slice();
+      next[this.#budget] = (next[this.#budget] - (1 << KILLS_SHIFT)) | (1 << (DEAD_SHIFT + mn));
+      emit(next, undefined, [{ type: 'kill', mn }]);
+    }
   }
 
   /** One successor in which only this client moved: its next unit; undefined when it has none, or the step is wrong. */
@@ -147,6 +157,12 @@ export class Model {
   /** The node at which a client stands. */
   nodeOf(state: Int32Array, client: number): Node {
     return this.unfolding.nodeOf(state[this.#local(client)]);
+  }
+
+  /** True when the MN has died; without `mn`, when any has. */
+  isDead(state: Int32Array, mn?: number): boolean {
+    const dead = (state[this.#budget] >> DEAD_SHIFT) & ((1 << MNS_MAX) - 1);
+    return mn === undefined ? dead !== 0 : ((dead >> mn) & 1) !== 0;
   }
 
   localOf(state: Int32Array, client: number): number {
@@ -273,7 +289,12 @@ export class Model {
       return;
     }
     if (node.isFresh) this.#forget(state, client);
-    if (node.isUnavailable && node.origin.dead === undefined && this.scenario.recovers) {
+    if (
+      node.isUnavailable &&
+      node.origin.dead === undefined &&
+      this.scenario.recovers &&
+      !this.isDead(state)
+    ) {
       this.#die(state, client, [...events, { type: 'crash', client }], emit);
     } else this.#settle(state, client, events, emit);
   }
@@ -344,7 +365,9 @@ export class Model {
   }
 
   #isCut(state: Int32Array, client: number, mn: number): boolean {
-    return ((state[this.#budget] >> (LINKS_SHIFT + client * MNS_MAX + mn)) & 1) !== 0;
+    return (
+      this.isDead(state, mn) || ((state[this.#budget] >> (LINKS_SHIFT + client * MNS_MAX + mn)) & 1) !== 0
+    );
   }
 
   /** A link of the client fails: a prefix of the verbs in flight on it may still execute, all of them FAIL. */

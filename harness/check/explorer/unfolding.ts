@@ -175,7 +175,7 @@ export class Unfolding {
     this.replays++;
     const buffer = this.#buffers.pop();
     return dead === undefined
-      ? new ClientRun(this.pool, client, buffer)
+      ? new ClientRun(this.pool, client, { buffer })
       : new RecoveryRun(this.pool, { client, objects: dead.objects, request: dead.request }, buffer);
   }
 

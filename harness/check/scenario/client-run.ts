@@ -88,13 +88,17 @@ export class ClientRun implements Run {
   verdicts = 0;
   /** The last object of earlier requests, then those of the request being served, oldest first. */
   readonly objects: TakenObject[] = [];
+  readonly #hasBlock: boolean;
   readonly #loops: readonly OpLoop[];
   readonly #deferred: number[] = [];
   #holds = false;
   #taken = 0;
   #cache = '';
 
-  constructor(pool: TinyPool, client: number, buffer: ArrayBuffer = new ArrayBuffer(RUN_BYTES)) {
+  /** @param options.hasBlock false: the client must ask for its first block. */
+  constructor(pool: TinyPool, client: number, options: { buffer?: ArrayBuffer; hasBlock?: boolean } = {}) {
+    const buffer = options.buffer ?? new ArrayBuffer(RUN_BYTES);
+    this.#hasBlock = options.hasBlock ?? true;
     this.pool = pool;
     this.client = client;
     const { scenario, view } = pool;
@@ -107,7 +111,7 @@ export class ClientRun implements Run {
       cid: client + 1,
       coroutines: 1,
     });
-    state.slab.addBlock(0, pool.blockOf(client));
+    if (this.#hasBlock) state.slab.addBlock(0, pool.blockOf(client));
     this.coroutine = makeCoroutine(state, 0);
     this.cx = this.coroutine.cx;
     this.#observe();
@@ -164,7 +168,7 @@ export class ClientRun implements Run {
         const next = this.#loops[this.#step().kind].next().value;
         if (next !== DONE) {
           this.batch = next;
-          this.isCut = this.#taken > this.pool.scenario.objectsMax || isRpc(next);
+          this.isCut = this.#taken > this.pool.scenario.objectsMax || (this.#hasBlock && isRpc(next));
           return;
         }
         if (!this.#complete()) return;

@@ -43,6 +43,8 @@ export interface Scenario {
   readonly crashes: number;
   /** Links of one client to one MN that may fail. */
   readonly cuts: number;
+  /** MNs that may die. Without a master nobody repairs what they leave: only what was answered is checked then. */
+  readonly mnCrashes: number;
   /** Pointer order of the clients reversed: Rule 3 prefers the last client in place of the first. */
   readonly isReversed: boolean;
   /** Clients begin with a warm index cache; without, every request is a miss. */
@@ -89,6 +91,7 @@ export function makeScenario(
     dataReplicas: 2,
     crashes: 0,
     cuts: 0,
+    mnCrashes: 0,
     isReversed: false,
     isCached: false,
     sharesFingerprint: false,

@@ -114,6 +114,8 @@ export const FULL_SUITES: readonly Suite[] = [
   suiteOf('crash', CRASH_MIXES, { replicas: 1, crashes: 1 }),
   suiteOf('crash', CRASH_MIXES, { replicas: 1, crashes: 2 }),
   suiteOf('crash', CRASH_MIXES, { replicas: 2, crashes: 1 }),
+  suiteOf('link failure', CRASH_MIXES, { replicas: 2, cuts: 1 }),
+  suiteOf('MN crash, answers only', BASE_MIXES, { replicas: 2, mnCrashes: 1 }),
 ];
 
 /** Under two minutes: for every push. */

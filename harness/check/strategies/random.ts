@@ -24,6 +24,10 @@ export class RandomStrategy implements Strategy {
     const random = this.#random;
     const crashes = enabled.filter((e) => e.type === 'crash');
     if (crashes.length > 0 && random.below(this.#failsOneIn) === 0) return random.pick(crashes);
+    if (world.killsLeft > 0 && random.below(this.#failsOneIn) === 0) {
+      const mn = random.below(world.pool.config.nodes);
+      if (world.nodes.isAlive(mn)) return { type: 'kill', mn };
+    }
     if (world.cutsLeft > 0 && random.below(this.#failsOneIn) === 0) {
       const client = random.below(world.actors.length);
       const { isRecovery, run } = world.actors[client];

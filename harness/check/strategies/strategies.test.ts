@@ -43,6 +43,13 @@ describe.each([1, 2, 3])('with %i index replicas', (replicas) => {
     }
   });
 
+  it('random schedules in which an MN dies answer nothing wrong', () => {
+    for (const [slots, mix] of BASE_MIXES) {
+      const scenario = makeScenario(slots, mix, { replicas, mnCrashes: 1 });
+      expect(explained(scenario, firstWrong(scenario, new RandomStrategy(SEED, 8)))).toBeUndefined();
+    }
+  });
+
   it('schedules by priorities keep every promise', () => {
     for (const [slots, mix] of CRASH_MIXES) {
       const scenario = makeScenario(slots, mix, { replicas, crashes: 1 });
@@ -111,7 +118,7 @@ describe('determinism', () => {
 
 describe('a schedule as text', () => {
   it('reads back as it was written', () => {
-    const text = '0.3 1.12 0> 2>1 0! 1/2+3';
+    const text = '0.3 1.12 0> 2>1 0! 1/2+3 x2';
     expect(formatSchedule(parseSchedule(text))).toBe(text);
   });
 

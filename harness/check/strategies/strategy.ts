@@ -34,7 +34,7 @@ export function runSchedule(
   while (wrong === undefined && !world.isOver) {
     const enabled = world.enabled();
     if (enabled.every((e) => e.type === 'crash')) {
-      wrong = 'somebody would wait for ever';
+      wrong = world.anyDead ? undefined : 'somebody would wait for ever';
       break;
     }
     if (events.length === EVENTS_MAX) wrong = `still not over after ${EVENTS_MAX} events`;
@@ -42,7 +42,7 @@ export function runSchedule(
     if (event === undefined) return { events, wrong, prints };
     wrong ??= world.apply(event);
     events.push(event);
-    prints.push(world.print(event.client));
+    prints.push(event.type === 'kill' ? '' : world.print(event.client));
   }
   return { events, wrong: wrong ?? world.wrongAtEnd(), prints };
 }
