@@ -1,0 +1,360 @@
+/**
+ * A client in virtual time: its coroutines go on when their batch completes, pollers pace themselves.
+ *
+ * Rules of this file: nothing is allocated per round trip; every request is recorded before it begins; a client that
+ * dies touches nothing afterwards.
+ */
+import { SimFabric, type SimWorld } from '../../fusee/fabric/sim/index.js';
+import { IndexCache } from '../../fusee/index/index.js';
+import type { View } from '../../fusee/layout/index.js';
+import {
+  ClientState,
+  CONTEXT_BYTES,
+  type Coroutine,
+  makeCoroutine,
+  Outcome,
+  RequestKind,
+} from '../../fusee/ops/index.js';
+import { DONE, Ledger, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
+import { Outcome as Ended, type History, NO_VALUE } from '../check/linearizability/index.js';
+import { roundTripLimit } from './bounds.js';
+import type { Load } from './load.js';
+import type { SwarmPlan } from './plan.js';
+import { valueId } from './values.js';
+
+/** Outcomes of the product, as histories have them. */
+const ENDED: readonly Ended[] = [
+  Ended.PENDING,
+  Ended.OK,
+  Ended.NOT_FOUND,
+  Ended.EXISTS,
+  Ended.NO_MEMORY,
+  Ended.INDEX_FULL,
+  Ended.UNAVAILABLE,
+];
+
+/** A request that has only waited for others for so long gives up. */
+export const DEADLINE_NS = 50e6;
+/** First pause of a poller; it doubles, up to 32 times that. */
+const POLL_NS = 200;
+const POLL_NS_MAX = 32 * POLL_NS;
+
+/** An object that a request took a cell for. */
+export interface TakenObject {
+  readonly cell: number;
+  readonly sizeClass: number;
+}
+
+/** What all clients of one run share. */
+export interface Run {
+  readonly plan: SwarmPlan;
+  readonly world: SimWorld;
+  readonly view: View;
+  readonly load: Load;
+  readonly history: History;
+  readonly hooks: SwarmHooks;
+  /** Requests answered, by product outcome. */
+  readonly outcomes: Float64Array;
+  /** Coroutines that have not made all their requests. */
+  active: number;
+  /** When a request was answered last. */
+  lastAnswerNs: number;
+  /** Writing requests under way, those of the dead until they are recovered; and how many ever began. */
+  writesActive: number;
+  writesBegun: number;
+  /** Requests that met no writer, and so were held to the cost tables. */
+  quietRequests: number;
+  /** Cells that a client has handed back, and may use again. */
+  readonly freeCells: Set<number>;
+  fail(kind: string, message: string): void;
+  /** A client lost a link and has answered UNAVAILABLE: it must go. */
+  lost(client: SwarmClient): void;
+}
+
+/** What tests put in the way of the product; the product's own path has none of it. */
+export interface SwarmHooks {
+  /** Replaces loops of a coroutine, by request kind. */
+  readonly loops?: (coroutine: Coroutine) => readonly (OpLoop | undefined)[];
+  /** Looks at, or changes, a batch about to be posted. */
+  readonly posting?: (batch: VerbBatch, coroutine: Coroutine) => void;
+}
+
+/** What a sleeping coroutine does next. */
+const BEGIN = 0;
+const RESUME = 1;
+const POST = 2;
+
+export class SwarmClient {
+  readonly run: Run;
+  readonly cid: number;
+  readonly fabric: SimFabric;
+  readonly state: ClientState;
+  readonly coroutines: readonly Coroutine[];
+  readonly #loops: (readonly OpLoop[])[] = [];
+  readonly ledgers: readonly Ledger[];
+  /** Requests that each coroutine has still to make. */
+  readonly left: Int32Array;
+  /** Row of each coroutine's open request, or -1. */
+  readonly row: Int32Array;
+  /** Objects of each coroutine's open, or latest, request. */
+  readonly objects: TakenObject[][];
+  readonly #loop: (OpLoop | null)[];
+  readonly #batch: (VerbBatch | null)[];
+  readonly #sleeper: number[] = [];
+  readonly #next: Uint8Array;
+  readonly #startNs: Float64Array;
+  readonly #pollNs: Float64Array;
+  readonly #kind: Uint8Array;
+  /** Round trips of the request so far, its writes' number if nobody else writes, else -1. */
+  readonly #rtts: Int32Array;
+  readonly #quietSince: Float64Array;
+  readonly #isFinished: Uint8Array;
+  readonly #firstRow: number;
+  /** Batches posted so far: deaths are planned by it. */
+  posted = 0;
+  diesAfter = Number.POSITIVE_INFINITY;
+  isDead = false;
+  onDeath: () => void = () => {};
+
+  /** @param left requests of each coroutine; @param threads number of its first coroutine in the history. */
+  constructor(
+    run: Run,
+    options: { cid: number; left: readonly number[]; thread: number; buffer?: ArrayBuffer },
+  ) {
+    const { plan, world, view } = run;
+    const n = plan.coroutines;
+    this.run = run;
+    this.cid = options.cid;
+    this.fabric = new SimFabric(world, {
+      localBytes: clientBytes(n),
+      localBuffer: options.buffer,
+      queueCapacity: 2 * n,
+      rpcTimeoutNs: plan.rpcTimeoutNs,
+    });
+    this.fabric.onCompleted = (batch) => this.#completed(batch);
+    this.state = new ClientState({
+      view,
+      local: this.fabric.local,
+      cache: new IndexCache(plan.cache),
+      cid: options.cid,
+      coroutines: n,
+    });
+    this.coroutines = Array.from({ length: n }, (_, i) => makeCoroutine(this.state, i));
+    this.ledgers = this.coroutines.map(() => new Ledger());
+    this.left = Int32Array.from(options.left);
+    this.row = new Int32Array(n).fill(-1);
+    this.objects = this.coroutines.map(() => []);
+    this.#loop = new Array<OpLoop | null>(n).fill(null);
+    this.#batch = new Array<VerbBatch | null>(n).fill(null);
+    this.#next = new Uint8Array(n);
+    this.#startNs = new Float64Array(n);
+    this.#pollNs = new Float64Array(n);
+    this.#kind = new Uint8Array(n);
+    this.#rtts = new Int32Array(n);
+    this.#quietSince = new Float64Array(n);
+    this.#isFinished = new Uint8Array(n);
+    this.#firstRow = options.thread;
+    for (let i = 0; i < n; i++) this.#prepare(i);
+  }
+
+  #prepare(i: number): void {
+    const { run } = this;
+    const coroutine = this.coroutines[i];
+    const own = run.hooks.loops?.(coroutine) ?? [];
+    this.#loops.push(coroutine.loops.map((loop, kind) => own[kind] ?? loop));
+    watchCells(coroutine, this.objects[i], run.freeCells);
+    this.#sleeper.push(run.world.sleeper(() => this.#woken(i)));
+    if (this.left[i] > 0) run.active++;
+    else this.#isFinished[i] = 1;
+  }
+
+  /** Lets every coroutine make its first request within `withinNs`. */
+  start(withinNs: number): void {
+    const { load } = this.run;
+    this.left.forEach((left, i) => {
+      if (left > 0) this.#sleep(i, BEGIN, 1 + load.random.below(withinNs + 1));
+    });
+  }
+
+  /** The client dies here and now; what it had posted may still execute. */
+  die(): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    this.fabric.crash();
+    this.run.world.note(0xdead + this.cid);
+    for (let i = 0; i < this.left.length; i++) this.#finish(i);
+    this.onDeath();
+  }
+
+  #finish(i: number): void {
+    if (this.#isFinished[i] !== 0) return;
+    this.#isFinished[i] = 1;
+    this.run.active--;
+  }
+
+  /** When the oldest open request began; Infinity when there is none. */
+  oldestNs(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.row.length; i++)
+      if (this.row[i] >= 0 && this.#startNs[i] < oldest) oldest = this.#startNs[i];
+    return oldest;
+  }
+
+  /** Is the coroutine's open request one that writes? */
+  isWriting(i: number): boolean {
+    return this.row[i] >= 0 && this.#kind[i] !== RequestKind.SEARCH;
+  }
+
+  #sleep(i: number, next: number, delayNs: number): void {
+    this.#next[i] = next;
+    this.run.world.wake(this.#sleeper[i], delayNs);
+  }
+
+  #woken(i: number): void {
+    if (this.isDead) return;
+    if (this.#next[i] === BEGIN) {
+      this.#begin(i);
+      return;
+    }
+    if (this.run.world.nowNs - this.#startNs[i] > DEADLINE_NS) this.coroutines[i].cx.write.expired = true;
+    if (this.#next[i] === RESUME) this.#advance(i);
+    else this.#post(i, this.#batch[i]!);
+  }
+
+  #begin(i: number): void {
+    const { run } = this;
+    const { load, world } = run;
+    const { cx } = this.coroutines[i];
+    const remaining = --this.left[i];
+    const { plan } = run;
+    const toLoad = plan.requests - 1 - remaining;
+    const threads = plan.clients * plan.coroutines;
+    const keyToLoad = toLoad * threads + (this.#firstRow + i);
+    if (plan.isLoaded && keyToLoad < load.keys.length) load.drawLoad(keyToLoad);
+    else load.draw();
+    const kind = load.kind;
+    const key = load.keys[load.key];
+    const { bytes } = cx.client.local;
+    for (let b = 0; b < key.length; b++) bytes[cx.keyAt + b] = key[b];
+    cx.keyBytes = key.length;
+    const writes = kind === RequestKind.INSERT || kind === RequestKind.UPDATE || kind === RequestKind.PUT;
+    cx.valueBytes = writes ? load.valueBytes : 0;
+    const value = writes ? load.values.put(bytes, cx.keyAt + key.length, load.valueBytes) : NO_VALUE;
+    // The first verb executes later than now: a request that begins right after another does not overlap it.
+    this.row[i] = run.history.begin(this.#firstRow + i, load.key, kind, value, world.nowNs + 1);
+    this.objects[i].length = 0;
+    cx.write.expired = false;
+    this.#kind[i] = kind;
+    this.#startNs[i] = world.nowNs;
+    this.#rtts[i] = 0;
+    this.#pollNs[i] = 0;
+    this.#quietSince[i] = run.writesActive === 0 ? run.writesBegun : -1;
+    if (kind !== RequestKind.SEARCH) {
+      run.writesActive++;
+      run.writesBegun++;
+      this.#quietSince[i]++;
+    }
+    this.#loop[i] = this.#loops[i][kind];
+    this.#advance(i);
+  }
+
+  #advance(i: number): void {
+    let batch: VerbBatch | typeof DONE;
+    try {
+      const result = this.#loop[i]!.next();
+      if (result.done) throw new Error('driven on after an error');
+      batch = result.value;
+      if (batch === DONE) {
+        this.#ended(i);
+        return;
+      }
+    } catch (error) {
+      this.run.fail('error', `client ${this.cid} coroutine ${i}: ${(error as Error).message}`);
+      return;
+    }
+    batch.tag = i;
+    this.#batch[i] = batch;
+    if (batch.count === 0) this.#sleep(i, RESUME, POLL_NS);
+    else if (batch.isPoll && this.#pollNs[i] > 0) this.#sleep(i, POST, this.#pollNs[i]);
+    else this.#post(i, batch);
+    if (batch.isPoll) this.#pollNs[i] = Math.min(POLL_NS_MAX, this.#pollNs[i] * 2 + POLL_NS);
+  }
+
+  #post(i: number, batch: VerbBatch): void {
+    this.run.hooks.posting?.(batch, this.coroutines[i]);
+    this.fabric.post(batch);
+    if (++this.posted === this.diesAfter) {
+      const { random } = this.run.world;
+      const withinNs = 3 * (this.run.plan.latency.leastNs + this.run.plan.latency.jitterNs);
+      this.run.world.at(this.run.world.nowNs + random.below(withinNs), () => this.die());
+    }
+  }
+
+  #completed(batch: VerbBatch): void {
+    const i = batch.tag;
+    this.ledgers[i].add(batch);
+    if (!batch.isPoll) {
+      this.#pollNs[i] = 0;
+      // Blocks are asked for with a batch of the allocator's own.
+      if (batch === this.coroutines[i].cx.batch && batch.count > batch.backgroundCount) this.#rtts[i]++;
+    }
+    this.#advance(i);
+  }
+
+  #ended(i: number): void {
+    const { run } = this;
+    const { cx } = this.coroutines[i];
+    const kind = this.#kind[i] as RequestKind;
+    const { outcome } = cx;
+    let value = NO_VALUE;
+    if (kind === RequestKind.SEARCH && outcome === Outcome.OK)
+      value = valueId(cx.client.local.bytes, cx.foundAt, cx.foundBytes);
+    const nowNs = run.world.nowNs;
+    run.history.complete(this.row[i], ENDED[outcome], value, nowNs);
+    run.world.note(outcome);
+    run.world.note(value);
+    run.outcomes[outcome]++;
+    run.lastAnswerNs = nowNs;
+    this.#checkCost(i, kind);
+    if (outcome === Outcome.UNAVAILABLE && this.fabric.isDisturbed) {
+      run.lost(this);
+      return;
+    }
+    this.row[i] = -1;
+    if (kind !== RequestKind.SEARCH) run.writesActive--;
+    if (this.left[i] === 0) this.#finish(i);
+    else if (run.plan.thinkNs === 0) this.#begin(i);
+    else this.#sleep(i, BEGIN, 1 + run.load.random.below(run.plan.thinkNs));
+  }
+
+  #checkCost(i: number, kind: RequestKind): void {
+    const { run } = this;
+    if (this.#quietSince[i] !== run.writesBegun) return;
+    run.quietRequests++;
+    const { pool, cache } = run.plan;
+    const limit = roundTripLimit(kind, pool.indexReplicas, cache.bytes > 0);
+    if (this.#rtts[i] <= limit) return;
+    const what = `${Object.keys(RequestKind)[kind]} of client ${this.cid}`;
+    run.fail('cost', `${what} took ${this.#rtts[i]} round trips and met no writer; the limit is ${limit}`);
+  }
+}
+
+/** Registered memory of a client with so many coroutines. */
+export const clientBytes = (coroutines: number): number => coroutines * CONTEXT_BYTES + (1 << 14);
+
+/** Notes which cells a coroutine's request takes, and which go back to its lists. */
+function watchCells({ cx }: Coroutine, objects: TakenObject[], freeCells: Set<number>): void {
+  const { takeCell, dropCell } = cx;
+  cx.takeCell = (operation) => {
+    const took = takeCell.call(cx, operation);
+    if (took) {
+      freeCells.delete(cx.cell);
+      if (objects.at(-1)?.cell !== cx.cell) objects.push({ cell: cx.cell, sizeClass: cx.sizeClass });
+    }
+    return took;
+  };
+  cx.dropCell = (operation) => {
+    dropCell.call(cx, operation);
+    freeCells.add(cx.cell);
+  };
+}

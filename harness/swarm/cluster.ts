@@ -1,0 +1,200 @@
+/** One run in progress: its clients, those that die, and those that take their place. */
+import { SimWorld } from '../../fusee/fabric/sim/index.js';
+import { Geometry, View } from '../../fusee/layout/index.js';
+import { makeNodes } from '../../fusee/node/in-process.js';
+import { RequestKind } from '../../fusee/ops/index.js';
+import { Recovered } from '../../fusee/recovery/index.js';
+import { History } from '../check/linearizability/index.js';
+import { clientBytes, DEADLINE_NS, type Run, SwarmClient, type SwarmHooks } from './client.js';
+import { Load } from './load.js';
+import { latencyOf, type SwarmPlan } from './plan.js';
+import { Recoverer, type Task } from './recoverer.js';
+import { buffers } from './registered.js';
+
+/** Something that must never be. */
+export interface Finding {
+  /** What kind: `linearizability`, `replicas`, `error`, ... */
+  readonly kind: string;
+  readonly message: string;
+}
+
+/** A request that has not been answered for so long never will be. */
+const HANG_NS = 40 * DEADLINE_NS;
+/** Events between two looks at the clock of each request. */
+const LOOK_EVENTS = 8192;
+
+export class Cluster implements Run {
+  readonly plan: SwarmPlan;
+  readonly world: SimWorld;
+  readonly view: View;
+  readonly load: Load;
+  readonly history: History;
+  readonly hooks: SwarmHooks;
+  readonly outcomes = new Float64Array(7);
+  readonly freeCells = new Set<number>();
+  readonly findings: Finding[] = [];
+  /** Every client that ever was. */
+  readonly clients: SwarmClient[] = [];
+  /** What recoveries came to, by {@link Recovered}. */
+  readonly recovered = new Float64Array(6);
+  active = 0;
+  lastAnswerNs = 0;
+  writesActive = 0;
+  writesBegun = 0;
+  quietRequests = 0;
+  crashes = 0;
+  cuts = 0;
+  recovererCrashes = 0;
+  #cids = 0;
+  #recoveries = 0;
+
+  constructor(plan: SwarmPlan, hooks: SwarmHooks = {}) {
+    this.plan = plan;
+    this.hooks = hooks;
+    this.world = new SimWorld(makeNodes(plan.pool), {
+      seed: plan.seed,
+      latency: latencyOf(plan),
+      faults: plan.faults,
+    });
+    this.view = new View(new Geometry(plan.pool));
+    this.load = new Load(plan);
+    this.history = new History({ capacity: plan.clients * plan.coroutines * plan.requests });
+    buffers.release();
+    for (let c = 0; c < plan.clients; c++) this.#join(new Array(plan.coroutines).fill(plan.requests));
+    this.#planDeaths();
+  }
+
+  fail(kind: string, message: string): void {
+    this.findings.push({ kind, message });
+  }
+
+  /** Runs to quiescence, or to the first finding. */
+  toQuiescence(): void {
+    const { world, plan } = this;
+    for (const client of this.clients) client.start(plan.thinkNs);
+    while (this.active > 0 || this.#recoveries > 0) {
+      if (!world.step()) {
+        this.fail('hang', `nothing happens any more, but ${this.active} coroutines have requests to make`);
+        return;
+      }
+      if (this.findings.length > 0) return;
+      if (world.events % LOOK_EVENTS === 0) this.#lookForHangs();
+    }
+    while (world.step());
+  }
+
+  /** The client that has lost a link dies, as the master would have it. */
+  lost(client: SwarmClient): void {
+    client.die();
+  }
+
+  #lookForHangs(): void {
+    for (const client of this.clients) {
+      if (client.isDead || this.world.nowNs - client.oldestNs() < HANG_NS) continue;
+      this.fail('hang', `a request of client ${client.cid} has had no answer for ${HANG_NS / 1e6} ms`);
+    }
+  }
+
+  #join(left: readonly number[]): SwarmClient {
+    const client = new SwarmClient(this, {
+      cid: ++this.#cids,
+      left,
+      thread: this.clients.length * this.plan.coroutines,
+      buffer: buffers.take(clientBytes(this.plan.coroutines)),
+    });
+    client.onDeath = () => this.#died(client);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** Some die after so many batches, some lose a link at some time, and die of it. */
+  #planDeaths(): void {
+    const { random } = this.load;
+    const { plan, world } = this;
+    const estimate = plan.coroutines * plan.requests * 4;
+    for (let d = 0; d < Math.min(plan.crashes, plan.clients); d++) {
+      const client = this.clients[d];
+      if (d >= plan.cuts) {
+        client.diesAfter = 1 + random.below(estimate);
+        continue;
+      }
+      const mn = random.below(plan.pool.nodes);
+      const roundTripNs = 2 * plan.latency.leastNs + plan.latency.jitterNs + plan.thinkNs / 2;
+      world.at(1 + random.below((estimate / plan.coroutines) * roundTripNs), () => {
+        this.cuts++;
+        client.fabric.cutLink(mn, true);
+      });
+    }
+  }
+
+  #died(client: SwarmClient): void {
+    this.crashes++;
+    this.#recoveries++;
+    const { plan, world } = this;
+    const open = [...client.row.keys()].filter((i) => client.isWriting(i));
+    const tasks = open.map((i) => [...client.objects[i]]);
+    world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => {
+      client.fabric.fence();
+      this.#recover(tasks, () => {
+        this.writesActive -= open.length;
+        this.#recoveries--;
+        if (client.left.some((left) => left > 0)) this.#join([...client.left]).start(plan.thinkNs);
+      });
+    });
+  }
+
+  #recover(tasks: readonly Task[], onDone: () => void): void {
+    const { plan, world } = this;
+    const { random } = this.load;
+    const recoverer = new Recoverer(this, {
+      cid: ++this.#cids,
+      tasks,
+      diesAfter: random.happens(plan.recovererCrash) ? random.between(1, 8) : Number.POSITIVE_INFINITY,
+      onDone: () => {
+        for (const result of recoverer.results) this.recovered[result]++;
+        onDone();
+      },
+      onDeath: () => {
+        this.recovererCrashes++;
+        world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => {
+          recoverer.fabric.fence();
+          this.#recover(tasks, onDone);
+        });
+      },
+    });
+    recoverer.start();
+  }
+
+  /** The last requests of each client, a line each, for a failing seed. */
+  lastRequests(perClient: number): string[] {
+    const { history, plan } = this;
+    const lines: string[] = [];
+    const shown = new Map<number, number>();
+    for (let row = history.count - 1; row >= 0; row--) {
+      const client = Math.floor(history.client[row] / plan.coroutines);
+      const count = shown.get(client) ?? 0;
+      if (count === perClient) continue;
+      shown.set(client, count + 1);
+      lines.push(this.#describe(row));
+    }
+    return lines.reverse();
+  }
+
+  #describe(row: number): string {
+    const { history, plan } = this;
+    const thread = history.client[row];
+    const client = this.clients[Math.floor(thread / plan.coroutines)];
+    const kind = Object.keys(RequestKind)[history.operation[row]];
+    const ended = ['OK', 'NOT_FOUND', 'EXISTS', 'UNAVAILABLE', 'NO_MEMORY', 'INDEX_FULL', 'no answer'];
+    const value = history.valueWritten[row] >= 0 ? ` value ${history.valueWritten[row]}` : '';
+    const read = history.valueRead[row] >= 0 ? ` (value ${history.valueRead[row]})` : '';
+    return (
+      `client ${client.cid}${client.isDead ? ' (died)' : ''} coroutine ${thread % plan.coroutines}: ` +
+      `${kind} key ${history.key[row]}${value} -> ${ended[history.outcome[row]]}${read}, ` +
+      `${history.invocationNs[row]} to ${history.responseNs[row]} ns`
+    );
+  }
+}
+
+/** Names of recovery results, for reports. */
+export const RECOVERED_NAMES: readonly string[] = ['', ...Object.keys(Recovered)];

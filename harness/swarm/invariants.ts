@@ -1,0 +1,328 @@
+/**
+ * What must hold when nothing moves any more: index replicas agree, every slot names a whole object of the right key,
+ * nothing is named twice or both free and named, log entries are well formed.
+ *
+ * Rules of this file: it reads memory alone, and believes nothing that the clients remember but which of them died
+ * and which cells they handed back.
+ */
+import { crc32cOver } from '../../fusee/fabric/crc32c.js';
+import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
+import { CANDIDATES, candidateSlot, keyMemory, keyPlace, locateKey } from '../../fusee/index/index.js';
+import {
+  BLOCK_ENTRY_BYTES,
+  BLOCK_HEADER_BYTES,
+  BUCKET_BYTES,
+  CLASS_LINES,
+  classOfLines,
+  HEADER_BYTES,
+  isKv,
+  isTomb,
+  LINE_BYTES,
+  LogField,
+  LogOperation,
+  MAX_LINES,
+  objectLines,
+  ownerPointer,
+  readOldValue,
+  slotFingerprint,
+  slotLines,
+  type View,
+} from '../../fusee/layout/index.js';
+import { formatWord, type Word, word } from '../../fusee/verbs/index.js';
+
+/** What a check knows besides the memory. */
+export interface Quiet {
+  readonly nodes: MemoryNodes;
+  readonly view: View;
+  /** Key numbers by their bytes (latin1). */
+  readonly keys: ReadonlyMap<string, number>;
+  /** Client ids that died: what they left in their blocks may be torn. */
+  readonly dead: ReadonlySet<number>;
+  /** Cells handed back, by the pointer of their last line. */
+  readonly freeCells: ReadonlySet<number>;
+  /** Reports a finding. */
+  fail(kind: string, message: string): void;
+}
+
+/** Value bytes by key number: the contents of the store. */
+export type Found = Map<number, Uint8Array>;
+
+/** Checks everything; returns what the slots say is in the store. */
+export function checkInvariants(quiet: Quiet): Found {
+  return new Check(quiet).run();
+}
+
+interface Entry {
+  readonly operation: number;
+  readonly isUsed: boolean;
+  readonly isCommitted: boolean;
+  readonly isBlank: boolean;
+}
+
+const OBJECT_BYTES = MAX_LINES * LINE_BYTES;
+
+class Check {
+  readonly #quiet: Quiet;
+  readonly #nodes: MemoryNodes;
+  readonly #view: View;
+  readonly #buffer = new ArrayBuffer(OBJECT_BYTES + 64);
+  readonly #bytes = new Uint8Array(this.#buffer);
+  readonly #words = new Uint32Array(this.#buffer);
+  readonly #crc = crc32cOver(this.#buffer);
+  readonly #found: Found = new Map();
+  /** Slots by the cell that they name. */
+  readonly #named = new Map<number, number>();
+
+  constructor(quiet: Quiet) {
+    this.#quiet = quiet;
+    this.#nodes = quiet.nodes;
+    this.#view = quiet.view;
+  }
+
+  run(): Found {
+    const { subtables } = this.#view.geometry.config;
+    const slots = subtables * this.#view.geometry.subtableBytes;
+    for (let slot = 0; slot < slots; slot += 8) if (slot % BUCKET_BYTES !== 0) this.#checkSlot(slot);
+    this.#checkBlocks();
+    return this.#found;
+  }
+
+  #checkSlot(slot: number): void {
+    const { fail } = this.#quiet;
+    const { indexReplicas } = this.#view.geometry.config;
+    const w = this.#nodes.load(this.#view.slotMn(slot, 0), this.#view.slotOffset(slot), word());
+    for (let r = 1; r < indexReplicas; r++) {
+      const other = this.#nodes.load(this.#view.slotMn(slot, r), this.#view.slotOffset(slot), word());
+      if (other.lo !== w.lo || other.hi !== w.hi)
+        fail(
+          'replicas',
+          `slot ${slot}: ${formatWord(w)} on the primary, ${formatWord(other)} on replica ${r}`,
+        );
+    }
+    if ((w.lo | w.hi) === 0) return;
+    if (!isKv(w) && !isTomb(w))
+      fail('slot', `slot ${slot} holds ${formatWord(w)}, which is neither KV nor tombstone`);
+    else this.#checkObject(slot, w);
+  }
+
+  /** The object that a slot names, on every replica. */
+  #checkObject(slot: number, w: Word): void {
+    const pointer = ownerPointer(w);
+    const where = `slot ${slot} names object ${pointer}`;
+    const { dataReplicas } = this.#view.geometry.config;
+    for (let r = 0; r < dataReplicas; r++) {
+      const lines = this.#readObject(pointer, r, isKv(w) ? slotLines(w) : 0);
+      if (lines === 0) {
+        this.#quiet.fail(
+          'object',
+          `${where}, which is not whole on replica ${r} (MN ${this.#view.dataMn(pointer, r)})`,
+        );
+        return;
+      }
+      if (r === 0) this.#checkCell(slot, pointer, lines);
+      this.#checkKey(slot, w, r);
+      const entry = this.#entryAt(lines * LINE_BYTES);
+      this.#checkNamedEntry(`${where} on replica ${r}`, w, entry);
+    }
+  }
+
+  /** Reads an object into the buffer; its lines, or 0 when it is not whole. For a tombstone the header tells them. */
+  #readObject(pointer: number, replica: number, lines: number): number {
+    const mn = this.#view.dataMn(pointer, replica);
+    const offset = this.#view.dataOffset(pointer, replica);
+    this.#nodes.read(mn, offset, this.#bytes, 0, HEADER_BYTES);
+    const keyBytes = this.#words[0] & 0xffff;
+    const valueBytes = this.#words[0] >>> 16;
+    const needed = objectLines(keyBytes, valueBytes);
+    if (keyBytes === 0 || needed > MAX_LINES || (lines !== 0 && needed !== lines)) return 0;
+    this.#nodes.read(mn, offset, this.#bytes, 0, needed * LINE_BYTES);
+    const crc = this.#crc(HEADER_BYTES, keyBytes + valueBytes, this.#words[0]);
+    return crc === this.#words[1] ? needed : 0;
+  }
+
+  /** The cell belongs to a block of its class, is named once, and is not free. */
+  #checkCell(slot: number, pointer: number, lines: number): void {
+    const { fail, freeCells } = this.#quiet;
+    const cell = pointer + (lines - 1) * LINE_BYTES;
+    const other = this.#named.get(cell);
+    if (other !== undefined)
+      fail('named twice', `slots ${other} and ${slot} both name the object in cell ${cell}`);
+    this.#named.set(cell, slot);
+    if (freeCells.has(cell)) fail('free', `slot ${slot} names cell ${cell}, which its client has taken back`);
+    const owner = this.#cellOwner(cell);
+    if (owner === undefined)
+      fail('free', `slot ${slot} names cell ${cell}, which lies in no block of a client`);
+    else if (owner.sizeClass !== classOfLines(lines))
+      fail('object', `slot ${slot} names ${lines} lines in cell ${cell} of size class ${owner.sizeClass}`);
+    const { blockBytes } = this.#view.geometry.config;
+    const line = (cell % blockBytes) / LINE_BYTES;
+    const block = cell - (cell % blockBytes);
+    for (let r = 0; r < this.#view.geometry.config.dataReplicas; r++) {
+      const bitmap = new Uint8Array(1);
+      const at = this.#view.dataOffset(block, r) + BLOCK_HEADER_BYTES + (line >>> 3);
+      this.#nodes.read(this.#view.dataMn(block, r), at, bitmap, 0, 1);
+      if ((bitmap[0] >>> (line & 7)) & 1)
+        fail('free', `cell ${cell}, named by slot ${slot}, is free on replica ${r}`);
+    }
+  }
+
+  #checkKey(slot: number, w: Word, replica: number): void {
+    const { fail, keys } = this.#quiet;
+    const keyBytes = this.#words[0] & 0xffff;
+    const key = this.#bytes.slice(HEADER_BYTES, HEADER_BYTES + keyBytes);
+    const number = keys.get(Buffer.from(key).toString('latin1'));
+    if (number === undefined) {
+      fail(
+        'object',
+        `slot ${slot} names an object with a key that nobody has: ${Buffer.from(key).toString('hex')}`,
+      );
+      return;
+    }
+    const { subtables, groupsPerSubtable } = this.#view.geometry.config;
+    const place = keyPlace({ subtables, groups: groupsPerSubtable });
+    locateKey(place, keyMemory(key), 0, keyBytes);
+    let isCandidate = false;
+    for (let q = 0; q < CANDIDATES; q++) if (candidateSlot(place, q) === slot) isCandidate = true;
+    if (!isCandidate || place.fingerprint !== slotFingerprint(w))
+      fail('object', `slot ${slot} names an object of key ${number}, which does not belong there`);
+    if (!isKv(w)) return;
+    const at = HEADER_BYTES + keyBytes;
+    if (replica === 0) {
+      if (this.#found.has(number))
+        fail('two copies', `key ${number} is visible twice, the second time in slot ${slot}`);
+      this.#found.set(number, this.#bytes.slice(at, at + (this.#words[0] >>> 16)));
+    }
+  }
+
+  /** A named object's log entry: a winner's, committed where the index is replicated. */
+  #checkNamedEntry(where: string, w: Word, entry: Entry): void {
+    const { fail } = this.#quiet;
+    const isUndone = isTomb(w) && entry.operation === LogOperation.INSERT;
+    const isDelete = entry.operation === LogOperation.DELETE;
+    if (isTomb(w) ? !isUndone && !isDelete : isDelete)
+      fail(
+        'log',
+        `${where} as a ${isTomb(w) ? 'tombstone' : 'KV'}, but its log says operation ${entry.operation}`,
+      );
+    if (isUndone) return;
+    if (!entry.isUsed) fail('log', `${where}, whose used bit is clear`);
+    if (entry.isCommitted !== this.#view.geometry.config.indexReplicas > 1)
+      fail('log', `${where}, whose old value is ${entry.isCommitted ? 'complete' : 'incomplete'}`);
+  }
+
+  /** The log entry of the object in the buffer that ends at `end`. */
+  #entryAt(end: number): Entry {
+    const last = this.#bytes[end + LogField.OPERATION];
+    let blank = 0;
+    for (let i = end + LogField.OLD_VALUE; i < end + LogField.OPERATION; i++) blank |= this.#bytes[i];
+    const isCommitted = readOldValue(this.#bytes, end, word());
+    return { operation: last >> 1, isUsed: (last & 1) === 1, isCommitted, isBlank: blank === 0 };
+  }
+
+  /** Who owns the block of a cell, if the cell is one of its cells: {CID, class} as its header says. */
+  #cellOwner(cell: number): { cid: number; sizeClass: number } | undefined {
+    const { geometry } = this.#view;
+    const { blockBytes, regionBytes, dataReplicas } = geometry.config;
+    const region = Math.floor(cell / regionBytes);
+    if (region >= geometry.regions) return undefined;
+    const block = cell - (cell % blockBytes);
+    const entry = word();
+    const at = ((block - region * regionBytes) / blockBytes) * BLOCK_ENTRY_BYTES;
+    this.#nodes.load(this.#view.regionMn(region, 0), this.#view.tableOffset(region, 0) + at, entry);
+    if (entry.lo === 0) return undefined;
+    const sizeClass = entry.hi - 1;
+    for (let r = 0; r < dataReplicas; r++) {
+      const header = this.#nodes.load(this.#view.dataMn(block, r), this.#view.dataOffset(block, r), word());
+      if (header.lo !== entry.lo || header.hi !== CLASS_LINES[sizeClass]) return undefined;
+      const copy = this.#nodes.load(
+        this.#view.regionMn(region, r),
+        this.#view.tableOffset(region, r) + at,
+        word(),
+      );
+      if (copy.lo !== entry.lo || copy.hi !== entry.hi) return undefined;
+    }
+    const lineOfCells = (cell - block - geometry.cellsOffset) / LINE_BYTES + 1;
+    const index = lineOfCells / CLASS_LINES[sizeClass];
+    if (!Number.isInteger(index) || index < 1 || index > geometry.cellsPerBlock(sizeClass)) return undefined;
+    return { cid: entry.lo, sizeClass };
+  }
+
+  /** Every cell of every block that is entered on all replicas. */
+  #checkBlocks(): void {
+    const { geometry } = this.#view;
+    const { blockBytes, regionBytes } = geometry.config;
+    for (let block = 0; block < geometry.regions * regionBytes; block += blockBytes) {
+      const first = geometry.cellsOffset - LINE_BYTES;
+      const region = Math.floor(block / regionBytes);
+      const at = ((block - region * regionBytes) / blockBytes) * BLOCK_ENTRY_BYTES;
+      const table = this.#nodes.load(
+        this.#view.regionMn(region, 0),
+        this.#view.tableOffset(region, 0) + at,
+        word(),
+      );
+      if (table.lo === 0) continue;
+      const sizeClass = table.hi - 1;
+      const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
+      const owner = this.#cellOwner(block + first + cellBytes);
+      // Asked for and never entered: the answer was lost, or the client died. A leak, which its recovery will find.
+      if (owner === undefined) continue;
+      for (let i = 1; i <= geometry.cellsPerBlock(sizeClass); i++)
+        this.#checkEntry(block + first + i * cellBytes, owner);
+    }
+  }
+
+  /** The log entry of one cell on all replicas. */
+  #checkEntry(cell: number, owner: { cid: number; sizeClass: number }): void {
+    const { fail, dead } = this.#quiet;
+    const isDead = dead.has(owner.cid);
+    const { dataReplicas, indexReplicas } = this.#view.geometry.config;
+    const texts: string[] = [];
+    for (let r = 0; r < dataReplicas; r++) {
+      const where = `cell ${cell} of client ${owner.cid} on replica ${r} (MN ${this.#view.dataMn(cell, r)})`;
+      this.#nodes.read(
+        this.#view.dataMn(cell, r),
+        this.#view.dataOffset(cell, r),
+        this.#bytes,
+        0,
+        LINE_BYTES,
+      );
+      texts.push(Buffer.from(this.#bytes.buffer, LINE_BYTES + LogField.NEXT, -LogField.NEXT).toString('hex'));
+      const entry = this.#entryAt(LINE_BYTES);
+      if (isDead && !entry.isUsed) continue;
+      const isNever = entry.operation === 0 && !entry.isUsed && entry.isBlank;
+      if (isNever) continue;
+      if (entry.operation < LogOperation.INSERT || entry.operation > LogOperation.DELETE)
+        fail('log', `${where} has operation ${entry.operation}`);
+      if (!entry.isCommitted && !entry.isBlank && !isDead)
+        fail('log', `${where} has a half-written old value`);
+      if (entry.isCommitted && indexReplicas === 1)
+        fail('log', `${where} is committed, in an index of one replica`);
+      if (entry.isCommitted && !entry.isUsed) fail('log', `${where} is committed, but its used bit is clear`);
+      this.#checkLink(where, 'next', this.#pointerAt(LINE_BYTES + LogField.NEXT), owner, false);
+      this.#checkLink(where, 'prev', this.#pointerAt(LINE_BYTES + LogField.PREV), owner, true);
+    }
+    if (!isDead && texts.some((text) => text !== texts[0]))
+      fail('log', `cell ${cell} of client ${owner.cid} differs between its replicas: ${texts.join(', ')}`);
+  }
+
+  #pointerAt(at: number): number {
+    return this.#words16(at) + this.#words16(at + 2) * 2 ** 16 + this.#words16(at + 4) * 2 ** 32;
+  }
+
+  #words16(at: number): number {
+    return this.#bytes[at] | (this.#bytes[at + 1] << 8);
+  }
+
+  #checkLink(
+    where: string,
+    name: string,
+    pointer: number,
+    owner: { cid: number; sizeClass: number },
+    mayBeNone: boolean,
+  ): void {
+    if (pointer === 0 && mayBeNone) return;
+    const target = this.#cellOwner(pointer);
+    if (target?.cid === owner.cid && target.sizeClass === owner.sizeClass) return;
+    this.#quiet.fail('log', `${where}: ${name} is ${pointer}, no cell of the same client and class`);
+  }
+}
