@@ -24,8 +24,9 @@ export interface NodeRegionOptions {
 
 /** A memory node's own region: its memory from MN offset 0, and the RPC slots ahead of it. */
 export interface NodeRegion {
-  readonly memory: ArrayBuffer;
   readonly owner: ProcessId;
+  /** `bytes` bytes of the memory from `offset`, at most 4 GiB: more fits no buffer of Node. */
+  window(offset: number, bytes: number): ArrayBuffer;
   /** Lets clients attach. */
   ready(): void;
   /** Calls `onRequests` on this thread when requests wait. */

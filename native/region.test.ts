@@ -32,7 +32,7 @@ describe('a region', () => {
     attach(name);
     region.close();
     expect(regionNames(prefix)).toEqual([]);
-    expect(new Uint8Array(region.memory).length).toBe(65536);
+    expect(new Uint8Array(region.window(0, 65536)).length).toBe(65536);
   });
 
   it('is not made over a living one, and the message names its holder', () => {

@@ -16,7 +16,7 @@ export interface ShmNodeOptions {
 }
 
 /**
- * The region of one MN. Format {@link memory}, {@link serve} the RPCs, then let clients in with {@link
+ * The region of one MN. Format its {@link memory}, {@link serve} the RPCs, then let clients in with {@link
  * ready}.
  *
  * What clients change by verbs, the node's own process may change in `memory` only before `ready`; later only
@@ -25,10 +25,10 @@ export interface ShmNodeOptions {
 export class ShmNode {
   /** Name of the region, for clients to attach to. */
   readonly name: string;
-  /** The MN's memory from offset 0, zero at first. */
-  readonly memory: ArrayBuffer;
+  readonly memoryBytes: number;
   readonly process: ProcessId;
   readonly #region: NodeRegion;
+  #memory: ArrayBuffer | undefined;
   #isClosed = false;
 
   /** @throws FabricError when the name is taken, or /dev/shm has too little room; nothing stays behind. */
@@ -41,8 +41,22 @@ export class ShmNode {
     }
     this.name = regionName(options.pool, options.mn);
     this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
-    this.memory = this.#region.memory;
+    this.memoryBytes = memoryBytes;
     this.process = this.#region.owner;
+  }
+
+  /**
+   * The MN's memory from offset 0, zero at first.
+   * @throws UsageError above 4 GiB, more than a buffer of Node can hold: use {@link window}.
+   */
+  get memory(): ArrayBuffer {
+    this.#memory ??= this.window(0, this.memoryBytes);
+    return this.#memory;
+  }
+
+  /** `lengthBytes` bytes of the memory from `offset`, at most 4 GiB. */
+  window(offset: number, lengthBytes: number): ArrayBuffer {
+    return callNative(() => this.#region.window(offset, lengthBytes));
   }
 
   /** Lets clients attach. */

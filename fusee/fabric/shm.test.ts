@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { native } from '../../native/index.js';
-import { DESCRIPTOR_BYTES, Field, Header, RPC_BYTES, VerbBatch, word } from '../verbs/index.js';
+import { DESCRIPTOR_BYTES, Field, Header, RPC_BYTES, UsageError, VerbBatch, word } from '../verbs/index.js';
 import { shmHarness } from './conformance/shm-harness.js';
 import { describeFabric } from './conformance.js';
 import { ShmFabric } from './shm.js';
@@ -41,7 +41,27 @@ describe('shared-memory fabric, beyond the contract', () => {
     for (const end of [fabric, eager, node]) end.close();
   });
 
-  it('replays a recording: the same verbs, the same bytes, the same doorbells', () => {
+  it('costs nothing to use after close: posts are refused, polls find nothing', () => {
+    const [node, fabric, other] = attachPair('closed', 0);
+    const batch = new VerbBatch(fabric.local, 1);
+    fabric.close();
+    expect(() => fabric.post(batch)).toThrow(/closed/);
+    expect(fabric.poll([])).toBe(0);
+    expect(fabric.local.crc32c(0, 64, 0)).toBeGreaterThan(0);
+    for (const end of [other, node]) end.close();
+  });
+
+  it('shows a node its memory in windows', () => {
+    const node = new ShmNode({ pool: `test-${process.pid}-window`, mn: 0, memoryBytes: 8192 });
+    new Uint8Array(node.memory)[4100] = 7;
+    expect(new Uint8Array(node.window(4096, 8))[4]).toBe(7);
+    expect(() => node.window(8000, 200)).toThrow(UsageError);
+    node.close();
+  });
+});
+
+describe('a recording', () => {
+  it('is replayed: the same verbs, the same bytes, the same doorbells', () => {
     const [node, fabric, other] = attachPair('replay', 0);
     const bytes = new Uint8Array(node.memory);
     const buffer = fabric.local.reserve(4096);
@@ -73,16 +93,6 @@ describe('shared-memory fabric, beyond the contract', () => {
       /hold together/,
     );
     for (const end of [fabric, other, node]) end.close();
-  });
-
-  it('costs nothing to use after close: posts are refused, polls find nothing', () => {
-    const [node, fabric, other] = attachPair('closed', 0);
-    const batch = new VerbBatch(fabric.local, 1);
-    fabric.close();
-    expect(() => fabric.post(batch)).toThrow(/closed/);
-    expect(fabric.poll([])).toBe(0);
-    expect(fabric.local.crc32c(0, 64, 0)).toBeGreaterThan(0);
-    for (const end of [other, node]) end.close();
   });
 });
 

@@ -6,12 +6,15 @@
 namespace fusee {
 namespace {
 
+// What Node accepts as one external buffer (buffer.constants.MAX_LENGTH of Node 20); beyond, it aborts.
+constexpr uint64_t kWindowBytes = uint64_t{1} << 32;
+
 class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
         env, "NodeRegion",
-        {InstanceAccessor<&NodeRegion::memory>("memory"), InstanceAccessor<&NodeRegion::owner>("owner"),
+        {InstanceMethod<&NodeRegion::window>("window"), InstanceAccessor<&NodeRegion::owner>("owner"),
          InstanceMethod<&NodeRegion::ready>("ready"), InstanceMethod<&NodeRegion::serve>("serve"),
          InstanceMethod<&NodeRegion::take>("take"), InstanceMethod<&NodeRegion::respond>("respond"),
          InstanceMethod<&NodeRegion::closeCall>("close")});
@@ -26,7 +29,6 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
       throwFailure(info.Env(), failure);
       return;
     }
-    memory_ = Napi::Persistent(viewOf(info.Env(), region_, region_->memory(), region_->memoryBytes()));
     hook_.arm(info.Env(), this);
   }
   ~NodeRegion() override { close(); }
@@ -43,7 +45,19 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
   }
 
  private:
-  Napi::Value memory(const Napi::CallbackInfo&) { return memory_.Value(); }
+  // window(offset, bytes): that part of the memory, at most kWindowBytes.
+  Napi::Value window(const Napi::CallbackInfo& info) {
+    const auto offset = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+    const auto bytes = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
+    if (bytes > kWindowBytes || offset > region_->memoryBytes() || bytes > region_->memoryBytes() - offset) {
+      Failure failure;
+      failure.usage("region " + region_->name() + " has " + std::to_string(region_->memoryBytes()) +
+                    " bytes, and a window at most " + std::to_string(kWindowBytes));
+      throwFailure(info.Env(), failure);
+      return info.Env().Undefined();
+    }
+    return viewOf(info.Env(), region_, region_->memory() + offset, bytes);
+  }
   Napi::Value owner(const Napi::CallbackInfo& info) { return toObject(info.Env(), region_->header()->owner); }
   void ready(const Napi::CallbackInfo&) { region_->setReady(); }
 
@@ -83,7 +97,6 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
   void closeCall(const Napi::CallbackInfo&) { close(); }
 
   std::shared_ptr<Region> region_;
-  Napi::Reference<Napi::ArrayBuffer> memory_;
   Napi::ThreadSafeFunction wake_;
   std::unique_ptr<RpcServer> server_;
   CleanupHook<NodeRegion> hook_;

@@ -33,6 +33,7 @@ struct alignas(64) RpcSlot {
   uint32_t word;
   uint32_t requestBytes;
   uint32_t responseBytes;
+  ProcessToken requester;  // of the last request: the slot may have changed hands while it is being served
   alignas(64) uint8_t request[128];
   uint8_t response[128];
 };

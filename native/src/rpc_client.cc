@@ -32,18 +32,15 @@ void announceRequest(RegionHeader* header, uint32_t index) {
 
 bool cancelRequestsOf(ProcessToken token, Region& region, uint64_t deadlineNs) {
   RegionHeader* header = region.header();
-  for (uint32_t group = 0; group < kRpcGroups; group++) {
-    if (__atomic_load_n(&header->rpcOwner[group], __ATOMIC_ACQUIRE) != token) continue;
-    for (uint32_t s = 0; s < kRpcGroupSlots; s++) {
-      RpcSlot& slot = header->slots[group * kRpcGroupSlots + s];
-      for (;;) {
-        const uint32_t word = __atomic_load_n(&slot.word, __ATOMIC_ACQUIRE);
-        if (rpcPhase(word) == kFree || rpcPhase(word) == kResponse || cancel(slot, word)) break;
-        // A node that has died serves nothing more, whatever the slot says.
-        if (isDead(header) || !isAlive(header->owner)) break;
-        if (nowNs() > deadlineNs) return false;
-        usleep(200);
-      }
+  for (RpcSlot& slot : header->slots) {
+    for (;;) {
+      const uint32_t word = __atomic_load_n(&slot.word, __ATOMIC_ACQUIRE);
+      if (rpcPhase(word) == kFree || rpcPhase(word) == kResponse) break;
+      if (__atomic_load_n(&slot.requester, __ATOMIC_RELAXED) != token || cancel(slot, word)) break;
+      // A node that has died serves nothing more, whatever the slot says.
+      if (isDead(header) || !isAlive(header->owner)) break;
+      if (nowNs() > deadlineNs) return false;
+      usleep(200);
     }
   }
   return true;
@@ -51,11 +48,10 @@ bool cancelRequestsOf(ProcessToken token, Region& region, uint64_t deadlineNs) {
 
 bool RpcClient::attach(const std::shared_ptr<Region>& region, Failure& failure) {
   RegionHeader* header = region->header();
-  const ProcessToken self = selfToken();
   for (uint32_t group = 0; group < kRpcGroups; group++) {
     ProcessToken owner = __atomic_load_n(&header->rpcOwner[group], __ATOMIC_ACQUIRE);
     if (owner != 0 && isAlive(owner)) continue;
-    if (!__atomic_compare_exchange_n(&header->rpcOwner[group], &owner, self, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&header->rpcOwner[group], &owner, self_, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
       continue;
     }
@@ -120,6 +116,7 @@ void RpcClient::send(Node& node, Call& call) {
   if (call.slot < 0) return;
   node.states[call.slot] = SlotState::kCalling;
   RpcSlot& slot = node.slots[call.slot];
+  __atomic_store_n(&slot.requester, self_, __ATOMIC_RELAXED);
   slot.requestBytes = call.verb->length;
   std::memcpy(slot.request, local_ + call.verb->local, call.verb->length);
   node.sequence = (node.sequence + 1) & 0x3fffffff;

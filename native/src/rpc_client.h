@@ -65,6 +65,7 @@ class RpcClient {
   void send(Node& node, Call& call);
   static bool release(RpcSlot& slot);
 
+  ProcessToken self_ = selfToken();
   uint8_t* local_;
   uint64_t timeoutNs_;
   std::vector<Node> nodes_;

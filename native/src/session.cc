@@ -80,8 +80,9 @@ void Session::doorbell() {
     if (rpcs == 0) complete(offset, static_cast<uint64_t>(batch->completedNs));
   });
   if (!rpc_.isIdle()) {
-    rpc_.poll(now, [this, now](BatchHeader* batch) {
-      complete(static_cast<uint32_t>(reinterpret_cast<uint8_t*>(batch) - local_), now);
+    // The answer may have come while this doorbell ran: its time is read anew.
+    rpc_.poll(now, [this](BatchHeader* batch) {
+      complete(static_cast<uint32_t>(reinterpret_cast<uint8_t*>(batch) - local_), nowNs());
     });
   }
   if (heldCount_ != 0) releaseHeld(now);

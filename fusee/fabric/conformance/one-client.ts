@@ -199,6 +199,12 @@ export function describeQueue(suite: Suite): void {
       while (fabric.poll(done) === 0);
       expect(batches[4].foundLo(0)).toBe(4);
     });
+  });
+  describeTime(suite);
+}
+
+function describeTime(suite: Suite): void {
+  describe('time', () => {
     suite.test('batches are stamped by a clock that never goes back', [KIB], async (pool) => {
       const probe = new Probe(pool.attach());
       let last = probe.fabric.nowNs();

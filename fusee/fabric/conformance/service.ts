@@ -1,8 +1,8 @@
 /** What the weak CPU of every MN under test answers. */
 
 /**
- * The requests that every MN of the suite answers: the first byte says what, bytes 4 to 7 an offset. HOLD keeps
- * the MN busy until somebody sets the byte there.
+ * The requests that every MN of the suite answers: the first byte says what, bytes 4 to 7 an offset. HOLD
+ * keeps the MN busy until somebody sets the byte there.
  */
 export const Request = { REVERSE: 0, COUNT: 1, COUNTED: 2, SLOW: 3, PEEK: 4, HOLD: 5 } as const;
 
