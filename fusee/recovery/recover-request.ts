@@ -3,15 +3,16 @@
  *
  * Rules of this file:
  * - The dead client is fenced first: none of its verbs executes any more.
- * - The request is found by its own pointer, on the primary first and on the backups in a *later* batch: a word still on
- *   a backup then proves that its round was open when the primary was read, so the word read there is the round's old
- *   value. The other order takes a newer word for it (control X10).
- * - Found: the round is finished, or undone, with the same object. Nowhere: nothing is done. Redoing with another
- *   object would fight the dead client's own words (hazard H15, controls X10b and X10c).
- * - Every step may have been taken by an earlier recoverer that crashed: this one starts from the top, and finds it so.
+ * - The request is found by its own pointer, on the primary first and on the backups in a *later* batch: a
+ *   word still on a backup then proves that its round was open when the primary was read, so the word read
+ *   there is the round's old value. The other order takes a newer word for it (control X10).
+ * - Found: the round is finished, or undone, with the same object. Nowhere: nothing is done. Redoing with
+ *   another object would fight the dead client's own words (hazard H15, controls X10b and X10c).
+ * - Every step may have been taken by an earlier recoverer that crashed: this one starts from the top, and
+ *   finds it so.
  *
- * Deviation: the paper redoes requests whose log is not committed (c1). Here such a request is finished where its word
- * stands on a backup, and dropped where it does not: nobody was told of it.
+ * Deviation: the paper redoes requests whose log is not committed (c1). Here such a request is finished where
+ * its word stands on a backup, and dropped where it does not: nobody was told of it.
  */
 import { CANDIDATES, candidateSlot, candidateWord, matches } from '../index/index.js';
 import {
@@ -61,8 +62,8 @@ interface Found {
 }
 
 /**
- * Finishes, undoes or drops the request that wrote `object`. 1 to 3 round trips when there is nothing to do, at most 4
- * more. `cx` belongs to the recoverer; its staged request is overwritten.
+ * Finishes, undoes or drops the request that wrote `object`. 1 to 3 round trips when there is nothing to do,
+ * at most 4 more. `cx` belongs to the recoverer; its staged request is overwritten.
  *
  * @throws CorruptionError when the slots contradict the log.
  */
@@ -107,7 +108,10 @@ export function* recoverRequest(cx: Context, object: LoggedObject): Op<Recovered
   return yield* finishRound(cx, candidate, { ...found, isUndo });
 }
 
-/** Finds the object in its cell on any replica, and what its log says; a result when there is nothing to look for. */
+/**
+ * Finds the object in its cell on any replica, and what its log says; a result when there is nothing to look
+ * for.
+ */
 function* readObject(cx: Context, object: LoggedObject, found: Found): Op<Recovered | undefined> {
   const { client } = cx;
   const { bytes } = client.local;
@@ -174,7 +178,9 @@ function holder(cx: Context, at: number): number {
   return -1;
 }
 
-/** The primary names the object: done, unless it is the tentative word of an INSERT that nobody was told of. */
+/**
+ * The primary names the object: done, unless it is the tentative word of an INSERT that nobody was told of.
+ */
 function* undoTentative(cx: Context, candidate: number): Op<Recovered> {
   const { batch: b } = cx;
   const w = candidateWord(cx.client.local.words, cx.buckets, candidate, word());
@@ -215,8 +221,8 @@ function* finishRound(
 }
 
 /**
- * May an unacknowledged INSERT become visible? Only if no other slot may hold its key, on the first backup and then on
- * the primary. The fingerprint decides: giving way needlessly is right too.
+ * May an unacknowledged INSERT become visible? Only if no other slot may hold its key, on the first backup
+ * and then on the primary. The fingerprint decides: giving way needlessly is right too.
  */
 function* noTraceOfKey(cx: Context, own: number): Op<boolean | undefined> {
   for (const replica of [1, 0]) {

@@ -39,7 +39,7 @@ describe('the table of explorations', () => {
     expect(exhaustiveTable(result)).toContain('1 VIOLATIONS');
   });
 
-  it('counts schedules as paths: two clients that READ one slot have as many as their verbs have orders', () => {
+  it('counts schedules as paths: as many as the verbs of two clients have orders', () => {
     const suites = [{ name: 'readers', scenarios: [makeScenario('-', 'S | S')] }];
     expect(runExhaustive({ suites }).rows[0].schedules).toBe(2);
     const three = [{ name: 'readers', scenarios: [makeScenario('-', 'S S | S')] }];

@@ -1,8 +1,8 @@
 /**
  * The table behind `fusee verify --exhaustive`: every suite explored to the end, one row each.
  *
- * A suite fails by a violation, by a branch that could not be explored, or, all suites together, by a verdict of the
- * protocol that was never reached: an exploration that never sees Rule 3 says nothing about it.
+ * A suite fails by a violation, by a branch that could not be explored, or, all suites together, by a verdict
+ * of the protocol that was never reached: an exploration that never sees Rule 3 says nothing about it.
  */
 import { Verdict } from '../../fusee/replication/index.js';
 import { story } from './find.js';

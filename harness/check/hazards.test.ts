@@ -1,6 +1,6 @@
 /**
- * Where the published protocol or its public code goes wrong: each naive way is explored until it fails, and ours is
- * explored to the end on the same scenario. Numbers are those of the project's list of hazards.
+ * Where the published protocol or its public code goes wrong: each naive way is explored until it fails, and
+ * ours is explored to the end on the same scenario. Numbers are those of the project's list of hazards.
  */
 import { describe, expect, it } from 'vitest';
 import { assertLayout, BUCKET_BYTES, Geometry, GROUP_BYTES } from '../../fusee/layout/index.js';
@@ -235,7 +235,7 @@ describe('H9: half an object', () => {
     expect(exploration.violation?.message).toMatch(/not whole/);
   });
 
-  it('is nothing to recovery: whatever prefix of its WRITEs a dead client leaves, in a fresh cell or in one used before', () => {
+  it('is nothing to recovery, whatever prefix of its WRITEs a client leaves', () => {
     expect(story(explore(makeScenario('K0', 'U | S', { crashes: 1 })))).toBeUndefined();
     expect(story(explore(makeScenario('K0', 'I S I | U', { crashes: 1 })))).toBeUndefined();
     expect(story(explore(makeScenario('-', 'D U I | I', { crashes: 1 })))).toBeUndefined();

@@ -1,6 +1,6 @@
 /**
- * ALLOC over a channel that loses and repeats: every fate of every RPC of an INSERT that has no block yet. The lease
- * that bounds a leaked block comes later (hazard H12); that no block is owned twice belongs here.
+ * ALLOC over a channel that loses and repeats: every fate of every RPC of an INSERT that has no block yet.
+ * The lease that bounds a leaked block comes later (hazard H12); that no block is owned twice belongs here.
  */
 import { describe, expect, it } from 'vitest';
 import { executeVerb } from '../../fusee/fabric/execute-verb.js';
@@ -45,7 +45,7 @@ function run(fates: readonly number[]): {
 }
 
 describe('ALLOC by RPC', () => {
-  it('never gives one block to two clients, and an INSERT is served or says it was not, whatever is lost or repeated', () => {
+  it('never gives one block to two clients, and an INSERT is served or says it was not', () => {
     let schedules = 0;
     const reached = new Set<string>();
     const explore = (fates: number[]): void => {

@@ -1,12 +1,14 @@
 /**
  * Schedules as text: one word per event, in order.
  *
- *     0.3    client 0 executes unit 3 of its batch        0>     client 0 goes on; 0>1: taking free slot 1
- *     0!     client 0 dies, its recovery begins           0/2+1  client 0's link to MN 2 fails, after 1 unit in flight
- *     x2     MN 2 dies
+ *     0.3     client 0 executes unit 3 of its batch
+ *     0>      client 0 goes on; 0>1: taking free slot 1
+ *     0!      client 0 dies, its recovery begins
+ *     0/2+1   client 0's link to MN 2 fails, after 1 unit in flight
+ *     x2      MN 2 dies
  */
 import { UsageError } from '../../fusee/verbs/index.js';
-import type { Event } from './explorer/model.js';
+import type { Event } from './explorer/event.js';
 
 /** A schedule's text. */
 export const formatSchedule = (events: readonly Event[]): string => events.map(formatEvent).join(' ');

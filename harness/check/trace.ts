@@ -2,7 +2,7 @@
 import { isKv, isTent, isTomb, ownerPointer } from '../../fusee/layout/index.js';
 import { Outcome } from '../../fusee/ops/index.js';
 import { type Word, word } from '../../fusee/verbs/index.js';
-import type { Event } from './explorer/model.js';
+import type { Event } from './explorer/event.js';
 import { type Unit, UnitKind } from './explorer/units.js';
 import { FOUND } from './scenario/client-run.js';
 import { initialValue, MAX_CLIENTS, MAX_KEYS, MAX_REQUESTS, type Scenario } from './scenario/scenario.js';
@@ -113,7 +113,8 @@ function placeName(world: World, unit: Unit): string {
   const { replicas, dataReplicas } = world.scenario;
   if (unit.kind <= UnitKind.CAS) {
     const replica = unit.place % replicas;
-    return `slot ${Math.floor(unit.place / replicas)} on ${replica === 0 ? 'the primary' : `backup ${replica}`}`;
+    const where = replica === 0 ? 'the primary' : `backup ${replica}`;
+    return `slot ${Math.floor(unit.place / replicas)} on ${where}`;
   }
   const cell = Math.floor(unit.place / dataReplicas);
   const owner = unit.owner >= MAX_CLIENTS ? 'the start' : `client ${unit.owner}`;

@@ -1,7 +1,7 @@
 /**
- * A scenario for real: the product's generators over the memory fabric's nodes, one unit of a verb at a time, in the
- * order that a schedule says. It shares nothing with the exploration model but how verbs are split into units, so a
- * schedule that fails here fails, whatever the model claims.
+ * A scenario for real: the product's generators over the memory fabric's nodes, one unit of a verb at a time,
+ * in the order that a schedule says. It shares nothing with the exploration model but how verbs are split
+ * into units, so a schedule that fails here fails, whatever the model claims.
  */
 import { executePart, executeVerb } from '../../fusee/fabric/execute-verb.js';
 import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
@@ -17,8 +17,8 @@ import {
 } from '../../fusee/verbs/index.js';
 import { Configurations, IMPOSSIBLE } from './explorer/configurations.js';
 import { contentOf } from './explorer/contents.js';
+import type { Event } from './explorer/event.js';
 import { Interner } from './explorer/interner.js';
-import type { Event } from './explorer/model.js';
 import { type Unit, UnitKind, unitsOf } from './explorer/units.js';
 import { ClientRun, type Run } from './scenario/client-run.js';
 import { TinyPool } from './scenario/pool.js';
@@ -36,7 +36,9 @@ export interface Actor {
   readonly isCut: boolean[];
   /** `nodes.changes` when this actor's last poll began, -1 before any. */
   polledAt: number;
-  /** It would poll again, and nothing has changed since the last time: parked until `nodes.changes` differs. */
+  /**
+   * It would poll again, and nothing has changed since the last time: parked until `nodes.changes` differs.
+   */
   parkedAt: number;
 }
 
@@ -150,7 +152,8 @@ export class World {
       if (content.key >= 0) values[content.key] = content.value;
     }
     if (this.#configurations.explains(this.#set, this.#open(), values)) return undefined;
-    return `no order of the requests explains the contents at the end: ${values.map((v, k) => `key ${k} = ${v}`).join(', ')}`;
+    const contents = values.map((v, k) => `key ${k} = ${v}`).join(', ');
+    return `no order of the requests explains the contents at the end: ${contents}`;
   }
 
   /** What a client has in hand, and what the slots hold: equal for equal runs. */
@@ -166,7 +169,8 @@ export class World {
       const replicas = Array.from({ length: this.scenario.replicas }, (_unused, r) => r);
       return replicas.map((r) => formatWord(this.slotWord(slot, r, word()))).join();
     });
-    return `${run.request} ${run.responses} ${executed.map(Number).join('')} ${verbs.join(';')} ${slots.join(' ')}`;
+    const done = executed.map(Number).join('');
+    return [run.request, run.responses, done, verbs.join(';'), slots.join(' ')].join(' ');
   }
 
   /** The word of a scenario's slot on one replica. */
@@ -293,7 +297,9 @@ export class World {
   }
 }
 
-/** Units that may execute next: behind no earlier verb to the same MN, nor an earlier part of the same WRITE. */
+/**
+ * Units that may execute next: behind no earlier verb to the same MN, nor an earlier part of the same WRITE.
+ */
 export function enabledUnits(actor: Pick<Actor, 'units' | 'executed'>): number[] {
   const { units, executed } = actor;
   return units.flatMap((unit, u) => {

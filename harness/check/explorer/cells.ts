@@ -1,8 +1,8 @@
 /**
  * The cells of one client as one number: interned vectors of interned lines.
  *
- * Of a line, slot readers see the object without its log entry: {@link payload}. What nobody will look at any more is
- * forgotten, so that states do not differ by it: {@link forget}.
+ * Of a line, slot readers see the object without its log entry: {@link payload}. What nobody will look at any
+ * more is forgotten, so that states do not differ by it: {@link forget}.
  */
 import { LINE_BYTES, LOG_ENTRY_BYTES } from '../../../fusee/layout/index.js';
 import type { Interner } from './interner.js';
@@ -54,7 +54,10 @@ export class Cells {
     return id;
   }
 
-  /** The cells without their log entries, but for those of the cells in the bit set `kept`; `replicas` places each. */
+  /**
+   * The cells without their log entries, but for those of the cells in the bit set `kept`; `replicas` places
+   * each.
+   */
   forget(cells: number, kept: number, replicas: number): number {
     this.#forgotten[cells] ??= new Map();
     const known = this.#forgotten[cells].get(kept);

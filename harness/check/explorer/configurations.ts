@@ -1,11 +1,11 @@
 /**
  * Linearizability on the fly: which orders of the requests so far can explain what was answered?
  *
- * A configuration is one explanation: the value of each key, and for each client with an open request whether that
- * request has taken effect, and with which result. A set of configurations is all explanations; requests that are
- * open may take effect at any time, so they do so only when a response needs them. A history is linearizable as long
- * as the set is not empty (the construction of Wing and Gong, as a subset automaton). Sets are interned: they are part
- * of a state, which makes the check exact under state hashing.
+ * A configuration is one explanation: the value of each key, and for each client with an open request whether
+ * that request has taken effect, and with which result. A set of configurations is all explanations; requests
+ * that are open may take effect at any time, so they do so only when a response needs them. A history is
+ * linearizable as long as the set is not empty (the construction of Wing and Gong, as a subset automaton).
+ * Sets are interned: they are part of a state, which makes the check exact under state hashing.
  *
  * A configuration is a number of base-64 digits: keys first, then clients; 0 is absent, or not in effect yet.
  */
@@ -74,7 +74,10 @@ export class Configurations {
     return this.#sets[set].join();
   }
 
-  /** All configurations that open requests can lead to; a configuration in which `stop` is in effect goes no further. */
+  /**
+   * All configurations that open requests can lead to; a configuration in which `stop` is in effect goes no
+   * further.
+   */
   #reachable(set: number, open: ArrayLike<number>, stop: number): Set<number> {
     const seen = new Set(this.#sets[set]);
     for (const config of seen) {

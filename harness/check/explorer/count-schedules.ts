@@ -28,8 +28,8 @@ export class Edges {
 }
 
 /**
- * Paths from the first `roots` nodes to nodes without successors. An edge that closes a circle, as a poll that found
- * nothing does, is taken for none. Depth first, with a stack of its own.
+ * Paths from the first `roots` nodes to nodes without successors. An edge that closes a circle, as a poll
+ * that found nothing does, is taken for none. Depth first, with a stack of its own.
  */
 export function countSchedules(edges: Edges, nodes: number, roots: number): number {
   const { first, to } = edges.rows(nodes);

@@ -1,4 +1,6 @@
-/** Numbers for words and byte strings, so that states are small vectors of numbers; number 0 is the zero word. */
+/**
+ * Numbers for words and byte strings, so that states are small vectors of numbers; number 0 is the zero word.
+ */
 import { formatWord, type Word, word } from '../../../fusee/verbs/index.js';
 
 export class Interner {

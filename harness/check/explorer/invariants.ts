@@ -63,11 +63,13 @@ export class Invariants {
       if (content !== undefined && content.key >= 0) values[content.key] = content.value;
     }
     if (this.#model.explains(state, values)) return undefined;
-    return `no order of the requests explains the contents at the end: ${values.map((v, k) => `key ${k} = ${v}`).join(', ')}`;
+    const contents = values.map((v, k) => `key ${k} = ${v}`).join(', ');
+    return `no order of the requests explains the contents at the end: ${contents}`;
   }
 
   /**
-   * Somebody waits although nothing will change: all who have not ended poll, and polling alone leads none of them on.
+   * Somebody waits although nothing will change: all who have not ended poll, and polling alone leads none of
+   * them on.
    */
   stuck(state: Int32Array): string | undefined {
     const waiting: number[] = [];

@@ -1,9 +1,9 @@
 /**
  * When are two paths of one client the same local state? When they agree in what anything will look at again.
  *
- * A generator's variables cannot be seen, so this is told from outside: what lasts between requests (cells, waiting
- * resets, cache), the pending batch, and of the slot write and the buckets in registered memory what the product still
- * uses at such a batch:
+ * A generator's variables cannot be seen, so this is told from outside: what lasts between requests (cells,
+ * waiting resets, cache), the pending batch, and of the slot write and the buckets in registered memory what
+ * the product still uses at such a batch:
  *
  * | pending batch | still used |
  * |---|---|
@@ -13,11 +13,11 @@
  * | CAS of the primary to vNew | vOld and vNew |
  * | one replica: CAS to a tentative word, with both buckets behind it | vOld and vNew |
  * | UPDATE, DELETE: any CAS or poll; READ of the primary in a tie | vOld and vNew; the votes |
- * | INSERT: anything else (keys of different fingerprints) | vOld, vNew, lost, votes, both bucket copies but for the slot claimed |
+ * | INSERT: anything else | vOld, vNew, lost, votes, both bucket copies but for the slot claimed |
  *
- * Which of the generator's branches stands at the batch follows from these. All else is dead: it is written before it
- * is read. The table is a claim about `fusee/ops`, so a test holds it: real clients run in lockstep with the model on
- * random schedules, and exploration with and without merging reaches the same ends.
+ * Which of the generator's branches stands at the batch follows from these. All else is dead: it is written
+ * before it is read. The table is a claim about `fusee/ops`, so a test holds it: real clients run in lockstep
+ * with the model on random schedules, and exploration with and without merging reaches the same ends.
  */
 import { candidateWord } from '../../../fusee/index/index.js';
 import { BUCKET_SLOTS } from '../../../fusee/layout/index.js';
@@ -28,7 +28,10 @@ import type { TinyPool } from '../scenario/pool.js';
 import type { Interner } from './interner.js';
 import { type Unit, UnitKind } from './units.js';
 
-/** The part of a run's state that its future depends on, at its pending batch; undefined where paths stay apart. */
+/**
+ * The part of a run's state that its future depends on, at its pending batch; undefined where paths stay
+ * apart.
+ */
 export function liveState(
   pool: TinyPool,
   run: Run,

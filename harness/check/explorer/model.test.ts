@@ -2,12 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { LINE_BYTES, LOG_ENTRY_BYTES } from '../../../fusee/layout/index.js';
 import { word } from '../../../fusee/verbs/index.js';
+import { backupsFirst, redoVariant } from '../naive/recovery.js';
+import { deleteWritesZero, insertVariant } from '../naive/variants.js';
 import { makeScenario, type Scenario } from '../scenario/scenario.js';
 import { BASE_MIXES, CRASH_MIXES } from '../scenario/suites.js';
 import { Exhaustive } from '../strategies/exhaustive.js';
 import { Random } from '../strategies/seeded.js';
 import { World } from '../world.js';
-import type { Event, ModelOptions } from './model.js';
+import type { Event } from './event.js';
+import type { ModelOptions } from './model.js';
 import { Unfolding } from './unfolding.js';
 import { type Unit, UnitKind } from './units.js';
 
@@ -136,6 +139,21 @@ describe('reduced and full exploration', () => {
     expect(reduced.ends.length).toBeGreaterThan(0);
     expect(whole.ends).toEqual(reduced.ends);
     expect(whole.states).toBeGreaterThan(reduced.states);
+  });
+
+  it.each([
+    makeScenario('-', 'I0 S0 | I1 S1', { variant: insertVariant('loser says OK', { loser: 'says OK' }) }),
+    makeScenario('- -', 'I | I', { variant: insertVariant('no check', { check: 'none' }) }),
+    makeScenario('- -', 'I | I', {
+      variant: insertVariant('READs ahead of the CAS', { reads: 'unordered' }),
+    }),
+    makeScenario('K0', 'D | D', { variant: deleteWritesZero }),
+    makeScenario('K0', 'D | I', { variant: backupsFirst, crashes: 1, dataReplicas: 1 }),
+    makeScenario('K0', 'U | U', { variant: redoVariant('if uncommitted'), crashes: 1, dataReplicas: 1 }),
+  ])('both find what is wrong with $variant.name', (scenario) => {
+    expect(endsOf(scenario, {}).violation).toBeDefined();
+    expect(endsOf(scenario, { reduces: false }).violation).toBeDefined();
+    expect(endsOf(scenario, { merges: false }).violation).toBeDefined();
   });
 
   it.each([

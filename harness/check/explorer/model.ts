@@ -1,26 +1,28 @@
 /**
  * A scenario as a transition system over small vectors of numbers, and what must hold in each of its states.
  *
- * State: the scenario's slots on every replica | per client its local state and its cells | the set of explanations |
- * what may still go wrong.
+ * State: the scenario's slots on every replica | per client its local state and its cells | the set of
+ * explanations | what may still go wrong.
  *
- * The reduction, and why it is sound. A client's verbs on *data* (WRITE of its object, log commit, reset of a used bit,
- * READ of an object that a slot names) execute at once, in posting order, when their batch is posted; only verbs on
- * slots interleave. Such a verb is independent of every verb of every other client: a cell is written by its owner only,
- * others READ it only after a slot named it, its object is complete by then and never changes, and the log entry behind
- * it, which does change, readers ignore (the model hides it from them). It is invisible, since no invariant speaks of
- * it: a request counts as invoked with its first verb on a slot, and so any schedule can be rearranged, without
- * changing a result or a real-time order that the checker uses, into one where data verbs run at once. The only action
- * that depends on them is their own client's crash, and that is explored beside them: for every prefix per MN of the
- * data verbs posted, the client may die there. (In the terms of stubborn sets: {next data verb, own crash} is one.) A
- * batch that mixes data WRITEs with CASes is not reduced. That a READ never meets an unfinished object is itself checked.
+ * The reduction, and why it is sound. A client's verbs on *data* (WRITE of its object, log commit, reset of a
+ * used bit, READ of an object that a slot names) execute at once, in posting order, when their batch is
+ * posted; only verbs on slots interleave. Such a verb is independent of every verb of every other client: a
+ * cell is written by its owner only, others READ it only after a slot named it, its object is complete by
+ * then and never changes, and the log entry behind it, which does change, readers ignore (the model hides it
+ * from them). It is invisible, since no invariant speaks of it: a request counts as invoked with its first
+ * verb on a slot, and so any schedule can be rearranged, without changing a result or a real-time order that
+ * the checker uses, into one where data verbs run at once. The only action that depends on them is their own
+ * client's crash, and that is explored beside them: for every prefix per MN of the data verbs posted, the
+ * client may die there. (In the terms of stubborn sets: {next data verb, own crash} is one.) A batch that
+ * mixes data WRITEs with CASes is not reduced. That a READ never meets an unfinished object is itself
+ * checked.
  *
- * A client that dies is gone for all others from its last verb on, so a crash is the moment of its fencing: verbs in
- * flight that still execute after the process died are those that execute before it. What a crash loses is the response:
- * so a client may also die between the last verb of a batch and its resume.
+ * A client that dies is gone for all others from its last verb on, so a crash is the moment of its fencing:
+ * verbs in flight that still execute after the process died are those that execute before it. What a crash
+ * loses is the response: so a client may also die between the last verb of a batch and its resume.
  *
- * Resuming touches local state only and is no event. Responses happen with the last verb, invocations with the first
- * on a slot, which gives the strictest real-time order of all schedules with the same results.
+ * Resuming touches local state only and is no event. Responses happen with the last verb, invocations with
+ * the first on a slot, which gives the strictest real-time order of all schedules with the same results.
  */
 import { formatWord, word } from '../../../fusee/verbs/index.js';
 import { TinyPool } from '../scenario/pool.js';
@@ -28,29 +30,25 @@ import { MAX_CLIENTS, type Scenario } from '../scenario/scenario.js';
 import { Cells } from './cells.js';
 import { Configurations, IMPOSSIBLE } from './configurations.js';
 import { Contents } from './contents.js';
+import type { Emit, Event } from './event.js';
 import { Interner } from './interner.js';
 import { type Node, Unfolding } from './unfolding.js';
 import { FAILED, type Unit, UnitKind } from './units.js';
 
-/** One thing that happened, for traces and replays. */
-export type Event =
-  | { readonly type: 'unit'; readonly client: number; readonly unit: number }
-  | { readonly type: 'resume'; readonly client: number; readonly choice: number }
-  | { readonly type: 'crash'; readonly client: number }
-  | { readonly type: 'cut'; readonly client: number; readonly mn: number; readonly executed: number }
-  | { readonly type: 'kill'; readonly mn: number };
-
-/** Receives a state, what was wrong with the step to it, and the events of that step. */
-export type Emit = (state: Int32Array, violation: string | undefined, events: readonly Event[]) => void;
-
 export interface ModelOptions {
   /** Executes data verbs at once. @default true */
   readonly reduces?: boolean;
-  /** Takes local states for one that agree in what is still used; else only a poll that found nothing new. @default true */
+  /**
+   * Takes local states for one that agree in what is still used; else only a poll that found nothing new.
+   * @default true
+   */
   readonly merges?: boolean;
 }
 
-/** The budget: client crashes left, cuts left, a bit for each cut link, a bit for each dead MN, MN crashes left. */
+/**
+ * The budget: client crashes left, cuts left, a bit for each cut link, a bit for each dead MN, MN crashes
+ * left.
+ */
 const CUTS_SHIFT = 4;
 const LINKS_SHIFT = 8;
 const DEAD_SHIFT = 24;
@@ -140,7 +138,10 @@ export class Model {
     }
   }
 
-  /** One successor in which only this client moved: its next unit; undefined when it has none, or the step is wrong. */
+  /**
+   * One successor in which only this client moved: its next unit; undefined when it has none, or the step is
+   * wrong.
+   */
   stepAlone(state: Int32Array, client: number): Int32Array | undefined {
     const [unit] = this.unfolding.locals[state[this.#local(client)]].enabled;
     if (unit === undefined) return undefined;
@@ -178,7 +179,9 @@ export class Model {
     return this.configurations.explains(state[this.#set], this.#fillOpen(state), values);
   }
 
-  /** What can be told of a state from outside: slots and explanations. Equal in models of the same scenario. */
+  /**
+   * What can be told of a state from outside: slots and explanations. Equal in models of the same scenario.
+   */
   describe(state: Int32Array): string {
     const words = Array.from(state.subarray(0, this.#firstClient), (id) =>
       formatWord(this.interner.wordAt(id, word())),
@@ -317,7 +320,8 @@ export class Model {
           tryPrefixes(queue + 1, [...executed, ...queues[queue].slice(0, n)]);
         return;
       }
-      if (executed.length === eager.length && executed.length === units.length) return; // the end of the batch is one
+      // All of a batch that has nothing else: that death comes with the batch's end.
+      if (executed.length === eager.length && executed.length === units.length) return;
       const next = state.slice();
       const sofar: Event[] = [...events];
       for (const unit of executed) {
@@ -370,7 +374,9 @@ export class Model {
     );
   }
 
-  /** A link of the client fails: a prefix of the verbs in flight on it may still execute, all of them FAIL. */
+  /**
+   * A link of the client fails: a prefix of the verbs in flight on it may still execute, all of them FAIL.
+   */
   #cutLinks(state: Int32Array, client: number, emit: Emit): void {
     const node = this.nodeOf(state, client);
     if (node.isDone || node.origin.dead !== undefined) return;

@@ -1,10 +1,10 @@
 /**
  * The transition model of a scenario's clients, unfolded from their generators as exploration asks for it.
  *
- * A generator is deterministic: what it does next follows from what its batches brought so far. So a client's local
- * state is the path of results that led to it, and a *node* is the state at one pending batch. A node is made by
- * running the generator: on from its parent when that run is at hand, else once more from the start along the path.
- * From then on it is a table, and a step of exploration runs no generator at all.
+ * A generator is deterministic: what it does next follows from what its batches brought so far. So a client's
+ * local state is the path of results that led to it, and a *node* is the state at one pending batch. A node
+ * is made by running the generator: on from its parent when that run is at hand, else once more from the
+ * start along the path. From then on it is a table, and a step of exploration runs no generator at all.
  *
  * Paths that differ only in what nobody will look at again are one node: see `merging.ts`.
  * The explorer's tests run real clients in lockstep with this model, and any difference fails.
@@ -127,7 +127,9 @@ export class Unfolding {
     return next;
   }
 
-  /** In how many ways a completed local state may go on: free slots that an INSERT may choose from, else 1. */
+  /**
+   * In how many ways a completed local state may go on: free slots that an INSERT may choose from, else 1.
+   */
   choices(local: number): number {
     const at = this.locals[local];
     if (at.choices === 0) at.choices = this.#countChoices(at);

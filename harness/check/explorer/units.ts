@@ -2,13 +2,14 @@
  * What the explorer schedules: verbs, and the parts of a verb that others can come between.
  *
  * - CAS: one unit.
- * - READ of buckets: one unit for each of the scenario's slots in it, in any order, since a READ over 8 bytes may mix
- *   old and new. The other words of the bucket never change.
- * - READ of an object: one unit. The objects that slots name do not change but for their log entry, which only
- *   recovery looks at, after the owner was fenced.
- * - WRITE: two units, torn once, ahead of its last aligned 8 bytes. One tear point is enough: of an object's bytes
- *   readers trust none before the pointer is published, which is after the WRITE; recovery trusts none unless the used
- *   bit, in the last byte, is set; and of a log commit none unless its CRC, in the last byte, fits. Which of the bytes
+ * - READ of buckets: one unit for each of the scenario's slots in it, in any order, since a READ over 8 bytes
+ *   may mix old and new. The other words of the bucket never change.
+ * - READ of an object: one unit. The objects that slots name do not change but for their log entry, which
+ *   only recovery looks at, after the owner was fenced.
+ * - WRITE: two units, torn once, ahead of its last aligned 8 bytes. One tear point is enough: of an object's
+ *   bytes readers trust none before the pointer is published, which is after the WRITE; recovery trusts none
+ *   unless the used bit, in the last byte, is set; and of a log commit none unless its CRC, in the last byte,
+ *   fits (one that fits by chance says only what was decided before the commit was posted). Which of the bytes
  *   before are there when the last are not, makes no difference to anybody.
  *
  * Units of one client to one MN execute in posting order, verb by verb.
@@ -54,7 +55,10 @@ const EMPTY_UNIT = {
   bytes: 0,
 };
 
-/** Splits a batch into units, in posting order. Words and bytes are interned, so that equal batches give equal units. */
+/**
+ * Splits a batch into units, in posting order. Words and bytes are interned, so that equal batches give equal
+ * units.
+ */
 export function unitsOf(pool: TinyPool, batch: VerbBatch, interner: Interner): Unit[] {
   const units: Unit[] = [];
   for (let i = 0; i < batch.count; i++) {
@@ -81,7 +85,8 @@ function addIndex(units: Unit[], pool: TinyPool, batch: VerbBatch, i: number, in
     const place = slot * replicas + replica;
     const fromBytes = offset - at;
     const common = { ...EMPTY_UNIT, verb: i, mn, place, fromBytes, toBytes: fromBytes + 8 };
-    // Behind a CAS to the very word a READ tells nothing that the CAS does not: the product does not look at it.
+    // Behind a CAS to the very word a READ tells nothing that the CAS does not: the product does not look at
+    // it.
     if (!isCas && units.some((u) => u.kind === UnitKind.CAS && u.place === place)) return;
     if (!isCas) units.push({ ...common, kind: UnitKind.READ_SLOT });
     else {
@@ -132,7 +137,10 @@ const scratch = word();
 /** True for verbs that only their own client, or its recovery, can notice. */
 export const isPrivate = (unit: Unit): boolean => unit.kind >= UnitKind.READ_LINE;
 
-/** Gives a batch the result of one unit, as the fabric would; a `result` of {@link FAILED}: the path brought none. */
+/**
+ * Gives a batch the result of one unit, as the fabric would; a `result` of {@link FAILED}: the path brought
+ * none.
+ */
 export function deliver(batch: VerbBatch, unit: Unit, result: number, interner: Interner): void {
   const { verb } = unit;
   if (result === FAILED) return;

@@ -1,6 +1,7 @@
 /**
- * INSERT over replicas with each of its rules as a switch. With {@link RIGHT} it does what the product does, so a
- * violation found under a wrong setting comes from that setting. Keys are told apart by fingerprint alone.
+ * INSERT over replicas with each of its rules as a switch. With {@link RIGHT} it does what the product does,
+ * so a violation found under a wrong setting comes from that setting. Keys are told apart by fingerprint
+ * alone.
  */
 import {
   CANDIDATES,
@@ -18,11 +19,17 @@ import { type ContestPolicy, contest } from './propose.js';
 export interface InsertPolicy extends ContestPolicy {
   /** H1a: a loser reports success. */
   readonly loser: 'looks again' | 'says OK';
-  /** H1b: `none`; X4: `no tombs` ignores a matching tombstone; X5: `unordered` reads primary and backup at once. */
+  /**
+   * H1b: `none`; X4: `no tombs` ignores a matching tombstone; X5: `unordered` reads primary and backup at
+   * once.
+   */
   readonly check: 'ordered' | 'unordered' | 'no tombs' | 'none';
   /** X3: the lower slot goes ahead; X6: whoever sees anything gives way. */
   readonly conflict: 'lower waits' | 'lower survives' | 'both yield';
-  /** X8: `restores` puts the old value back; `primary first` turns the primary into a tombstone ahead of backups. */
+  /**
+   * X8: `restores` puts the old value back; `primary first` turns the primary into a tombstone ahead of
+   * backups.
+   */
   readonly undo: 'tomb' | 'restores' | 'primary first';
   /** H10: a deadline that strikes in a conflict leaves the claim where it is. */
   readonly deadline: 'undoes' | 'abandons';

@@ -1,4 +1,7 @@
-/** UPDATE and DELETE the way the paper's text, or its public code, has them: what hazards H2, H3, H6 and H11 need. */
+/**
+ * UPDATE and DELETE the way the paper's text, or its public code, has them: what hazards H2, H3, H6 and H11
+ * need.
+ */
 import { candidateSlot } from '../../../fusee/index/index.js';
 import { LogOperation } from '../../../fusee/layout/index.js';
 import { type Context, Outcome } from '../../../fusee/ops/index.js';

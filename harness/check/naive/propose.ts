@@ -1,4 +1,7 @@
-/** The contest for a slot with its rules as switches: the right settings, and the wrong ones that controls X7, X8b need. */
+/**
+ * The contest for a slot with its rules as switches: the right settings, and the wrong ones that controls X7,
+ * X8b need.
+ */
 import { COMBINED_BYTES, lessOwner, sameOwner } from '../../../fusee/layout/index.js';
 import type { Context } from '../../../fusee/ops/index.js';
 import { requireSwapped, Verdict } from '../../../fusee/replication/index.js';

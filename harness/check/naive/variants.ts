@@ -1,4 +1,7 @@
-/** The naive ways by name, as scenario variants: each replaces one thing, and the explorer must find what it breaks. */
+/**
+ * The naive ways by name, as scenario variants: each replaces one thing, and the explorer must find what it
+ * breaks.
+ */
 import { LogOperation } from '../../../fusee/layout/index.js';
 import { type Context, Outcome, RequestKind } from '../../../fusee/ops/index.js';
 import { DONE, type OpLoop } from '../../../fusee/verbs/index.js';
@@ -88,7 +91,9 @@ function* updateEarly(cx: Context, slot: number): OpLoop {
   }
 }
 
-/** H10: the deadline of one client's requests has passed from the start: it gives up wherever it would wait. */
+/**
+ * H10: the deadline of one client's requests has passed from the start: it gives up wherever it would wait.
+ */
 export const expiredAtOnce = (client: number): Variant => ({
   name: 'a deadline that has passed',
   loops: (run) => {

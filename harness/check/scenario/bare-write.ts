@@ -1,6 +1,6 @@
 /**
- * SNAPSHOT alone, as a request: WRITE the object beside a READ of the slot, then write the slot. No buckets, no key
- * check, no retry: for cases too large for whole requests.
+ * SNAPSHOT alone, as a request: WRITE the object beside a READ of the slot, then write the slot. No buckets,
+ * no key check, no retry: for cases too large for whole requests.
  */
 import { LogOperation } from '../../../fusee/layout/index.js';
 import { type Context, Outcome } from '../../../fusee/ops/index.js';

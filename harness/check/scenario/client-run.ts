@@ -1,8 +1,9 @@
 /**
  * One client of a scenario, run by the product's own generators: its program, request after request.
  *
- * The run stops at every batch; whoever drives it executes the verbs in an order of its own and resumes. Besides
- * what the generators compute, a run tells the explorer what lives on from one request to the next: see {@link lasting}.
+ * The run stops at every batch; whoever drives it executes the verbs in an order of its own and resumes.
+ * Besides what the generators compute, a run tells the explorer what lives on from one request to the next:
+ * see {@link lasting}.
  */
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { IndexCache } from '../../../fusee/index/index.js';
@@ -149,9 +150,9 @@ export class ClientRun implements Run {
   }
 
   /**
-   * What outlives a request: cells, waiting resets, cache. Between requests two runs that agree in it, in client and
-   * request, behave alike from then on: every generator stands at the top of its loop, and reads nothing else
-   * before it has written it.
+   * What outlives a request: cells, waiting resets, cache. Between requests two runs that agree in it, in
+   * client and request, behave alike from then on: every generator stands at the top of its loop, and reads
+   * nothing else before it has written it.
    */
   lasting(): string {
     const { slab } = this.cx.client;
@@ -195,7 +196,8 @@ export class ClientRun implements Run {
     const value = cx.client.local.bytes[cx.foundAt];
     this.responses.push(isSearch && cx.outcome === Outcome.OK ? FOUND + value : cx.outcome);
     this.request++;
-    // The last object stays: while the next request's is not there, recovery takes this one for the one in flight.
+    // The last object stays: while the next request's is not there, recovery takes this one for the one in
+    // flight.
     this.objects.splice(0, this.objects.length - 1);
     this.#taken = 0;
     if (this.request === this.pool.scenario.programs[this.client].length) return false;

@@ -1,9 +1,10 @@
 /**
- * The smallest pool a scenario can live in: one subtable of two groups, keys that share their candidate slots, and
- * all candidates but the scenario's taken by words of nobody.
+ * The smallest pool a scenario can live in: one subtable of two groups, keys that share their candidate
+ * slots, and all candidates but the scenario's taken by words of nobody.
  *
- * Rules of this file: objects take one line, lie in region 0, and block c of it belongs to client c, so that the
- * order of blocks is the order of the clients' pointers. The blocks are there from the start: nothing allocates.
+ * Rules of this file: objects take one line, lie in region 0, and block c of it belongs to client c, so that
+ * the order of blocks is the order of the clients' pointers. The blocks are there from the start: nothing
+ * allocates.
  */
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import type { MemoryNodes } from '../../../fusee/fabric/memory-nodes.js';
@@ -87,7 +88,10 @@ export class TinyPool {
     return (this.scenario.isReversed ? last - client : client) * BLOCK_BYTES;
   }
 
-  /** Which client's cell, and which of its cells, `pointer` names; client {@link MAX_CLIENTS}: there from the start. */
+  /**
+   * Which client's cell, and which of its cells, `pointer` names; client {@link MAX_CLIENTS}: there from the
+   * start.
+   */
   cellAt(pointer: number): { client: number; cell: number } {
     const block = Math.floor(pointer / BLOCK_BYTES);
     const cell = (pointer % BLOCK_BYTES) / LINE_BYTES - this.view.geometry.cellsOffset / LINE_BYTES;
@@ -96,7 +100,9 @@ export class TinyPool {
     return { client: this.scenario.isReversed ? last - block : block, cell };
   }
 
-  /** The pointer that replica `replica` of region 0 keeps at `offset` of its MN; negative outside the region. */
+  /**
+   * The pointer that replica `replica` of region 0 keeps at `offset` of its MN; negative outside the region.
+   */
   pointerAt(mn: number, offset: number): { pointer: number; replica: number } {
     for (let r = 0; r < this.config.dataReplicas; r++) {
       const pointer = offset - this.view.dataOffset(0, r);

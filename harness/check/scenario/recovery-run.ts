@@ -1,4 +1,6 @@
-/** The recovery of one crashed client of a scenario, run by the product's generator as another client would. */
+/**
+ * The recovery of one crashed client of a scenario, run by the product's generator as another client would.
+ */
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { IndexCache } from '../../../fusee/index/index.js';
 import { ClientState, type Context, type Coroutine, makeCoroutine } from '../../../fusee/ops/index.js';

@@ -10,7 +10,9 @@ export const MAX_CLIENTS = 4;
 export const MAX_KEYS = 3;
 export const MAX_REQUESTS = 6;
 
-/** A bare slot write: READ the slot, then SNAPSHOT; no object, no buckets. It counts as an UPDATE of its key. */
+/**
+ * A bare slot write: READ the slot, then SNAPSHOT; no object, no buckets. It counts as an UPDATE of its key.
+ */
 export const BARE_WRITE = 5;
 
 /** One request of a client's program. */
@@ -43,7 +45,10 @@ export interface Scenario {
   readonly crashes: number;
   /** Links of one client to one MN that may fail. */
   readonly cuts: number;
-  /** MNs that may die. Without a master nobody repairs what they leave: only what was answered is checked then. */
+  /**
+   * MNs that may die. Without a master nobody repairs what they leave: only what was answered is checked
+   * then.
+   */
   readonly mnCrashes: number;
   /** Pointer order of the clients reversed: Rule 3 prefers the last client in place of the first. */
   readonly isReversed: boolean;

@@ -1,4 +1,7 @@
-/** The scenarios that `verify` explores: small mixes of requests that between them meet every rule of the protocol. */
+/**
+ * The scenarios that `verify` explores: small mixes of requests that between them meet every rule of the
+ * protocol.
+ */
 import { makeScenario, type Scenario } from './scenario.js';
 
 /** Slots at the start, and who asks for what. */
@@ -80,7 +83,9 @@ export interface Suite {
   readonly scenarios: readonly Scenario[];
 }
 
-/** A suite of mixes; with more than two replicas Rule 3 is reachable, so both orders of pointers are explored. */
+/**
+ * A suite of mixes; with more than two replicas Rule 3 is reachable, so both orders of pointers are explored.
+ */
 export function suiteOf(
   name: string,
   mixes: readonly Mix[],
@@ -96,7 +101,7 @@ export function suiteOf(
 const BARE_2: Mix = ['K0', 'W | W'];
 const BARE_3: Mix = ['K0', 'W | W | W'];
 
-/** Minutes on two cores: what a change of the protocol must pass. */
+/** Minutes: what a change of the protocol must pass. */
 export const FULL_SUITES: readonly Suite[] = [
   suiteOf('bare slot', [BARE_3], { replicas: 3 }),
   suiteOf('bare slot, crash', [BARE_3], { replicas: 3, crashes: 1 }),
@@ -116,6 +121,14 @@ export const FULL_SUITES: readonly Suite[] = [
   suiteOf('crash', CRASH_MIXES, { replicas: 2, crashes: 1 }),
   suiteOf('link failure', CRASH_MIXES, { replicas: 2, cuts: 1 }),
   suiteOf('MN crash, answers only', BASE_MIXES, { replicas: 2, mnCrashes: 1 }),
+];
+
+/** Quarters of an hour, and gigabytes: before a release. */
+export const LONG_SUITES: readonly Suite[] = [
+  suiteOf('crash', CRASH_MIXES, { replicas: 2, crashes: 2 }),
+  suiteOf('crash', CRASH_MIXES, { replicas: 3, crashes: 1 }),
+  suiteOf('big', bigMixes(2), { replicas: 3 }),
+  suiteOf('big', bigMixes(3), { replicas: 1 }),
 ];
 
 /** Under two minutes: for every push. */

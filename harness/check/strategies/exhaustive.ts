@@ -1,10 +1,12 @@
 /**
- * Every schedule of a scenario: breadth first over distinct states, so that the first violation found has one of the
- * shortest schedules. How many schedules there are is counted by summing over paths, not by walking them.
+ * Every schedule of a scenario: breadth first over distinct states, so that the first violation found has one
+ * of the shortest schedules. How many schedules there are is counted by summing over paths, not by walking
+ * them.
  */
 import { countSchedules, Edges } from '../explorer/count-schedules.js';
+import type { Event } from '../explorer/event.js';
 import { Invariants } from '../explorer/invariants.js';
-import { type Event, Model, type ModelOptions } from '../explorer/model.js';
+import { Model, type ModelOptions } from '../explorer/model.js';
 import { StateStore } from '../explorer/state-store.js';
 import type { Scenario } from '../scenario/scenario.js';
 
@@ -19,7 +21,10 @@ export interface Exploration {
   readonly scenario: Scenario;
   readonly states: number;
   readonly transitions: number;
-  /** Schedules that these states stand for, data verbs at once, polls that find nothing left out; if asked for. */
+  /**
+   * Schedules that these states stand for, data verbs at once, polls that find nothing left out; if asked
+   * for.
+   */
   readonly schedules: number | undefined;
   /** States in which every client has ended. */
   readonly ends: number;

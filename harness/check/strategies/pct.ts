@@ -1,11 +1,12 @@
 /**
- * Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): clients have random priorities, the highest that
- * can go on does, and at `depth` - 1 random points of the schedule the running client falls to the lowest priority. A bug that
- * needs d ordering constraints is found with probability at least 1 / (n k^(d-1)) per schedule of k events.
+ * Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): clients have random priorities, the
+ * highest that can go on does, and at `depth` - 1 random points of the schedule the running client falls to
+ * the lowest priority. A bug that needs d ordering constraints is found with probability at least 1 / (n
+ * k^(d-1)) per schedule of k events.
  *
  * Here a chain is a (client, MN) pair, since verbs of one client to different MNs are ordered by nobody.
  */
-import type { Event } from '../explorer/model.js';
+import type { Event } from '../explorer/event.js';
 import type { World } from '../world.js';
 import { Random } from './seeded.js';
 import type { Strategy } from './strategy.js';

@@ -1,5 +1,5 @@
 /** Schedules at random: every enabled event alike, crashes and link failures now and then. */
-import type { Event } from '../explorer/model.js';
+import type { Event } from '../explorer/event.js';
 import type { World } from '../world.js';
 import { Random } from './seeded.js';
 import type { Strategy } from './strategy.js';

@@ -1,5 +1,5 @@
 /** One schedule, as it was written down. */
-import type { Event } from '../explorer/model.js';
+import type { Event } from '../explorer/event.js';
 import { parseSchedule } from '../schedule.js';
 import type { Strategy } from './strategy.js';
 

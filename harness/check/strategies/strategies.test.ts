@@ -1,4 +1,6 @@
-/** Schedules over real clients: at random, by priorities, from a text; and each of them the same way twice. */
+/**
+ * Schedules over real clients: at random, by priorities, from a text; and each of them the same way twice.
+ */
 import { describe, expect, it } from 'vitest';
 import { insertVariant } from '../naive/variants.js';
 import { makeScenario, type Scenario } from '../scenario/scenario.js';

@@ -1,5 +1,5 @@
 /** How to choose the next event of a real run; each strategy is one small class. */
-import type { Event } from '../explorer/model.js';
+import type { Event } from '../explorer/event.js';
 import type { Scenario } from '../scenario/scenario.js';
 import { World } from '../world.js';
 
@@ -48,8 +48,8 @@ export function runSchedule(
 }
 
 /**
- * Runs a schedule a second time and compares what every event did: protocol code must be deterministic, or neither
- * replay nor exploration means anything.
+ * Runs a schedule a second time and compares what every event did: protocol code must be deterministic, or
+ * neither replay nor exploration means anything.
  * @returns the first event that went differently, or undefined.
  */
 export function compareTwice(scenario: Scenario, first: Outcome): string | undefined {
