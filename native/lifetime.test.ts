@@ -153,7 +153,7 @@ function census(): Record<string, number> {
     }
   });
   const maps = fs.readFileSync('/proc/self/maps', 'utf8').split('\n');
-  const mapped = maps.filter((line: string) => line.includes('/dev/shm') || line.includes('(deleted)'));
+  const mapped = maps.filter((line: string) => line.includes('/dev/shm'));
   const files = fs.readdirSync('/proc/self/fd').filter((fd: string) => {
     try {
       return /pidfd|eventfd|shm/.test(fs.readlinkSync(`/proc/self/fd/${fd}`));
