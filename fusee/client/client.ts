@@ -12,7 +12,7 @@ import type { Fabric } from '../fabric/contract.js';
 import { type Geometry, HEADER_BYTES, type PoolConfig } from '../layout/index.js';
 import { RpcOperation } from '../memory/index.js';
 import { type ClientState, type Coroutine, makeCoroutine, Outcome, RequestKind } from '../ops/index.js';
-import { FabricError, Ledger, type OpLoop } from '../verbs/index.js';
+import { FabricError, Ledger, type OpLoop, UsageError } from '../verbs/index.js';
 import { call } from './call.js';
 import { checkLengths } from './limits.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
@@ -46,8 +46,14 @@ interface Pending {
 }
 
 const NOTHING = new Uint8Array(0);
-/** A copy: the caller may change its bytes while the request waits in the queue. */
-const toBytes = (b: Bytes): Uint8Array => (typeof b === 'string' ? Buffer.from(b, 'utf8') : b.slice());
+/** A copy: the caller may change its bytes while the request waits. (A Buffer's own `slice` would share them.) */
+function toBytes(what: string, b: Bytes): Uint8Array {
+  if (typeof b === 'string') return Buffer.from(b, 'utf8');
+  if (b instanceof Uint8Array) return Uint8Array.prototype.slice.call(b);
+  throw new UsageError(`the ${what} is ${b === null ? 'null' : typeof b}; give a Uint8Array or a string`);
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Turns of the reactor between two looks at the clock. */
 const TURNS = 32;
@@ -82,13 +88,16 @@ export class Client implements RequestSource {
   readonly #fabric: Fabric;
   readonly #state: ClientState;
   readonly #reactor: Reactor;
-  readonly #queue: Pending[] = [];
+  /** Requests that wait, from {@link #first} on: `shift` would move all of a long queue for each one. */
+  #queue: Pending[] = [];
+  #first = 0;
   readonly #serving: (Pending | null)[];
   readonly #ledgers = Array.from({ length: 5 }, () => Object.assign(new Ledger(), { count: 0 }));
   #failure: unknown = null;
   #running = false;
-  /** A call outside the reactor polls the fabric: nothing else may. */
+  /** A call outside the reactor polls the fabric: nothing else may. Further calls wait. */
   #calling = false;
+  #calls = 0;
   #closed = false;
 
   /** Use {@link connect}; this one is for fabrics made by hand. */
@@ -151,15 +160,21 @@ export class Client implements RequestSource {
   async poolStats(): Promise<PoolStats> {
     const { config } = this.geometry;
     const blocksUsed: number[] = [];
-    await this.#idle();
+    this.#requireUsable();
+    this.#calls++;
+    while (this.#calling) await nextTurn();
+    // From now on no request starts, so those in flight come to an end.
     this.#calling = true;
     try {
+      while (this.#running) await nextTurn();
+      if (this.#failure !== null) throw this.#failure;
       for (let mn = 0; mn < config.nodes; mn++) {
         const answer = await call(this.#fabric, mn, { operation: RpcOperation.STATS, cid: this.cid });
         blocksUsed.push(answer.value);
       }
     } finally {
       this.#calling = false;
+      this.#calls--;
       this.#schedule();
     }
     return {
@@ -170,17 +185,22 @@ export class Client implements RequestSource {
     };
   }
 
-  /** Waits for the requests in flight, then detaches from the pool. */
+  /** Waits for all requests issued so far, then detaches from the pool. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#idle();
+    while (this.#running || this.#calls > 0) await nextTurn();
     this.#fabric.close();
   }
 
   /** @internal */
   next(coroutine: Coroutine): OpLoop | null {
-    const pending = this.#queue.shift();
-    if (pending === undefined) return null;
+    if (this.#calling || this.#first === this.#queue.length) return null;
+    const pending = this.#queue[this.#first++];
+    // Half of the queue is behind us: let it go.
+    if (this.#first * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#first);
+      this.#first = 0;
+    }
     const { cx } = coroutine;
     this.#serving[cx.coroutine] = pending;
     const at = cx.object + HEADER_BYTES;
@@ -212,10 +232,9 @@ export class Client implements RequestSource {
 
   #request<T>(kind: RequestKind, key: Bytes, value: Bytes): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#failure !== null) throw this.#failure;
-      if (this.#closed) throw new FabricError('the client is closed; connect again');
-      const keyBytes = toBytes(key);
-      const valueBytes = toBytes(value);
+      this.#requireUsable();
+      const keyBytes = toBytes('key', key);
+      const valueBytes = toBytes('value', value);
       checkLengths(this.geometry, keyBytes.length, valueBytes.length);
       this.#queue.push({
         kind,
@@ -228,9 +247,9 @@ export class Client implements RequestSource {
     });
   }
 
-  /** Resolves when no request is in flight and no call runs. */
-  async #idle(): Promise<void> {
-    while (this.#running || this.#calling) await new Promise((resolve) => setImmediate(resolve));
+  #requireUsable(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#closed) throw new FabricError('the client is closed; connect again');
   }
 
   /** Lets the reactor run, unless it does, or a call has the fabric to itself. */
@@ -250,15 +269,17 @@ export class Client implements RequestSource {
     } catch (error) {
       this.#fail(error);
     }
-    this.#running = this.#reactor.active > 0 || this.#queue.length > 0;
-    if (this.#running && this.#failure === null) setImmediate(() => this.#run());
-    else this.#running = false;
+    const more = this.#reactor.active > 0 || (this.#queue.length > 0 && !this.#calling);
+    this.#running = more && this.#failure === null;
+    if (this.#running) setImmediate(() => this.#run());
   }
 
   /** Bytes were wrong or the fabric broke: nothing of this client can be trusted any more. */
   #fail(error: unknown): void {
     this.#failure = error;
     for (const pending of this.#serving) pending?.reject(error);
-    for (const pending of this.#queue.splice(0)) pending.reject(error);
+    for (let i = this.#first; i < this.#queue.length; i++) this.#queue[i].reject(error);
+    this.#queue = [];
+    this.#first = 0;
   }
 }

@@ -9,6 +9,7 @@ import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
 import { call, complete } from './call.js';
 import { Client } from './client.js';
+import { checkPoolName } from './limits.js';
 
 /** Most requests of one client in flight. */
 export const COROUTINES_MAX = 256;
@@ -51,9 +52,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 /** Attaches to all nodes of a pool and joins it. Errors as {@link connect}. */
 export async function openSession(options: ConnectOptions): Promise<Session> {
   const coroutines = options.coroutines ?? 8;
-  if (!Number.isInteger(coroutines) || coroutines < 1 || coroutines > COROUTINES_MAX) {
-    throw new UsageError(`coroutines is ${coroutines}; a client has 1 to ${COROUTINES_MAX}`);
-  }
+  checkOptions(options, coroutines);
   const config = await readPoolConfig(options.pool);
   const fabric = new ShmFabric({
     regions: Array.from({ length: config.nodes }, (_, mn) => regionName(options.pool, mn)),
@@ -63,6 +62,7 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
     prefault: options.prefault ?? false,
   });
   try {
+    await checkNodes(fabric, options.pool, config);
     const state = new ClientState({
       view: new View(new Geometry(config)),
       local: fabric.local,
@@ -77,19 +77,49 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
   }
 }
 
+function checkOptions({ pool, deadlineMs = 1000 }: ConnectOptions, coroutines: number): void {
+  checkPoolName(pool);
+  if (!Number.isInteger(coroutines) || coroutines < 1 || coroutines > COROUTINES_MAX) {
+    throw new UsageError(`coroutines is ${coroutines}; a client has 1 to ${COROUTINES_MAX}`);
+  }
+  if (!(deadlineMs > 0)) throw new UsageError(`the deadline is ${deadlineMs} ms; it must be above 0`);
+}
+
 /** What the superblock of a running pool's first node says. Errors as {@link connect}. */
 export async function readPoolConfig(pool: string): Promise<PoolConfig> {
   const fabric = new ShmFabric({ regions: [regionName(pool, 0)], localBytes: 1 << 16, prefault: false });
   try {
-    const batch = new VerbBatch(fabric.local, 1);
-    const at = fabric.local.reserve(SUPERBLOCK_USED_BYTES);
-    batch.reset().read(0, 0, at, SUPERBLOCK_USED_BYTES);
-    await complete(fabric, batch);
-    if (batch.anyFailed()) throw new FabricError(`pool '${pool}': node 0 has died; start the pool anew`);
-    return readSuperblock(fabric.local.bytes.subarray(at, at + SUPERBLOCK_USED_BYTES), `pool '${pool}'`)
-      .config;
+    return (await readNode(fabric, pool, 0)).config;
   } finally {
     fabric.close();
+  }
+}
+
+/** The superblock of one node. */
+async function readNode(
+  fabric: ShmFabric,
+  pool: string,
+  mn: number,
+): Promise<ReturnType<typeof readSuperblock>> {
+  const batch = new VerbBatch(fabric.local, 1);
+  const at = fabric.local.reserve(SUPERBLOCK_USED_BYTES);
+  batch.reset().read(mn, 0, at, SUPERBLOCK_USED_BYTES);
+  await complete(fabric, batch);
+  if (batch.anyFailed()) throw new FabricError(`pool '${pool}': node ${mn} has died; start the pool anew`);
+  return readSuperblock(fabric.local.bytes.subarray(at, at + SUPERBLOCK_USED_BYTES), `pool '${pool}'`);
+}
+
+/** Nodes are started one by one, each with options of its own: they must agree on what the pool is. */
+async function checkNodes(fabric: ShmFabric, pool: string, config: PoolConfig): Promise<void> {
+  for (let mn = 1; mn < config.nodes; mn++) {
+    const other = (await readNode(fabric, pool, mn)).config;
+    for (const name of Object.keys(config) as (keyof PoolConfig)[]) {
+      if (other[name] === config[name]) continue;
+      throw new UsageError(
+        `pool '${pool}': node 0 was started with ${name} ${config[name]}, node ${mn} with ${other[name]}; ` +
+          'start all nodes of a pool with the same options',
+      );
+    }
   }
 }
 

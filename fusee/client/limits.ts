@@ -6,6 +6,18 @@ import { UsageError } from '../verbs/index.js';
 export const payloadLimit = (geometry: Geometry): number =>
   CLASS_LINES[geometry.largestClass()] * LINE_BYTES - HEADER_BYTES - LOG_ENTRY_BYTES;
 
+/** Longest name of a pool: with prefix and node number it still names a file. */
+const POOL_NAME_MAX = 150;
+
+/** @throws UsageError when this cannot name a pool. */
+export function checkPoolName(name: string): void {
+  if (/^[A-Za-z0-9._-]+$/.test(name) && name.length <= POOL_NAME_MAX) return;
+  const shown = name.length <= 40 ? `'${name}'` : `'${name.slice(0, 40)}...' (${name.length} characters)`;
+  throw new UsageError(
+    `the pool's name is ${shown}; use 1 to ${POOL_NAME_MAX} of the characters A-Z a-z 0-9 . _ -`,
+  );
+}
+
 /** @throws UsageError naming the length and the limit. */
 export function checkLengths(geometry: Geometry, keyBytes: number, valueBytes: number): void {
   const limit = payloadLimit(geometry);

@@ -1,11 +1,11 @@
 /** `fusee bench`: workloads against a pool of its own on this machine. */
 import { Command, Option } from 'commander';
-import { UsageError } from '../../fusee/verbs/index.js';
 import { formatTable } from '../../results/table.js';
 import { workloadNames } from '../../workloads/index.js';
-import { type BenchOptions, runBench } from '../run/bench.js';
+import { runBench } from '../run/bench.js';
 import { liveView, silentView } from '../run/live.js';
-import { parseBytes, parseCount, parseDuration, parseShare } from './parse.js';
+import type { BenchOptions } from '../run/plan-bench.js';
+import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 
 interface Flags {
   workload: string;
@@ -32,6 +32,10 @@ interface Flags {
   json: boolean;
 }
 
+/** A closed terminal ends a run as Ctrl-C does. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Makes the command. */
 export function benchCommand(): Command {
   const count = parseCount;
   return new Command('bench')
@@ -53,7 +57,12 @@ export function benchCommand(): Command {
     .option('--kv-bytes <n>', 'bytes of key and value together', parseBytes('the KV size'), 1024)
     .option('--records <n>', 'keys that are loaded first', count('records'), 100_000)
     .option('--requests <n>', 'requests per workload, of all clients together', count('requests'), 500_000)
-    .option('--seconds <s>', 'longest measured window; the requests may end first', count('seconds'), 60)
+    .option(
+      '--seconds <s>',
+      'longest measured window; the requests may end first',
+      parseSeconds('the window'),
+      60,
+    )
     .option('--warmup <time>', 'time before the measured window', parseDuration('the warm-up'), 100e6)
     .option('--rtt <time>', 'hold every completion back this long', parseDuration('the round trip'), 0)
     .option('--seed <n>', 'seed of the request streams', count('the seed'), 1)
@@ -67,15 +76,13 @@ export function benchCommand(): Command {
 
 async function bench(flags: Flags): Promise<void> {
   const abort = new AbortController();
-  let interrupts = 0;
   const interrupt = (): void => {
-    if (++interrupts === 1)
-      process.stderr.write('\ninterrupted: finishing what is in flight; again to give up on it\n');
-    else process.exit(130);
+    // The processes of the cell end with this one: they lose their channel.
+    if (abort.signal.aborted) process.exit(130);
+    process.stderr.write('\ninterrupted: finishing what is in flight; again to give up on it\n');
     abort.abort(new Error('interrupted'));
   };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   try {
     const view = flags.json ? silentView() : liveView(process.stderr);
     const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
@@ -85,20 +92,16 @@ async function bench(flags: Flags): Promise<void> {
       for (const path of outcome.paths) process.stdout.write(`${path}\n`);
     }
     for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
-    process.exitCode = outcome.interrupted ? 130 : outcome.faults.length > 0 ? 1 : 0;
+    process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
   } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
 
 function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? 2;
-  if (flags.trace !== undefined && !flags.workload.split(',').includes('trace')) {
-    throw new UsageError(`--trace ${flags.trace} is given, but not the workload trace; add --workload trace`);
-  }
   return {
-    workloads: flags.workload.split(',').filter((name) => name !== ''),
+    workloads: flags.workload.split(',').flatMap((name) => name.trim() || []),
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),

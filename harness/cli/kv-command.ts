@@ -1,6 +1,7 @@
 /** `fusee kv`: single requests to a running pool, from the shell. */
+import { isUtf8 } from 'node:buffer';
 import { Command } from 'commander';
-import { type Client, type ConnectOptions, connect } from '../../fusee/client/index.js';
+import { type Client, connect } from '../../fusee/client/index.js';
 
 interface Flags {
   pool: string;
@@ -9,21 +10,23 @@ interface Flags {
 
 /** Exit status 1 for an outcome that is not OK: scripts can branch on it. */
 const report = (result: { outcome: string; value?: Uint8Array }, json: boolean): void => {
-  if (json) {
-    const value = result.value === undefined ? {} : { value: Buffer.from(result.value).toString('utf8') };
-    process.stdout.write(`${JSON.stringify({ outcome: result.outcome, ...value })}\n`);
-  } else if (result.value !== undefined) {
-    process.stdout.write(result.value);
+  const { outcome, value } = result;
+  if (json) process.stdout.write(`${JSON.stringify({ outcome, ...(value && asJson(value)) })}\n`);
+  else if (value !== undefined) {
+    process.stdout.write(value);
     if (process.stdout.isTTY) process.stdout.write('\n');
-  } else {
-    (result.outcome === 'OK' ? process.stdout : process.stderr).write(`${result.outcome}\n`);
-  }
-  if (result.outcome !== 'OK') process.exitCode = 1;
+  } else (outcome === 'OK' ? process.stdout : process.stderr).write(`${outcome}\n`);
+  if (outcome !== 'OK') process.exitCode = 1;
 };
 
+/** A value in JSON: as text, or in base64 when it is none. */
+const asJson = (value: Uint8Array): { value: string; encoding?: 'base64' } =>
+  isUtf8(value)
+    ? { value: Buffer.from(value).toString('utf8') }
+    : { value: Buffer.from(value).toString('base64'), encoding: 'base64' };
+
 async function withClient(flags: Flags, use: (client: Client) => Promise<void>): Promise<void> {
-  const options: ConnectOptions = { pool: flags.pool, coroutines: 1 };
-  const client = await connect(options);
+  const client = await connect({ pool: flags.pool, coroutines: 1, cache: { bytes: 0 } });
   try {
     await use(client);
   } finally {
@@ -31,6 +34,7 @@ async function withClient(flags: Flags, use: (client: Client) => Promise<void>):
   }
 }
 
+/** Makes the command. */
 export function kvCommand(): Command {
   const kv = new Command('kv').description('talk to a running pool');
   const add = (name: string, description: string): Command =>
@@ -39,32 +43,37 @@ export function kvCommand(): Command {
       .description(description)
       .option('-p, --pool <name>', 'the pool', 'default')
       .option('--json', 'print one JSON object', false);
-  add('get <key>', 'print the value of a key').action((key: string, flags: Flags) =>
-    withClient(flags, async (client) => report(await client.search(key), flags.json)),
+  const request = (
+    name: string,
+    description: string,
+    send: (client: Client, key: string, value: string) => Promise<{ outcome: string; value?: Uint8Array }>,
+  ): void => {
+    const hasValue = name.includes('<value>');
+    add(name, description).action((key: string, ...rest: unknown[]) => {
+      const [value, flags] = hasValue ? [rest[0] as string, rest[1] as Flags] : ['', rest[0] as Flags];
+      return withClient(flags, async (client) => report(await send(client, key, value), flags.json));
+    });
+  };
+  request('get <key>', 'print the value of a key', (client, key) => client.search(key));
+  request('put <key> <value>', 'set a key, whether it is there or not', (client, key, value) =>
+    client.put(key, value),
   );
-  add('put <key> <value>', 'set a key, whether it is there or not').action(
-    (key: string, value: string, flags: Flags) =>
-      withClient(flags, async (client) => report(await client.put(key, value), flags.json)),
+  request('insert <key> <value>', 'add a key that is not there', (client, key, value) =>
+    client.insert(key, value),
   );
-  add('insert <key> <value>', 'add a key that is not there').action(
-    (key: string, value: string, flags: Flags) =>
-      withClient(flags, async (client) => report(await client.insert(key, value), flags.json)),
+  request('update <key> <value>', 'replace the value of a key that is there', (client, key, value) =>
+    client.update(key, value),
   );
-  add('update <key> <value>', 'replace the value of a key that is there').action(
-    (key: string, value: string, flags: Flags) =>
-      withClient(flags, async (client) => report(await client.update(key, value), flags.json)),
-  );
-  add('delete <key>', 'remove a key').action((key: string, flags: Flags) =>
-    withClient(flags, async (client) => report(await client.delete(key), flags.json)),
-  );
-  add('stats', "print the pool's shape and how many blocks each node has handed out").action((flags: Flags) =>
-    withClient(flags, async (client) => {
-      const stats = await client.poolStats();
-      if (flags.json) process.stdout.write(`${JSON.stringify(stats)}\n`);
-      else
-        for (const [name, value] of Object.entries(stats))
-          process.stdout.write(`${name}: ${JSON.stringify(value)}\n`);
-    }),
-  );
-  return kv;
+  request('delete <key>', 'remove a key', (client, key) => client.delete(key));
+  add('stats', "print the pool's shape and how many blocks each node has handed out").action(printStats);
+  return kv.addHelpText('after', '\nExit status: 0 for OK, 1 for any other outcome, 2 for wrong usage.\n');
 }
+
+const printStats = (flags: Flags): Promise<void> =>
+  withClient(flags, async (client) => {
+    const stats = await client.poolStats();
+    if (flags.json) process.stdout.write(`${JSON.stringify(stats)}\n`);
+    else
+      for (const [name, value] of Object.entries(stats))
+        process.stdout.write(`${name}: ${JSON.stringify(value)}\n`);
+  });

@@ -1,25 +1,45 @@
 #!/usr/bin/env node
 /** The `fusee` command. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
 import { Command, CommanderError } from 'commander';
-import { FuseeError, UsageError } from '../../fusee/verbs/index.js';
+import { packageVersion } from '../run/package-root.js';
 import { benchCommand } from './bench-command.js';
+import { explain } from './explain.js';
 import { kvCommand } from './kv-command.js';
 import { nodeCommand } from './node-command.js';
+
+const EXAMPLES = `
+Examples:
+  fusee bench                                   YCSB A to D on a pool of its own, with figures
+  fusee bench -w ycsb-a -r 3 -c 2 --json        one workload, three replicas, results as JSON
+  fusee bench -w mix --search-ratio 0.7 --rtt 2us
+  fusee node --pool demo                        a memory node; ends with Ctrl-C
+  fusee kv put user1 Ada --pool demo            requests to the pool that it makes
+  fusee kv get user1 --pool demo
+`;
+
+/** Lets no command end the process by itself, and every one suggest what may have been meant. */
+function harmonise(command: Command): void {
+  command.exitOverride().showSuggestionAfterError().showHelpAfterError('(--help lists what there is)');
+  for (const sub of command.commands) harmonise(sub);
+}
 
 async function main(): Promise<void> {
   const program = new Command('fusee')
     .description('FUSEE, a key-value store on fully disaggregated memory, and its benchmark harness')
-    .version('0.1.0')
-    .showSuggestionAfterError()
-    .exitOverride();
-  program.addCommand(benchCommand());
-  program.addCommand(kvCommand());
-  program.addCommand(nodeCommand());
-  for (const command of program.commands) {
-    command.exitOverride();
-    for (const sub of command.commands) sub.exitOverride();
-  }
+    .version(packageVersion)
+    .addHelpText('after', EXAMPLES)
+    .addCommand(benchCommand())
+    .addCommand(kvCommand())
+    .addCommand(nodeCommand());
+  harmonise(program);
   await program.parseAsync();
+}
+
+// Whoever reads our output may stop reading, as `| head` does: that is no failure, and nothing else is lost.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
 }
 
 main().catch((error: unknown) => {
@@ -28,10 +48,7 @@ main().catch((error: unknown) => {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
     return;
   }
-  const usage = error instanceof UsageError;
-  const expected = error instanceof FuseeError;
-  process.stderr.write(
-    `fusee: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
-  );
-  process.exitCode = usage ? 2 : 1;
+  const { text, status } = explain(error);
+  process.stderr.write(`fusee: ${text}\n`);
+  process.exitCode = status;
 });

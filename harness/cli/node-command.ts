@@ -1,10 +1,11 @@
 /** `fusee node`: one memory node of a pool, until it is told to end. */
 import { Command } from 'commander';
+import { checkPoolName } from '../../fusee/client/limits.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
-import { Geometry, GROUP_SLOTS, type PoolConfig } from '../../fusee/layout/index.js';
+import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
-import { requireRoom } from '../run/plan.js';
+import { indexOf, requireRoom } from '../run/plan.js';
 import { parseBytes, parseCount } from './parse.js';
 
 interface Flags {
@@ -17,10 +18,12 @@ interface Flags {
   keys: number;
 }
 
-const BLOCK_BYTES = 1 << 20;
+/** Small blocks: nothing is reclaimed yet, and every `fusee kv` that writes takes a block of its own. */
+const BLOCK_BYTES = 1 << 16;
 const REGION_BYTES = 1 << 23;
-const SUBTABLES = 16;
+const KEYS_MAX = 1e9;
 
+/** Makes the command. */
 export function nodeCommand(): Command {
   return new Command('node')
     .description(
@@ -33,11 +36,25 @@ export function nodeCommand(): Command {
     .option('--data-replicas <n>', 'replicas of objects (r_d)', parseCount('data replicas'), 1)
     .option('-m, --memory <size>', 'memory of this node', parseBytes('the memory'), 256 << 20)
     .option('--keys <n>', 'keys that the index of the pool is made for', parseCount('keys'), 1_000_000)
+    .addHelpText(
+      'after',
+      `
+Example: a pool of two nodes that keep everything twice
+  fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 0 &
+  fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 1 &
+`,
+    )
     .action((flags: Flags) => serve(flags));
 }
 
 /** The largest pool whose nodes fit `memory` each. @throws UsageError when not even the smallest does. */
 export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
+  if (flags.nodes < 1 || flags.nodes > MAX_NODES) {
+    throw new UsageError(`nodes is ${flags.nodes}; a pool has 1 to ${MAX_NODES}`);
+  }
+  if (flags.keys < 1 || flags.keys > KEYS_MAX) {
+    throw new UsageError(`keys is ${flags.keys}; choose a whole number from 1 to ${KEYS_MAX}`);
+  }
   const base: PoolConfig = {
     poolId: 1,
     nodes: flags.nodes,
@@ -45,8 +62,7 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
     dataReplicas: flags.dataReplicas,
     regionBytes: REGION_BYTES,
     blockBytes: BLOCK_BYTES,
-    subtables: SUBTABLES,
-    groupsPerSubtable: Math.max(4, Math.ceil(flags.keys / 0.6 / GROUP_SLOTS / SUBTABLES)),
+    ...indexOf(flags.keys),
     regionsPerNode: 1,
   };
   const smallest = new Geometry(base);
@@ -55,36 +71,28 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
   );
   if (regions < 1) {
     throw new UsageError(
-      `the node has ${flags.memory} bytes of memory, but needs at least ${smallest.nodeBytes} for an index of ` +
-        `${flags.keys} keys and one region per replica; give it more memory, or plan for fewer keys`,
+      `the memory is ${flags.memory} bytes, but a node needs at least ${smallest.nodeBytes} for an index of ` +
+        `${flags.keys} keys and one region per replica; give it more with --memory, or plan for fewer --keys`,
     );
   }
   return { ...base, regionsPerNode: regions };
 }
 
 function serve(flags: Flags): void {
+  checkPoolName(flags.pool);
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
     throw new UsageError(
       `the node is number ${flags.id}; a pool of ${flags.nodes} has nodes 0 to ${flags.nodes - 1}`,
     );
   }
+  // What a dead run left behind under these names; a living one's region stays.
   sweepRegions(flags.pool);
-  requireRoom({
-    ...config,
-    nodes: 1,
-    indexReplicas: 1,
-    dataReplicas: 1,
-    regionsPerNode: config.regionsPerNode * config.dataReplicas,
-  });
+  requireRoom(config, { nodes: 1 });
   const node = startShmNode({ pool: flags.pool, mn: flags.id, config });
+  const end = (): void => node.close();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
   process.stdout.write(
     `node ${flags.id} of pool '${flags.pool}' is ready (${node.name}); end it with Ctrl-C\n`,
   );
-  const end = (): void => {
-    node.close();
-    process.exitCode = 0;
-  };
-  process.once('SIGINT', end);
-  process.once('SIGTERM', end);
 }

@@ -5,8 +5,11 @@ import { UsageError } from '../../fusee/verbs/index.js';
 export function parseCount(name: string): (text: string) => number {
   return (text) => {
     const match = /^(\d+(?:\.\d+)?)([kM]?)$/.exec(text);
+    // Read as one number: 2.3 times a million is no whole number.
     const value =
-      match === null ? Number.NaN : Number(match[1]) * { '': 1, k: 1e3, M: 1e6 }[match[2] as '' | 'k' | 'M'];
+      match === null
+        ? Number.NaN
+        : Number(match[1] + { '': '', k: 'e3', M: 'e6' }[match[2] as '' | 'k' | 'M']);
     if (!Number.isInteger(value))
       throw new UsageError(`${name} is '${text}'; give a whole number such as 500, 100k or 2M`);
     return value;
@@ -32,6 +35,16 @@ export function parseDuration(name: string): (text: string) => number {
       throw new UsageError(`${name} is '${text}'; give a time such as 0, 500ns, 2us, 1ms or 3s`);
     const unit = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9 }[match[2] as 'ns'];
     return Math.round(Number(match[1]) * unit);
+  };
+}
+
+/** Seconds, as `60`, `0.5`. */
+export function parseSeconds(name: string): (text: string) => number {
+  return (text) => {
+    if (!/^\d+(\.\d+)?$/.test(text)) {
+      throw new UsageError(`${name} is '${text}'; give seconds such as 60 or 0.5`);
+    }
+    return Number(text);
   };
 }
 

@@ -1,6 +1,7 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
+import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
 import { Child } from './child.js';
 import type { ClientPlan, ClientReport, FromClient, FromNode, ToClient, ToNode } from './messages.js';
@@ -13,6 +14,7 @@ export interface CellProgress {
   update(operations: number, p99Ns: number): void;
 }
 
+/** All that a cell is, resolved. */
 export interface CellPlan {
   readonly pool: string;
   readonly config: PoolConfig;
@@ -22,13 +24,15 @@ export interface CellPlan {
   readonly secondsMax: number;
 }
 
+/** What a cell brought, or what it had brought when it was interrupted. */
 export interface CellOutcome {
   readonly reports: readonly ClientReport[];
   readonly streamHash: string;
   /** null when it was not read back. */
   readonly lostKeys: number | null;
+  /** Values that the read-back compared, and how many of them were wrong. */
+  readonly checkedAtCheck: number;
   readonly wrongAtCheck: number;
-  readonly loadFailures: number;
   readonly interrupted: boolean;
   readonly cpuBefore: ReturnType<typeof readCpuTimes>;
   readonly cpuAfter: ReturnType<typeof readCpuTimes>;
@@ -39,49 +43,108 @@ type NodeChild = Child<ToNode, FromNode>;
 
 /** Time between the order to start and the common start: long enough for every process to have received it. */
 const START_DELAY_NS = 20e6;
+/** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
+const SILENT_MS = 20_000;
 /** The young generation is sized on purpose: few collections, each short. */
 const CLIENT_FLAGS = ['--max-semi-space-size=64', '--min-semi-space-size=64'];
 
-/** Runs a cell. On abort the window closes, what was measured is kept, and the read-back is left out. */
+/** The processes of a cell. Once it ends, no more can join. */
+class Crew {
+  readonly nodes: NodeChild[] = [];
+  readonly clients: ClientChild[] = [];
+  readonly #lost: Promise<never>;
+  #lose: (error: Error) => void = () => {};
+  #isEnded = false;
+
+  constructor() {
+    this.#lost = new Promise((_, reject) => {
+      this.#lose = reject;
+    });
+    this.#lost.catch(() => {});
+  }
+
+  addNode(mn: number): NodeChild {
+    const node = this.#add((): NodeChild => new Child(`memory node ${mn}`, './node-process'));
+    this.nodes.push(node);
+    return node;
+  }
+
+  addClient(index: number): ClientChild {
+    const client = this.#add(
+      (): ClientChild => new Child(`client ${index}`, './client-process', { nodeFlags: CLIENT_FLAGS }),
+    );
+    this.clients.push(client);
+    return client;
+  }
+
+  /** Waits for work of the crew; when one of them fails or dies, whatever it was doing, the work has failed. */
+  whileWhole<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#lost]);
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await Promise.all(this.clients.map((c) => c.end()));
+    await Promise.all(this.nodes.map((n) => n.end()));
+  }
+
+  #add<C extends Pick<NodeChild, 'failure'>>(make: () => C): C {
+    if (this.#isEnded) throw new FabricError('the cell has ended; it takes no more processes');
+    const child = make();
+    void child.failure.then(this.#lose);
+    return child;
+  }
+}
+
+/**
+ * Runs a cell. On abort before the window it throws the abort's reason; later the window closes, what was measured
+ * is kept, and the read-back is left out.
+ * @throws FabricError when a process fails, dies or falls silent, and when records could not be loaded.
+ */
 export async function runCell(
   plan: CellPlan,
   progress: CellProgress,
   abort: AbortSignal,
 ): Promise<CellOutcome> {
-  sweepRegions(plan.pool);
-  const nodes: NodeChild[] = [];
-  const clients: ClientChild[] = [];
+  const crew = new Crew();
   try {
     progress.phase('start');
-    await startNodes(plan, nodes);
-    abort.throwIfAborted();
-    const streamHash = await startClients(plan, clients);
-    return await runPhases(plan, clients, { streamHash, progress, abort });
+    const streamHash = await crew.whileWhole(orAbort(start(plan, crew), abort));
+    return await crew.whileWhole(runPhases(plan, crew.clients, { streamHash, progress, abort }));
   } finally {
-    await Promise.all(clients.map((c) => c.end()));
-    await Promise.all(nodes.map((n) => n.end()));
+    await crew.end();
     // A node that was killed cannot have removed its region.
     sweepRegions(plan.pool);
   }
 }
 
-async function startNodes(plan: CellPlan, nodes: NodeChild[]): Promise<void> {
+/** Nothing is measured yet: an abort need not wait. */
+async function orAbort<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
+  abort.throwIfAborted();
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(abort.reason);
+    abort.addEventListener('abort', onAbort);
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (onAbort !== undefined) abort.removeEventListener('abort', onAbort);
+  }
+}
+
+async function start(plan: CellPlan, crew: Crew): Promise<string> {
   await Promise.all(
     Array.from({ length: plan.config.nodes }, (_, mn) => {
-      const node: NodeChild = new Child(`memory node ${mn}`, './node-process');
-      nodes.push(node);
+      const node = crew.addNode(mn);
       const ready = node.expect('ready');
       node.tell({ type: 'start', pool: plan.pool, mn, config: plan.config });
       return ready;
     }),
   );
-}
-
-async function startClients(plan: CellPlan, clients: ClientChild[]): Promise<string> {
   const prepared = await Promise.all(
     plan.clients.map((clientPlan, i) => {
-      const client: ClientChild = new Child(`client ${i}`, './client-process', { nodeFlags: CLIENT_FLAGS });
-      clients.push(client);
+      const client = crew.addClient(i);
       const answer = client.expect('prepared');
       client.tell({ type: 'prepare', plan: clientPlan });
       return answer;
@@ -100,54 +163,88 @@ async function runPhases(
   const stop = (): void => {
     for (const client of clients) client.tell({ type: 'stop' });
   };
+  abort.throwIfAborted();
   abort.addEventListener('abort', stop);
   try {
-    follow(clients, progress);
     progress.phase('load');
-    const loaded = await all(clients, { type: 'load' }, 'loaded');
-    const loadFailures = loaded.reduce((sum, m) => sum + m.failed, 0);
-    abort.throwIfAborted();
-
+    await load(clients, { progress, abort });
     progress.phase('run');
-    follow(clients, progress);
-    const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
-    const measureNs = startNs + plan.warmupMs * 1e6;
-    const endNs = measureNs + plan.secondsMax * 1e9;
-    const cpuBefore = readCpuTimes();
-    const finished = clients.map((client) => client.expect('finished'));
-    for (const client of clients) client.tell({ type: 'run', startNs, measureNs, endNs });
-    // The first to end ends the window of all: the rest would run with less company.
-    await Promise.race(finished);
-    stop();
-    const reports = (await Promise.all(finished)).map((m) => m.report);
-    const cpuAfter = readCpuTimes();
-    const common = { reports, streamHash, loadFailures, cpuBefore, cpuAfter };
-    if (abort.aborted) return { ...common, lostKeys: null, wrongAtCheck: 0, interrupted: true };
+    const measured = await measure(plan, clients, { progress, stop });
+    const common = { ...measured, streamHash };
+    const unchecked = { ...common, lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, interrupted: true };
+    if (abort.aborted) return unchecked;
 
     progress.phase('check');
-    follow(clients, progress);
-    const checked = await all(clients, { type: 'check' }, 'checked');
-    const lost = checked.map((m) => m.lostKeys);
-    return {
-      ...common,
-      lostKeys:
-        lost.includes(null) || abort.aborted ? null : lost.reduce<number>((sum, n) => sum + (n ?? 0), 0),
-      wrongAtCheck: checked.reduce((sum, m) => sum + m.wrongValues, 0),
-      interrupted: abort.aborted,
-    };
+    const checked = await readBack(clients, progress);
+    return abort.aborted
+      ? { ...unchecked, ...checked, lostKeys: null }
+      : { ...common, ...checked, interrupted: false };
   } finally {
     abort.removeEventListener('abort', stop);
   }
 }
 
-function all<T extends FromClient['type']>(clients: readonly ClientChild[], order: ToClient, answer: T) {
-  const answers = clients.map((client) => client.expect(answer));
-  for (const client of clients) client.tell(order);
-  return Promise.all(answers);
+/** @throws the abort's reason; FabricError when records could not be loaded. */
+async function load(
+  clients: readonly ClientChild[],
+  { progress, abort }: { progress: CellProgress; abort: AbortSignal },
+): Promise<void> {
+  const loaded = await all(clients, { type: 'load' }, 'loaded', progress);
+  abort.throwIfAborted();
+  const outcomes = loaded.flatMap((m) => m.outcomes);
+  const failures = loaded.reduce((sum, m) => sum + m.failed, 0);
+  if (failures === 0) return;
+  throw new FabricError(
+    `${failures} records could not be loaded (${[...new Set(outcomes)].sort().join(', ')}); ` +
+      'the pool was planned too small, or its nodes fail',
+  );
 }
 
-/** Adds the clients' progress up for the display. */
-function follow(clients: readonly ClientChild[], progress: CellProgress): void {
+async function measure(
+  plan: CellPlan,
+  clients: readonly ClientChild[],
+  { progress, stop }: { progress: CellProgress; stop: () => void },
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter'>> {
+  const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
+  const measureNs = startNs + plan.warmupMs * 1e6;
+  const endNs = measureNs + plan.secondsMax * 1e9;
+  const cpuBefore = readCpuTimes();
+  const finished = answers(clients, { type: 'run', startNs, measureNs, endNs }, 'finished', progress);
+  // The first to end ends the window of all: the rest would run with less company.
+  await Promise.race(finished);
+  stop();
+  const reports = (await Promise.all(finished)).map((m) => m.report);
+  return { reports, cpuBefore, cpuAfter: readCpuTimes() };
+}
+
+async function readBack(
+  clients: readonly ClientChild[],
+  progress: CellProgress,
+): Promise<Pick<CellOutcome, 'lostKeys' | 'checkedAtCheck' | 'wrongAtCheck'>> {
+  const checked = await all(clients, { type: 'check' }, 'checked', progress);
+  const sum = (of: (m: (typeof checked)[number]) => number): number =>
+    checked.reduce((total, m) => total + of(m), 0);
+  return {
+    lostKeys: checked.some((m) => m.lostKeys === null) ? null : sum((m) => m.lostKeys ?? 0),
+    checkedAtCheck: sum((m) => m.keys - (m.lostKeys ?? 0)),
+    wrongAtCheck: sum((m) => m.wrongValues),
+  };
+}
+
+const all = <T extends FromClient['type']>(
+  clients: readonly ClientChild[],
+  order: ToClient,
+  answer: T,
+  progress: CellProgress,
+): Promise<Extract<FromClient, { type: T }>[]> => Promise.all(answers(clients, order, answer, progress));
+
+/** Sends all clients an order; their answers, with the clients' progress on the display meanwhile. */
+function answers<T extends FromClient['type']>(
+  clients: readonly ClientChild[],
+  order: ToClient,
+  answer: T,
+  progress: CellProgress,
+): Promise<Extract<FromClient, { type: T }>>[] {
   const latest = clients.map(() => ({ operations: 0, p99Ns: 0 }));
   clients.forEach((client, i) => {
     client.onMessage = (message) => {
@@ -159,4 +256,7 @@ function follow(clients: readonly ClientChild[], progress: CellProgress): void {
       );
     };
   });
+  const awaited = clients.map((client) => client.expect(answer, { silentMs: SILENT_MS }));
+  for (const client of clients) client.tell(order);
+  return awaited;
 }

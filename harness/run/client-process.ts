@@ -75,13 +75,16 @@ class ClientProcess {
   async #load(): Promise<void> {
     const source = this.#sourceOf(this.#streams.load, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
-    send({ type: 'loaded', operations: source.recorder.operations, failed: source.notOk });
+    const outcomes = source.recorder.report().flatMap((o) => Object.keys(o.outcomes));
+    send({ type: 'loaded', failed: source.notOk, outcomes: outcomes.filter((o) => o !== 'OK') });
   }
 
   async #run(when: { startNs: number; measureNs: number; endNs: number }): Promise<void> {
     const { fabric } = this.#session;
     const source = this.#sourceOf(this.#streams.measured, { measureNs: when.measureNs, endsWithFirst: true });
-    while (fabric.nowNs() < when.startNs) await new Promise((resolve) => setImmediate(resolve));
+    while (fabric.nowNs() < when.startNs && !source.stopping) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     const switches = process.resourceUsage().involuntaryContextSwitches;
     await this.#drive(source, when.endNs);
     const endNs = fabric.nowNs();
@@ -94,6 +97,7 @@ class ClientProcess {
       report: {
         operations: source.recorder.report(),
         warmupOperations: source.recorder.warmupOperations,
+        notOk: source.notOk,
         measureNs: when.measureNs,
         endNs,
         wrongValues: source.wrongValues,
@@ -124,14 +128,17 @@ class ClientProcess {
   ): StreamSource {
     const { local } = this.#session.fabric;
     const { keys, frontier } = this.#streams;
-    return new StreamSource({ local, streams, keys, frontier, writer: this.#plan.clientIndex + 1, ...phase });
+    const writer = this.#plan.clientIndex + 1;
+    const source = new StreamSource({ local, streams, keys, frontier, writer, ...phase });
+    // From here on a stop finds it, before it is driven too.
+    this.#source = source;
+    return source;
   }
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
   async #drive(source: StreamSource, endNs: number): Promise<void> {
     const { fabric } = this.#session;
     const reactor = new Reactor(fabric, this.#coroutines, source);
-    this.#source = source;
     reactor.wake();
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     while (reactor.active > 0) {

@@ -27,14 +27,20 @@ export interface ClientStreams {
   readonly canReadBack: boolean;
 }
 
-/** A stream of one kind of request over given keys. */
-function plainStream(kind: number, keys: Float64Array, valueBytes: number): RequestStream {
+/** A stream of one kind of request over given keys; `valueSizes` where values have sizes of their own. */
+function plainStream(
+  kind: number,
+  keys: Float64Array,
+  valueBytes: number,
+  valueSizes?: Uint32Array,
+): RequestStream {
   return {
     length: keys.length,
     kinds: new Uint8Array(keys.length).fill(kind),
     keys,
     fromLatest: new Uint8Array(keys.length),
     valueBytes,
+    ...(valueSizes === undefined ? {} : { valueSizes }),
     hash: '',
   };
 }
@@ -113,8 +119,9 @@ async function traceStreams(plan: ClientPlan): Promise<ClientStreams> {
     traceStream(trace, { lane: plan.clientIndex * plan.coroutines + coroutine, laneCount: lanes }),
   );
   const load = Array.from({ length: plan.coroutines }, (_, coroutine) => {
-    const keys = split(trace.loadKeys, lanes, plan.clientIndex * plan.coroutines + coroutine);
-    return plainStream(RequestKind.INSERT, keys, plan.valueBytes);
+    const lane = plan.clientIndex * plan.coroutines + coroutine;
+    const sizes = Uint32Array.from(split(trace.loadSizes, lanes, lane));
+    return plainStream(RequestKind.INSERT, split(trace.loadKeys, lanes, lane), plan.valueBytes, sizes);
   });
   const deletes = measured.some((s) => s.kinds.includes(RequestKind.DELETE));
   return {
@@ -134,8 +141,10 @@ export function readBackStreams(
   inserted: Float64Array,
 ): RequestStream[] | null {
   if (!streams.canReadBack) return null;
+  // A trace may add a key again and again; lost, it is one lost key.
+  const added = plan.workload.name === 'trace' ? Float64Array.from(new Set(inserted)) : inserted;
   return streams.load.map((load, coroutine) => {
-    const own = split(inserted, plan.coroutines, coroutine);
+    const own = split(added, plan.coroutines, coroutine);
     const keys = new Float64Array(load.length + own.length);
     keys.set(load.keys);
     keys.set(own, load.length);

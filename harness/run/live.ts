@@ -6,50 +6,59 @@ import type { CellProgress } from './cell.js';
 export interface LiveView {
   /** Progress of one cell. */
   cell(title: string): CellProgress & { done(summary: string): void };
-  /** A line of its own. */
-  line(text: string): void;
 }
 
 const PHASES = { start: 'starting', load: 'loading', run: 'running', check: 'reading back' } as const;
 
+/** Shortest time between two updates: a moving line may be lively, a log must not be flooded. */
+const MOVING_MS = 200;
+const PLAIN_MS = 2000;
+
 const rate = (opsPerSecond: number): string =>
   opsPerSecond >= 1e6
     ? `${(opsPerSecond / 1e6).toFixed(2)} Mops/s`
-    : `${(opsPerSecond / 1e3).toFixed(0)} kops/s`;
+    : `${(opsPerSecond / 1e3).toFixed(opsPerSecond < 1e4 ? 1 : 0)} kops/s`;
 const micros = (ns: number): string => `${(ns / 1000).toFixed(1)} µs`;
 
-/** Progress goes to `stream`; a moving line only when it is a terminal. */
-export function liveView(stream: NodeJS.WriteStream): LiveView {
-  const moving = stream.isTTY ? createLogUpdate(stream) : null;
-  const line = (text: string): void => {
-    moving?.clear();
-    stream.write(`${text}\n`);
+/** What a view writes to: standard error, or whatever a test gives. */
+export type LiveStream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'>;
+
+/**
+ * Progress goes to `stream`; a moving line only when it is a terminal. There the last line of each phase stays, so
+ * that phases can be told apart afterwards.
+ * @param now milliseconds; a test brings its own.
+ */
+export function liveView(stream: LiveStream, now: () => number = () => performance.now()): LiveView {
+  // The cursor stays: a program that hides it must bring it back however it ends.
+  const moving = stream.isTTY ? createLogUpdate(stream as NodeJS.WriteStream, { showCursor: true }) : null;
+  const intervalMs = moving === null ? PLAIN_MS : MOVING_MS;
+  const show = (text: string): void => {
+    if (moving === null) stream.write(`${text}\n`);
+    else moving(text);
   };
   return {
-    line,
     cell: (title) => {
       let phase: keyof typeof PHASES = 'start';
-      let last = { operations: 0, atMs: performance.now() };
+      let last = { operations: 0, atMs: now() };
       return {
         phase: (name) => {
+          if (name !== 'start') moving?.done();
           phase = name;
-          last = { operations: 0, atMs: performance.now() };
-          const text = `${title}: ${PHASES[name]}`;
-          if (moving === null) line(text);
-          else moving(text);
+          last = { operations: 0, atMs: now() };
+          show(`${title}: ${PHASES[name]}`);
         },
         update: (operations, p99Ns) => {
-          const nowMs = performance.now();
-          const seconds = (nowMs - last.atMs) / 1000;
-          if (seconds < 0.2) return;
-          const current = rate(Math.max(0, operations - last.operations) / seconds);
+          const nowMs = now();
+          if (nowMs - last.atMs < intervalMs) return;
+          const current = (Math.max(0, operations - last.operations) / (nowMs - last.atMs)) * 1000;
           last = { operations, atMs: nowMs };
           const p99 = p99Ns > 0 ? `, p99 ${micros(p99Ns)}` : '';
-          const text = `${title}: ${PHASES[phase]}, ${operations} operations, ${current}${p99}`;
-          if (moving === null) line(text);
-          else moving(text);
+          show(`${title}: ${PHASES[phase]}, ${operations} operations, ${rate(current)}${p99}`);
         },
-        done: (summary) => line(`${title}: ${summary}`),
+        done: (summary) => {
+          moving?.done();
+          stream.write(`${title}: ${summary}\n`);
+        },
       };
     },
   };
@@ -57,6 +66,5 @@ export function liveView(stream: NodeJS.WriteStream): LiveView {
 
 /** A view that shows nothing. */
 export const silentView = (): LiveView => ({
-  line: () => {},
   cell: () => ({ phase: () => {}, update: () => {}, done: () => {} }),
 });

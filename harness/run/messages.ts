@@ -1,9 +1,9 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
 import type { PoolConfig } from '../../fusee/layout/index.js';
-import type { Ledger } from '../../fusee/verbs/index.js';
+import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
 import type { EncodedHistogram } from '../../results/histogram.js';
 import type { Operation } from '../../results/schema.js';
-import type { Flavour } from '../../workloads/index.js';
+import { type Flavour, WorkloadError } from '../../workloads/index.js';
 
 /** What one client process of a cell is to do. */
 export interface ClientPlan {
@@ -45,6 +45,8 @@ export interface OperationReport {
 export interface ClientReport {
   readonly operations: readonly OperationReport[];
   readonly warmupOperations: number;
+  /** Requests, of the warm-up too, that ended in anything but OK. */
+  readonly notOk: number;
   /** First and last moment of the measured window. */
   readonly measureNs: number;
   readonly endNs: number;
@@ -59,7 +61,12 @@ export interface ClientReport {
 
 export type FromClient =
   | { readonly type: 'prepared'; readonly streamHash: string }
-  | { readonly type: 'loaded'; readonly operations: number; readonly failed: number }
+  | {
+      readonly type: 'loaded';
+      readonly failed: number;
+      /** What the failed ones ended in. */
+      readonly outcomes: readonly string[];
+    }
   | { readonly type: 'progress'; readonly operations: number; readonly p99Ns: number }
   | { readonly type: 'finished'; readonly report: ClientReport }
   | {
@@ -85,9 +92,10 @@ export interface Failed {
   readonly message: string;
 }
 
-/** An error as a message. */
-export const failed = (error: unknown): Failed => ({
-  type: 'failed',
-  code: error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN',
-  message: error instanceof Error ? error.message : String(error),
-});
+/** An error as a message: of one that nobody expects, where it comes from too. */
+export const failed = (error: unknown): Failed => {
+  if (error instanceof FuseeError) return { type: 'failed', code: error.code, message: error.message };
+  if (error instanceof WorkloadError) return { type: 'failed', code: 'USAGE', message: error.message };
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { type: 'failed', code: 'UNKNOWN', message };
+};

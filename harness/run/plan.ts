@@ -1,17 +1,15 @@
 /** Sizes a pool for a cell, and refuses one that the machine cannot hold, before anything starts. */
 import { readFileSync, statfsSync } from 'node:fs';
 import {
-  CLASS_LINES,
   classOfLines,
   Geometry,
   GROUP_SLOTS,
-  LINE_BYTES,
   MAX_PAYLOAD_BYTES,
   objectLines,
   type PoolConfig,
 } from '../../fusee/layout/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
-import { keyStrideBytes, workloadSpec } from '../../workloads/index.js';
+import { keyStrideBytes, RequestKind, type Trace, workloadSpec } from '../../workloads/index.js';
 
 /** What decides how much memory a cell needs. */
 export interface CellSize {
@@ -28,72 +26,123 @@ export interface CellSize {
   readonly kvBytes: number;
 }
 
+/** Keys and objects that a cell makes at most. */
+export interface Demand {
+  readonly keys: number;
+  /** Objects per size class, log objects of DELETEs included. */
+  readonly objects: ReadonlyMap<number, number>;
+}
+
 /** The index is planned this full, which leaves room for chance. */
 const PLANNED_LOAD = 0.55;
 const BLOCK_BYTES = 1 << 20;
-const REGION_BYTES = 1 << 24;
+/** A pool has few large regions, but a small pool need not have one of them. */
+const REGION_BYTES_MAX = 1 << 24;
 const SUBTABLES = 16;
-/** Regions that stay free in /dev/shm for others. */
-const SPARE_SHM_BYTES = 64 << 20;
+/** The layout's limit is 32768. */
+const GROUPS_MAX = 1 << 14;
+/** Bytes that stay free for others. */
+const SPARE_BYTES = 64 << 20;
 
 /** Bytes of a value such that key and value make `kvBytes`: keys have room for 24. */
 export function valueBytesOf(kvBytes: number): number {
   const valueBytes = kvBytes - keyStrideBytes;
   if (!Number.isInteger(kvBytes) || valueBytes < 1 || kvBytes > MAX_PAYLOAD_BYTES) {
     throw new UsageError(
-      `KV size is ${kvBytes} bytes; key (${keyStrideBytes} bytes) and value together take ` +
-        `${keyStrideBytes + 1} to ${MAX_PAYLOAD_BYTES} bytes`,
+      `the KV size is ${kvBytes} bytes; choose one from ${keyStrideBytes + 1} to ${MAX_PAYLOAD_BYTES} bytes, ` +
+        `key (${keyStrideBytes}) and value together`,
     );
   }
   return valueBytes;
 }
 
-/** Keys and objects that a cell makes at most. Nothing is reclaimed yet, so every write takes a new cell. */
-function demand(size: CellSize): { keys: number; objects: number } {
-  const { records, requests } = size;
-  if (size.workload === 'trace') return { keys: records + requests, objects: records + requests };
-  const spec = workloadSpec(
-    size.workload,
-    size.searchRatio === undefined ? {} : { searchRatio: size.searchRatio },
-  );
+/** What a generated workload writes. Nothing is reclaimed yet, so every write takes a new cell. */
+export function workloadDemand(size: CellSize): Demand {
+  const { records, searchRatio } = size;
+  const spec = workloadSpec(size.workload, searchRatio === undefined ? {} : { searchRatio });
   const { shares } = spec;
+  const isPrivate = spec.keySpace === 'private';
+  // Requests and private keys are dealt to coroutines in equal shares, so they are rounded up for each.
+  const lanes = size.clients * size.coroutines;
+  const requests = size.requests + lanes;
   // A tenth more than the expectation: streams are drawn, not dealt.
   const of = (share: number): number =>
     share === 0 ? 0 : Math.min(requests, Math.ceil(requests * share * 1.1) + 1000);
-  const preload = spec.keySpace === 'private' && shares.remove > 0 ? Math.max(records, requests) : records;
-  const loaded =
-    spec.keySpace === 'private' && shares.insert > 0 ? 0 : preload + size.clients * size.coroutines;
-  const inserts = of(shares.insert);
-  const writes = of(shares.update + shares.readModifyWrite) + of(shares.remove);
-  return { keys: loaded + inserts, objects: loaded + inserts + writes };
+  const preload = isPrivate ? (shares.remove > 0 ? Math.max(records, requests) : records) + lanes : records;
+  const loaded = isPrivate && shares.insert > 0 ? 0 : preload;
+  const keys = loaded + of(shares.insert);
+  const objects = new Map<number, number>();
+  const add = (valueBytes: number, count: number): void => {
+    const sizeClass = classOfLines(objectLines(keyStrideBytes, valueBytes));
+    if (count > 0) objects.set(sizeClass, (objects.get(sizeClass) ?? 0) + count);
+  };
+  add(valueBytesOf(size.kvBytes), keys + of(shares.update + shares.readModifyWrite));
+  add(0, of(shares.remove));
+  return { keys, objects };
+}
+
+/**
+ * What a trace writes, loads included.
+ * @throws UsageError for a key or value that no object holds.
+ */
+export function traceDemand(trace: Trace): Demand {
+  const { table, kinds, keys, valueSizes, valueBytes } = trace;
+  const objects = new Map<number, number>();
+  const add = (key: number, value: number): void => {
+    const keyBytes = table.lengths[key];
+    if (keyBytes + value > MAX_PAYLOAD_BYTES) {
+      throw new UsageError(
+        `trace ${trace.path} has a key of ${keyBytes} bytes with a value of ${value} bytes; ` +
+          `an object holds ${MAX_PAYLOAD_BYTES} together: shorten them`,
+      );
+    }
+    const sizeClass = classOfLines(objectLines(keyBytes, value));
+    objects.set(sizeClass, (objects.get(sizeClass) ?? 0) + 1);
+  };
+  trace.loadKeys.forEach((key, i) => {
+    add(key, trace.loadSizes[i]);
+  });
+  for (let i = 0; i < kinds.length; i++) {
+    if (kinds[i] === RequestKind.SEARCH) add(keys[i], 0);
+    else add(keys[i], kinds[i] === RequestKind.DELETE ? 0 : (valueSizes?.[i] ?? valueBytes));
+  }
+  return { keys: table.rowCount, objects };
 }
 
 /** A pool configuration that holds the cell. @throws UsageError naming the value and the limit. */
-export function planPool(size: CellSize): PoolConfig {
-  const { keys, objects } = demand(size);
-  const lines = objectLines(keyStrideBytes, valueBytesOf(size.kvBytes));
-  const cellBytes = CLASS_LINES[classOfLines(lines)] * LINE_BYTES;
-  const groups = Math.max(4, Math.ceil(keys / PLANNED_LOAD / GROUP_SLOTS / SUBTABLES));
-  const base: PoolConfig = {
-    poolId: 1,
-    nodes: size.nodes,
-    indexReplicas: size.indexReplicas,
-    dataReplicas: size.dataReplicas,
-    regionBytes: REGION_BYTES,
-    blockBytes: BLOCK_BYTES,
-    subtables: SUBTABLES,
-    groupsPerSubtable: groups,
-    regionsPerNode: 1,
-  };
+export function planPool(size: CellSize, demand: Demand = workloadDemand(size)): PoolConfig {
+  const { nodes, indexReplicas, dataReplicas, clients, coroutines } = size;
+  const shape = { poolId: 1, nodes, indexReplicas, dataReplicas, blockBytes: BLOCK_BYTES };
+  const index = indexOf(demand.keys);
+  const base = { ...shape, ...index, regionBytes: BLOCK_BYTES, regionsPerNode: 1 };
   const geometry = new Geometry(base);
-  const cells = Math.floor((BLOCK_BYTES - geometry.cellsOffset) / cellBytes);
-  // Each client leaves a begun block in each class it uses: values, and the log objects of DELETEs.
-  const blocks = Math.ceil(objects / cells) + size.clients * (2 + Math.ceil((2 * size.coroutines) / cells));
-  return { ...base, regionsPerNode: Math.ceil(blocks / geometry.blocksPerRegion / size.nodes) };
+  let blocks = 0;
+  for (const [sizeClass, objects] of demand.objects) {
+    const cells = geometry.cellsPerBlock(sizeClass);
+    // Each client leaves a begun block, in two classes where key lengths differ, and two cells per coroutine.
+    blocks += Math.ceil(objects / cells) + clients * (2 + Math.ceil((2 * coroutines) / cells));
+  }
+  const blocksPerNode = Math.ceil(Math.max(1, blocks) / nodes);
+  const regionBytes = Math.min(REGION_BYTES_MAX, 2 ** Math.ceil(Math.log2(blocksPerNode)) * BLOCK_BYTES);
+  return { ...base, regionBytes, regionsPerNode: Math.ceil((blocksPerNode * BLOCK_BYTES) / regionBytes) };
 }
 
-/** Free bytes of shared memory, and of memory altogether. */
-export function availableBytes(): { shm: number; memory: number } {
+/** An index for so many keys: more subtables once their groups would exceed the layout's limit. */
+export function indexOf(keys: number): Pick<PoolConfig, 'subtables' | 'groupsPerSubtable'> {
+  let subtables = SUBTABLES;
+  const groups = (): number => Math.ceil(keys / PLANNED_LOAD / GROUP_SLOTS / subtables);
+  while (groups() > GROUPS_MAX) subtables *= 2;
+  return { subtables, groupsPerSubtable: Math.max(4, groups()) };
+}
+
+/** Free bytes: of shared memory, and of memory altogether. */
+export interface Available {
+  readonly shm: number;
+  readonly memory: number;
+}
+
+/** What the machine has free now. */
+export function availableBytes(): Available {
   const { bavail, bsize } = statfsSync('/dev/shm');
   const meminfo = /MemAvailable:\s+(\d+) kB/.exec(readFileSync('/proc/meminfo', 'utf8'));
   return {
@@ -104,16 +153,32 @@ export function availableBytes(): { shm: number; memory: number } {
 
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/** @throws UsageError when the pool exceeds the machine's shared memory: with the numbers, before anything starts. */
+/**
+ * Refuses what the machine cannot hold, with the numbers, before anything starts.
+ * @param options.nodes how many of the pool's nodes are to run here. @default all
+ * @param options.clientBytes memory that clients take besides the pool. @default 0
+ * @throws UsageError naming need and room.
+ */
 export function requireRoom(
   config: PoolConfig,
-  available: { shm: number; memory: number } = availableBytes(),
+  options: { nodes?: number; clientBytes?: number; available?: Available } = {},
 ): void {
-  const need = new Geometry(config).nodeBytes * config.nodes;
-  const room = Math.min(available.shm, available.memory) - SPARE_SHM_BYTES;
-  if (need <= room) return;
-  throw new UsageError(
-    `the pool needs ${mib(need)} of shared memory (${config.nodes} nodes of ${mib(need / config.nodes)}), ` +
-      `${mib(Math.max(0, room))} are free; use fewer records, requests or replicas, or smaller values`,
-  );
+  const { nodes = config.nodes, clientBytes = 0, available = availableBytes() } = options;
+  const { nodeBytes } = new Geometry(config);
+  const need = nodeBytes * nodes;
+  const parts = nodes === 1 ? '' : ` (${nodes} nodes of ${mib(nodeBytes)})`;
+  const free = (bytes: number): string => mib(Math.max(0, bytes - SPARE_BYTES));
+  const wayOut = 'use fewer records, requests, keys or replicas, or smaller values';
+  if (need > available.shm - SPARE_BYTES) {
+    throw new UsageError(
+      `${nodes === 1 ? 'a node' : 'the pool'} needs ${mib(need)} of shared memory${parts}, ` +
+        `${free(available.shm)} of /dev/shm are free; ${wayOut}, or enlarge /dev/shm`,
+    );
+  }
+  if (need + clientBytes > available.memory - SPARE_BYTES) {
+    throw new UsageError(
+      `${mib(need)} of shared memory${parts} and ${mib(clientBytes)} for clients are needed, ` +
+        `${free(available.memory)} of memory are free; ${wayOut}`,
+    );
+  }
 }

@@ -18,14 +18,14 @@ export class PhaseRecorder {
   readonly #outcomes = OPERATIONS.map(() => new Uint32Array(OUTCOMES));
   readonly #intervals: { operations: number; p99Ns: number }[] = [];
   readonly #interval = new LatencyHistogram();
-  readonly #measureNs: number;
+  #seriesNs: number;
   #intervalIndex = 0;
   warmupOperations = 0;
   operations = 0;
 
-  /** @param measureNs start of the measured window, and of the series. */
+  /** @param measureNs start of the measured window, and of the series; 0: with the first request that ends. */
   constructor(measureNs: number) {
-    this.#measureNs = measureNs;
+    this.#seriesNs = measureNs;
   }
 
   /** The ledger of an operation in flight now; warm-up is counted nowhere. */
@@ -49,7 +49,9 @@ export class PhaseRecorder {
     const latencyNs = completedNs - postedNs;
     this.histograms[operation].record(latencyNs);
     this.#outcomes[operation][outcome]++;
-    const index = Math.max(0, Math.floor((completedNs - this.#measureNs) / (SERIES_MS * 1e6)));
+    // The clock counts from the host's start: a series from 0 would begin with all the time before.
+    if (this.#seriesNs === 0) this.#seriesNs = completedNs;
+    const index = Math.max(0, Math.floor((completedNs - this.#seriesNs) / (SERIES_MS * 1e6)));
     if (index !== this.#intervalIndex) this.#closeIntervals(index);
     this.#interval.record(latencyNs);
   }

@@ -31,11 +31,14 @@ export type CellSettings = Pick<
   | 'rttNs'
 >;
 
+/** A cell's row, and what belongs to it. */
 export interface CellResult {
   readonly row: ResultRow;
   readonly histograms: ReadonlyMap<Operation, LatencyHistogram>;
   readonly series: readonly SeriesPoint[];
   readonly wrongExamples: readonly string[];
+  /** Requests, of the warm-up too, that ended in anything but OK. */
+  readonly notOk: number;
 }
 
 /** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
@@ -53,7 +56,7 @@ export function cellResult(settings: CellSettings, outcome: CellOutcome): CellRe
     operations,
     seconds,
     throughputOps: seconds > 0 ? operations / seconds : 0,
-    wrongValues: reports.reduce((sum, r) => sum + r.wrongValues, 0) + outcome.wrongAtCheck,
+    wrongValues: wrongValues(outcome),
     lostKeys: outcome.lostKeys,
     latencyNs: Object.fromEntries(
       [...histograms].flatMap(([operation, h]) => {
@@ -81,7 +84,19 @@ export function cellResult(settings: CellSettings, outcome: CellOutcome): CellRe
     histograms,
     series: mergeSeries(settings, reports),
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
+    notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
   };
+}
+
+/** Wrong values; null when not one value was read, so that none could be found wrong. */
+function wrongValues({ reports, checkedAtCheck, wrongAtCheck }: CellOutcome): number | null {
+  const wrong = reports.reduce((sum, r) => sum + r.wrongValues, wrongAtCheck);
+  const read = reports.some((r) =>
+    r.operations.some(
+      (o) => (o.operation === 'search' || o.operation === 'rmw') && (o.outcomes['OK'] ?? 0) > 0,
+    ),
+  );
+  return read || wrong > 0 || checkedAtCheck > 0 ? wrong : null;
 }
 
 function mergeHistograms(reports: readonly ClientReport[]): Map<Operation, LatencyHistogram> {

@@ -31,10 +31,13 @@ export interface StreamSourceOptions {
   readonly endsWithFirst: boolean;
 }
 
-/** How many INSERTs streams hold. */
-function countInserts(streams: readonly RequestStream[]): number {
+/** True for the kinds that leave a key there which need not have been there. */
+const adds = (kind: number): boolean => kind === RequestKind.INSERT || kind === RequestKind.PUT;
+
+/** How many requests of streams may add a key. */
+function countAdding(streams: readonly RequestStream[]): number {
   let count = 0;
-  for (const { kinds } of streams) for (const kind of kinds) if (kind === RequestKind.INSERT) count++;
+  for (const { kinds } of streams) for (const kind of kinds) if (adds(kind)) count++;
   return count;
 }
 
@@ -72,7 +75,7 @@ export class StreamSource implements RequestSource {
     const n = options.streams.length;
     this.recorder = new PhaseRecorder(options.measureNs);
     this.endsWithFirst = options.endsWithFirst;
-    this.#inserted = new Float64Array(countInserts(options.streams));
+    this.#inserted = new Float64Array(countAdding(options.streams));
     this.#streams = options.streams;
     this.#keys = options.keys;
     this.#frontier = options.frontier;
@@ -96,7 +99,7 @@ export class StreamSource implements RequestSource {
     return false;
   }
 
-  /** Keys whose INSERT was acknowledged. */
+  /** Keys whose INSERT or PUT was acknowledged. */
   insertedKeys(): Float64Array {
     return this.#inserted.subarray(0, this.#insertedCount);
   }
@@ -142,7 +145,7 @@ export class StreamSource implements RequestSource {
     }
     this.#searchedNs[i] = 0;
     if (cx.outcome !== Outcome.OK) this.notOk++;
-    else if (kind === RequestKind.INSERT) {
+    else if (adds(kind)) {
       this.#inserted[this.#insertedCount++] = this.#key[i];
       this.#frontier?.acknowledge(this.#key[i]);
     }

@@ -1,0 +1,31 @@
+/** What must not happen in a run, in words. */
+import type { CellResult } from './row.js';
+
+/** The faults of a cell in one sentence, or null when all is well. */
+export function faultsOf(name: string, { row, wrongExamples, notOk }: CellResult): string | null {
+  const faults: string[] = [];
+  if ((row.wrongValues ?? 0) > 0) {
+    const examples = wrongExamples.length === 0 ? '' : ` (${wrongExamples.join('; ')})`;
+    faults.push(`${row.wrongValues} wrong values${examples}`);
+  }
+  if ((row.lostKeys ?? 0) > 0) faults.push(`${row.lostKeys} acknowledged keys are gone`);
+  let counted = 0;
+  for (const [operation, outcomes] of Object.entries(row.outcomes)) {
+    for (const [outcome, count] of Object.entries(outcomes)) {
+      if (outcome === 'OK') continue;
+      counted += count;
+      if (!isExpected(name, outcome)) faults.push(`${count} ${operation} requests ended ${outcome}`);
+    }
+  }
+  if (name !== 'trace' && notOk > counted) {
+    faults.push(`${notOk - counted} requests of the warm-up ended in anything but OK`);
+  }
+  if (row.operations === 0 && !row.interrupted) {
+    faults.push('all requests ended within the warm-up; raise --requests or lower --warmup');
+  }
+  return faults.length === 0 ? null : `${name}: ${faults.join('; ')}`;
+}
+
+/** In a trace a key may well be absent, or there already; generated workloads know what is there. */
+const isExpected = (name: string, outcome: string): boolean =>
+  name === 'trace' && (outcome === 'NOT_FOUND' || outcome === 'EXISTS');

@@ -1,0 +1,235 @@
+/** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
+import { DEFAULT_CACHE } from '../../fusee/index/index.js';
+import { UsageError } from '../../fusee/verbs/index.js';
+import {
+  coroutineCountMax,
+  type Flavour,
+  flavours,
+  keyStrideBytes,
+  readTrace,
+  strideKeyCount,
+  type Trace,
+  WorkloadError,
+  type WorkloadSpec,
+  workloadSpec,
+} from '../../workloads/index.js';
+import { keyRowCountMax } from '../../workloads/keys.js';
+import { requestCountMax } from '../../workloads/requests.js';
+import type { CellPlan } from './cell.js';
+import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
+
+/** Settings of a bench, as the command line gives them. */
+export interface BenchOptions {
+  readonly workloads: readonly string[];
+  readonly searchRatio?: number;
+  readonly tracePath?: string;
+  readonly flavour: string;
+  readonly clients: number;
+  readonly coroutines: number;
+  readonly nodes: number;
+  readonly indexReplicas: number;
+  readonly dataReplicas: number;
+  readonly kvBytes: number;
+  readonly records: number;
+  /** Per workload, of all clients together. */
+  readonly requests: number;
+  readonly secondsMax: number;
+  readonly warmupMs: number;
+  readonly rttNs: number;
+  readonly seed: number;
+  readonly repetitions: number;
+  readonly cacheBytes?: number;
+  /** Folder of all runs. */
+  readonly out: string;
+  readonly figures: boolean;
+}
+
+/** One workload and repetition. */
+export interface Cell {
+  readonly name: string;
+  readonly repetition: number;
+  readonly plan: CellPlan;
+}
+
+const CLIENTS_MAX = 64;
+const REPETITIONS_MAX = 1000;
+const SEED_MAX = 2 ** 32 - 1 - REPETITIONS_MAX;
+/** Far beyond any network; the store's own deadline is 1 s. */
+const RTT_NS_MAX = 100e6;
+/** What a client process takes before it holds anything. */
+const PROCESS_BYTES = 100 << 20;
+/** A request in a stream, with its value's size. */
+const REQUEST_BYTES = 14;
+
+/**
+ * Checks everything that can be checked before anything starts.
+ * @throws UsageError naming the value, the limit and the way out.
+ */
+export async function planBench(options: BenchOptions, available?: Available): Promise<Cell[]> {
+  checkOptions(options);
+  const cells: Cell[] = [];
+  for (const workload of options.workloads) {
+    checkWorkload(workload, options);
+    const trace = workload === 'trace' ? await openTrace(options) : null;
+    const size = { ...options, ...ratioOf(workload, options), workload };
+    const config = planPool(size, trace === null ? workloadDemand(size) : traceDemand(trace));
+    const clientBytes = options.clients * clientMemory(options, trace);
+    requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
+    for (let repetition = 0; repetition < options.repetitions; repetition++) {
+      cells.push({ name: workload, repetition, plan: cellPlan(options, { workload, repetition }, config) });
+    }
+  }
+  return cells;
+}
+
+/** Refuses a number outside its limits. */
+function within(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new UsageError(`${name} is ${value}; choose a whole number from ${least} to ${most}`);
+  }
+}
+
+function checkOptions(options: BenchOptions): void {
+  const { clients, coroutines, workloads } = options;
+  within('clients', clients, 1, CLIENTS_MAX);
+  within('coroutines', coroutines, 1, coroutineCountMax);
+  within('records', options.records, 1, keyRowCountMax);
+  within('repeats', options.repetitions, 1, REPETITIONS_MAX);
+  within('seed', options.seed, 0, SEED_MAX);
+  const lanes = clients * coroutines;
+  if (!Number.isInteger(options.requests) || options.requests < lanes) {
+    throw new UsageError(
+      `requests is ${options.requests}; ${clients} clients with ${coroutines} coroutines each need at least ` +
+        `${lanes}, one for every coroutine: ask for more, or use fewer clients or coroutines`,
+    );
+  }
+  within('requests', options.requests, lanes, requestCountMax);
+  requireSpan('the window', options.secondsMax, { least: 0.001, most: 86_400, unit: 's' });
+  requireSpan('the warm-up', options.warmupMs, { least: 0, most: 3_600_000, unit: 'ms' });
+  requireSpan('the round trip', options.rttNs, { least: 0, most: RTT_NS_MAX, unit: 'ns' });
+  if (options.cacheBytes !== undefined) within('the cache size', options.cacheBytes, 0, 2 ** 32);
+  valueBytesOf(options.kvBytes);
+  if (options.out === '') throw new UsageError('the folder of all runs has no name; give one with --out');
+  if (!(flavours as readonly string[]).includes(options.flavour)) {
+    throw new UsageError(`flavour '${options.flavour}' is unknown; choose one of ${flavours.join(', ')}`);
+  }
+  if (workloads.length === 0) throw new UsageError('no workload was named; choose for example ycsb-a');
+  const twice = workloads.find((name, i) => workloads.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new UsageError(`workload '${twice}' is named twice; name it once, and repeat it with --repeats`);
+  }
+  checkCompanions(options);
+}
+
+/** Options that mean something to one workload only. */
+function checkCompanions({ workloads, tracePath, searchRatio }: BenchOptions): void {
+  if (tracePath !== undefined && !workloads.includes('trace')) {
+    throw new UsageError(`--trace ${tracePath} is given, but not the workload trace; add --workload trace`);
+  }
+  if (searchRatio !== undefined && !workloads.includes('mix')) {
+    throw new UsageError(
+      `--search-ratio ${searchRatio} is given, but not the workload mix; add --workload mix`,
+    );
+  }
+}
+
+function requireSpan(
+  name: string,
+  value: number,
+  { least, most, unit }: { least: number; most: number; unit: string },
+): void {
+  if (value >= least && value <= most) return;
+  throw new UsageError(`${name} is ${value} ${unit}; choose ${least} to ${most} ${unit}`);
+}
+
+const ratioOf = (workload: string, { searchRatio }: BenchOptions): { searchRatio?: number } =>
+  workload === 'mix' && searchRatio !== undefined ? { searchRatio } : {};
+
+function checkWorkload(name: string, options: BenchOptions): void {
+  if (name === 'mix' && options.searchRatio === undefined) {
+    throw new UsageError(
+      "workload 'mix' needs its share of SEARCH; give it with --search-ratio, from 0 to 1",
+    );
+  }
+  if (name === 'trace' && options.tracePath === undefined) {
+    throw new UsageError("workload 'trace' replays a file; name it with --trace FILE");
+  }
+  const spec = specOf(name, options);
+  const perCoroutine = Math.ceil(options.requests / options.clients / options.coroutines);
+  if (spec.distribution === 'latest' && options.records < 2) {
+    throw new UsageError(`records is ${options.records}; ${name} needs a newest key and one before it, so 2`);
+  }
+  if (spec.shares.insert + spec.shares.remove > 0 && perCoroutine > strideKeyCount) {
+    throw new UsageError(
+      `requests is ${options.requests}, ${perCoroutine} for each coroutine; in ${name} one has ` +
+        `${strideKeyCount} keys: use fewer requests, or more clients or coroutines`,
+    );
+  }
+}
+
+function specOf(name: string, options: BenchOptions): WorkloadSpec {
+  try {
+    return workloadSpec(name, ratioOf(name, options));
+  } catch (error) {
+    return asUsage(error);
+  }
+}
+
+/** A workload's own complaints are about usage. */
+function asUsage(error: unknown): never {
+  throw error instanceof WorkloadError ? new UsageError(error.message) : error;
+}
+
+async function openTrace(options: BenchOptions): Promise<Trace> {
+  const { tracePath = '', clients, coroutines } = options;
+  const trace = await readTrace(tracePath, { valueBytes: valueBytesOf(options.kvBytes) }).catch(asUsage);
+  if (trace.length < clients * coroutines) {
+    throw new UsageError(
+      `trace ${tracePath} has ${trace.length} requests; ${clients} clients with ${coroutines} coroutines each ` +
+        `need at least ${clients * coroutines}: use fewer clients or coroutines`,
+    );
+  }
+  return trace;
+}
+
+/** About what one client process holds besides the pool: streams, names of keys, cache. */
+function clientMemory(options: BenchOptions, trace: Trace | null): number {
+  const { records, requests, clients, cacheBytes = DEFAULT_CACHE.bytes } = options;
+  const streams = trace === null ? (requests / clients) * REQUEST_BYTES : 2 * trace.length * REQUEST_BYTES;
+  const keys =
+    trace === null ? (records + requests / clients) * (keyStrideBytes + 1) : trace.table.bytes.length;
+  return Math.ceil(PROCESS_BYTES + cacheBytes + streams + keys);
+}
+
+function cellPlan(
+  options: BenchOptions,
+  { workload, repetition }: { workload: string; repetition: number },
+  config: CellPlan['config'],
+): CellPlan {
+  const { clients, coroutines, records, tracePath, cacheBytes } = options;
+  const pool = `bench-${process.pid}`;
+  return {
+    pool,
+    config,
+    warmupMs: options.warmupMs,
+    secondsMax: options.secondsMax,
+    clients: Array.from({ length: clients }, (_, clientIndex) => ({
+      pool,
+      clientIndex,
+      clients,
+      coroutines,
+      rttNs: options.rttNs,
+      workload: {
+        name: workload,
+        ...ratioOf(workload, options),
+        ...(tracePath === undefined ? {} : { tracePath }),
+      },
+      flavour: options.flavour as Flavour,
+      seed: options.seed + repetition,
+      records,
+      requests: Math.floor(options.requests / clients),
+      valueBytes: valueBytesOf(options.kvBytes),
+      ...(cacheBytes === undefined ? {} : { cacheBytes }),
+    })),
+  };
+}
