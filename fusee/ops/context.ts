@@ -140,8 +140,6 @@ export class Context {
   /** Result of {@link locate}: the key's slot, with its word in {@link matchedWord}. */
   located: Located = 0;
   slot = 0;
-  /** False when a replica did not take the object's WRITE: the request must not go on to name it. */
-  objectWritten = true;
 
   /** The cell in use: pointer of its last line, lines and class of its object. */
   cell = 0;

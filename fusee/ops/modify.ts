@@ -57,14 +57,15 @@ function startModify(cx: Context, operation: Modification): boolean {
   return cx.isHit;
 }
 
-/** True when the cached slot holds what the cache said: the slot is found. */
+/** True when the hit decides: the cached slot holds what the cache said, or a replica was silent. */
 function hitFound(cx: Context): boolean {
   if (!cx.isHit) return false;
-  const silent = cx.batch.anyFailed();
-  if (!hintHolds(cx) || silent) {
-    cx.objectWritten = !silent;
-    return false;
+  if (cx.batch.anyFailed()) {
+    // The object is not on every replica: the request must not go on to name it.
+    cx.located = Located.FAILED;
+    return true;
   }
+  if (!hintHolds(cx)) return false;
   cx.located = Located.FOUND;
   cx.slot = cx.hintSlot;
   copyWord(cx.matchedWord, cx.hintWord);
@@ -73,18 +74,17 @@ function hitFound(cx: Context): boolean {
 
 /** Aims at the slot, or ends the request. */
 function isLocated(cx: Context, operation: Modification): boolean {
-  if (cx.located === Located.FOUND && cx.objectWritten) {
+  if (cx.located === Located.FOUND) {
     copyWord(cx.write.vOld, cx.matchedWord);
     cx.aim(cx.slot, operation === LogOperation.DELETE ? 0 : cx.lines);
     return true;
   }
-  if (cx.located === Located.NOT_FOUND && cx.objectWritten) {
+  if (cx.located === Located.NOT_FOUND) {
     cx.dropCell(operation);
     cx.outcome = Outcome.NOT_FOUND;
   } else {
     cx.outcome = Outcome.UNAVAILABLE;
   }
-  cx.objectWritten = true;
   return false;
 }
 

@@ -125,9 +125,9 @@ describe('a batch', () => {
     const b = new VerbBatch(memory(), 4);
     b.cas(0, 0, word(), word(0, 1));
     b.setField(0, Field.STATUS, Status.FAIL);
+    expect(b.anyFailed()).toBe(true);
     b.markBackground();
     b.isPoll = true;
-    expect(b.anyFailed()).toBe(true);
     b.reset();
     expect([b.count, b.bytes, b.casCount, b.isPoll, b.backgroundCount, b.backgroundBytes]).toEqual([
       0,
@@ -179,6 +179,18 @@ describe('a batch', () => {
       b.setField(failing, Field.STATUS, Status.FAIL);
       expect(b.anyFailed()).toBe(true);
     }
+  });
+
+  it('does not fail for background verbs: no answer waits for them', () => {
+    const b = new VerbBatch(memory(), 4);
+    b.write(0, 0, 0, 1);
+    b.markBackground();
+    b.write(1, 0, 0, 1);
+    b.setField(0, Field.STATUS, Status.FAIL);
+    b.setField(1, Field.STATUS, Status.OK);
+    expect(b.anyFailed()).toBe(false);
+    b.setField(1, Field.STATUS, Status.FAIL);
+    expect(b.anyFailed()).toBe(true);
   });
 
   it('carries the times that the fabric stamped', () => {

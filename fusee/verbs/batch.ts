@@ -234,8 +234,9 @@ export class VerbBatch {
     this.#doubles[(this.offset + Header.COMPLETED_NS * 4) >>> 3] = completedNs;
   }
 
+  /** True when a verb that the operation waits for failed; background work is not its concern. */
   anyFailed(): boolean {
-    for (let i = 0; i < this.count; i++) if (this.status(i) === Status.FAIL) return true;
+    for (let i = this.backgroundCount; i < this.count; i++) if (this.status(i) === Status.FAIL) return true;
     return false;
   }
 
