@@ -6,7 +6,7 @@
  */
 import { Verdict } from '../../fusee/replication/index.js';
 import { story } from './find.js';
-import { FULL_SUITES, SHORT_SUITES, type Suite } from './scenario/suites.js';
+import { FULL_SUITES, LONG_SUITES, SHORT_SUITES, type Suite } from './scenario/suites.js';
 import { Exhaustive, type Exploration } from './strategies/exhaustive.js';
 
 /** One suite, explored. */
@@ -52,13 +52,20 @@ const REQUIRED: readonly (readonly [name: string, verdict: number])[] = [
 /**
  * Explores the suites.
  * @param options.short the table for every push, in place of the whole one.
+ * @param options.long the table for a release, behind the whole one.
  * @param options.suites other suites in place of both.
  * @param options.onRow called after each suite.
  */
 export function runExhaustive(
-  options: { short?: boolean; suites?: readonly Suite[]; onRow?: (row: ExhaustiveRow) => void } = {},
+  options: {
+    short?: boolean;
+    long?: boolean;
+    suites?: readonly Suite[];
+    onRow?: (row: ExhaustiveRow) => void;
+  } = {},
 ): ExhaustiveResult {
-  const suites = options.suites ?? (options.short === true ? SHORT_SUITES : FULL_SUITES);
+  const whole = options.long === true ? [...FULL_SUITES, ...LONG_SUITES] : FULL_SUITES;
+  const suites = options.suites ?? (options.short === true ? SHORT_SUITES : whole);
   const rows = suites.map((suite) => {
     const row = exploreSuite(suite);
     options.onRow?.(row);

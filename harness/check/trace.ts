@@ -5,14 +5,21 @@ import { type Word, word } from '../../fusee/verbs/index.js';
 import type { Event } from './explorer/event.js';
 import { type Unit, UnitKind } from './explorer/units.js';
 import { FOUND } from './scenario/client-run.js';
-import { initialValue, MAX_CLIENTS, MAX_KEYS, MAX_REQUESTS, type Scenario } from './scenario/scenario.js';
+import {
+  initialValue,
+  MAX_CLIENTS,
+  MAX_KEYS,
+  MAX_REQUESTS,
+  type Scenario,
+  scenarioFlags,
+} from './scenario/scenario.js';
 import { formatSchedule } from './schedule.js';
 import { World } from './world.js';
 
 const KINDS = ['SEARCH', 'INSERT', 'UPDATE', 'DELETE', 'PUT', 'WRITE'];
 
 /** Replays a schedule and describes it; the last lines say what was wrong, and how to see it again. */
-export function describeSchedule(scenario: Scenario, events: readonly Event[], name = scenario.name): string {
+export function describeSchedule(scenario: Scenario, events: readonly Event[]): string {
   const world = new World(scenario);
   const lines = [`scenario ${scenario.name}, r = ${scenario.replicas}`];
   if (scenario.variant !== undefined) lines.push(`with ${scenario.variant.name}`);
@@ -33,9 +40,7 @@ export function describeSchedule(scenario: Scenario, events: readonly Event[], n
   lines.push(
     wrong ?? (world.isOver ? 'nothing is wrong' : 'the schedule ends here; somebody would wait for ever'),
   );
-  lines.push(
-    `replay: fusee verify --scenario '${name}' --r ${scenario.replicas} --replay '${formatSchedule(events)}'`,
-  );
+  lines.push(`replay: fusee verify ${scenarioFlags(scenario)} --replay '${formatSchedule(events)}'`);
   return lines.join('\n');
 }
 

@@ -42,6 +42,7 @@ export interface Actor {
   parkedAt: number;
 }
 
+/** The clients and nodes of one scenario, and the order of requests so far. */
 export class World {
   readonly scenario: Scenario;
   readonly pool: TinyPool;

@@ -7,6 +7,7 @@
 import { LINE_BYTES, LOG_ENTRY_BYTES } from '../../../fusee/layout/index.js';
 import type { Interner } from './interner.js';
 
+/** Interned vectors of lines, and what WRITEs make of them. */
 export class Cells {
   readonly #interner: Interner;
   readonly #vectors: Int32Array[] = [];

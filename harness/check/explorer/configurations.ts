@@ -21,6 +21,7 @@ const digitOf = (config: number, place: number): number => Math.floor(config / D
 const withDigit = (config: number, place: number, digit: number): number =>
   config + (digit - digitOf(config, place)) * DIGIT ** place;
 
+/** The sets of explanations of one scenario. */
 export class Configurations {
   readonly #scenario: Scenario;
   readonly #sets: number[][] = [];

@@ -12,6 +12,7 @@ export interface Content {
 
 const NOTHING: Content = { key: -1, value: 0 };
 
+/** Remembers what each interned line holds. */
 export class Contents {
   readonly #pool: TinyPool;
   readonly #interner: Interner;

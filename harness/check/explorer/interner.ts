@@ -3,6 +3,7 @@
  */
 import { formatWord, type Word, word } from '../../../fusee/verbs/index.js';
 
+/** Gives each word, and each byte string, a number of its own. */
 export class Interner {
   readonly #words: Word[] = [];
   readonly #wordIds = new Map<string, number>();

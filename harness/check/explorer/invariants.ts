@@ -6,6 +6,7 @@ import type { Model } from './model.js';
 /** Turns a lone poller makes before it is said to run in circles. */
 const TURNS = 200;
 
+/** Checks the states of one model. */
 export class Invariants {
   readonly #model: Model;
   readonly #word = word();

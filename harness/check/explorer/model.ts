@@ -55,6 +55,7 @@ const DEAD_SHIFT = 24;
 const KILLS_SHIFT = 28;
 const MNS_MAX = 4;
 
+/** The states of one scenario, and the steps between them. */
 export class Model {
   readonly scenario: Scenario;
   readonly pool: TinyPool;

@@ -1,6 +1,7 @@
 /** All states met so far, each once: vectors of equal length, in pages, found by an open hash table. */
 const PAGE_STATES = 1 << 14;
 
+/** A set of states that numbers them in the order they came. */
 export class StateStore {
   readonly width: number;
   count = 0;

@@ -77,6 +77,7 @@ export interface Local {
 
 const LIVE_RUNS = 64;
 
+/** The local states of every client of one scenario, made as they are asked for. */
 export class Unfolding {
   readonly pool: TinyPool;
   readonly interner: Interner;

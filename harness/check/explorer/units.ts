@@ -9,8 +9,8 @@
  * - WRITE: two units, torn once, ahead of its last aligned 8 bytes. One tear point is enough: of an object's
  *   bytes readers trust none before the pointer is published, which is after the WRITE; recovery trusts none
  *   unless the used bit, in the last byte, is set; and of a log commit none unless its CRC, in the last byte,
- *   fits (one that fits by chance says only what was decided before the commit was posted). Which of the bytes
- *   before are there when the last are not, makes no difference to anybody.
+ *   fits (one that fits by chance says only what was decided before the commit was posted). Which of the
+ *   bytes before are there when the last are not, makes no difference to anybody.
  *
  * Units of one client to one MN execute in posting order, verb by verb.
  */
@@ -20,6 +20,7 @@ import type { TinyPool } from '../scenario/pool.js';
 import { MAX_CLIENTS } from '../scenario/scenario.js';
 import type { Interner } from './interner.js';
 
+/** What a unit does. The data kinds come last. */
 export const UnitKind = { READ_SLOT: 0, CAS: 1, READ_LINE: 2, WRITE: 3 } as const;
 export type UnitKind = (typeof UnitKind)[keyof typeof UnitKind];
 

@@ -66,6 +66,7 @@ export interface Run {
   lasting(): string;
 }
 
+/** A client and its program. */
 export class ClientRun implements Run {
   readonly pool: TinyPool;
   readonly client: number;

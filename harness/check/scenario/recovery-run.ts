@@ -22,6 +22,7 @@ export interface Task {
   readonly objects: readonly TakenObject[];
 }
 
+/** A recoverer and its task. */
 export class RecoveryRun implements Run {
   readonly pool: TinyPool;
   readonly task: Task;

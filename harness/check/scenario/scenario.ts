@@ -5,9 +5,11 @@ import { UsageError } from '../../../fusee/verbs/index.js';
 import type { ClientRun } from './client-run.js';
 import type { RecoveryRun } from './recovery-run.js';
 
-/** Most clients, keys and requests per client of a scenario; the checker packs its configurations by them. */
+/** Most clients of a scenario; the checker packs its configurations by this and the next two. */
 export const MAX_CLIENTS = 4;
+/** Most keys of a scenario. */
 export const MAX_KEYS = 3;
+/** Most requests of one client. */
 export const MAX_REQUESTS = 6;
 
 /**
@@ -71,10 +73,6 @@ const KINDS: Readonly<Record<string, number>> = {
   W: BARE_WRITE,
 };
 
-/** The letter of a request kind, as {@link makeScenario} reads it. */
-export const kindLetter = (kind: number): string =>
-  Object.keys(KINDS).find((letter) => KINDS[letter] === kind) ?? '?';
-
 /**
  * Makes a scenario from its short form: `slots` such as `K0 -` (key 0 in slot 0, slot 1 EMPTY), `mix` such as
  * `I0 D0 | I1`: clients apart by bars, their requests by blanks; a request without a digit is on key 0.
@@ -91,7 +89,7 @@ export function makeScenario(
     );
   }
   return {
-    name: `${slots}: ${mix}`,
+    name: `${slots.trim()}: ${mix.trim()}`,
     replicas: 2,
     dataReplicas: 2,
     crashes: 0,
@@ -110,6 +108,25 @@ export function makeScenario(
       .map((slot) => (slot === '-' ? -1 : Number(slot.slice(1)))),
     programs,
   };
+}
+
+/** Makes a scenario from its name, `slots: mix`. */
+export function parseScenario(name: string, options: Parameters<typeof makeScenario>[2] = {}): Scenario {
+  const [slots, mix, ...rest] = name.split(':');
+  if (mix === undefined || rest.length > 0) {
+    throw new UsageError(`scenario "${name}": name slots and requests, such as 'K0 -: D I | U'`);
+  }
+  return makeScenario(slots, mix, options);
+}
+
+/** The options with which `fusee verify` makes this scenario again; variants live in tests only. */
+export function scenarioFlags(scenario: Scenario): string {
+  const flags = [`--scenario '${scenario.name}'`, `--r ${scenario.replicas}`];
+  if (scenario.dataReplicas !== 2) flags.push(`--r-d ${scenario.dataReplicas}`);
+  if (scenario.isReversed) flags.push('--reversed');
+  if (scenario.isCached) flags.push('--cached');
+  if (scenario.sharesFingerprint) flags.push('--one-fingerprint');
+  return flags.join(' ');
 }
 
 function parseStep(text: string): Step {

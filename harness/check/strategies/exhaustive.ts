@@ -47,6 +47,7 @@ export interface ExhaustiveOptions extends ModelOptions {
   readonly onEnd?: (model: Model, state: Int32Array) => void;
 }
 
+/** Explores one scenario. */
 export class Exhaustive {
   readonly model: Model;
   readonly #options: ExhaustiveOptions;

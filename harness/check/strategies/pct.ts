@@ -11,6 +11,7 @@ import type { World } from '../world.js';
 import { Random } from './seeded.js';
 import type { Strategy } from './strategy.js';
 
+/** Schedules by random priorities. */
 export class PctStrategy implements Strategy {
   readonly #random: Random;
   readonly #depth: number;

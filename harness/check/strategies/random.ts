@@ -4,6 +4,7 @@ import type { World } from '../world.js';
 import { Random } from './seeded.js';
 import type { Strategy } from './strategy.js';
 
+/** Schedules by lots. */
 export class RandomStrategy implements Strategy {
   readonly #random: Random;
   #left: number;

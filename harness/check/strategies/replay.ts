@@ -3,6 +3,7 @@ import type { Event } from '../explorer/event.js';
 import { parseSchedule } from '../schedule.js';
 import type { Strategy } from './strategy.js';
 
+/** A single schedule, from its text. */
 export class ReplayStrategy implements Strategy {
   readonly #events: readonly Event[];
   #at = -1;

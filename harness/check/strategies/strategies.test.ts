@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { insertVariant } from '../naive/variants.js';
-import { makeScenario, type Scenario } from '../scenario/scenario.js';
+import { makeScenario, parseScenario, type Scenario, scenarioFlags } from '../scenario/scenario.js';
 import { BASE_MIXES, CRASH_MIXES } from '../scenario/suites.js';
 import { formatSchedule, parseSchedule } from '../schedule.js';
 import { describeSchedule } from '../trace.js';
@@ -115,6 +115,15 @@ describe('determinism', () => {
       found = compareTwice(scenario, runSchedule(scenario, new RandomStrategy(seed, 1)));
     }
     expect(found).toContain('went differently the second time');
+  });
+});
+
+describe('a scenario by its name', () => {
+  it('is made again as it was, so that a printed command replays what it says', () => {
+    const scenario = makeScenario('K0 -', 'D I | U', { replicas: 3, isReversed: true });
+    expect(parseScenario(scenario.name, { replicas: 3, isReversed: true })).toEqual(scenario);
+    expect(scenarioFlags(scenario)).toBe("--scenario 'K0 -: D I | U' --r 3 --reversed");
+    expect(() => parseScenario('D I | U')).toThrow('name slots and requests');
   });
 });
 
