@@ -6,6 +6,7 @@ import { benchCommand } from './bench-command.js';
 import { explain } from './explain.js';
 import { kvCommand } from './kv-command.js';
 import { nodeCommand } from './node-command.js';
+import { verifyCommand } from './verify-command.js';
 
 const EXAMPLES = `
 Examples:
@@ -30,7 +31,8 @@ async function main(): Promise<void> {
     .addHelpText('after', EXAMPLES)
     .addCommand(benchCommand())
     .addCommand(kvCommand())
-    .addCommand(nodeCommand());
+    .addCommand(nodeCommand())
+    .addCommand(verifyCommand());
   harmonise(program);
   await program.parseAsync();
 }

@@ -35,9 +35,9 @@ const ENDED: readonly Ended[] = [
 
 /** A request that has only waited for others for so long gives up. */
 export const DEADLINE_NS = 50e6;
-/** First pause of a poller; it doubles, up to 32 times that. */
+/** First pause of a poller, or of who waits for a sibling; it doubles, up to 128 times that. */
 const POLL_NS = 200;
-const POLL_NS_MAX = 32 * POLL_NS;
+const POLL_NS_MAX = 128 * POLL_NS;
 
 /** An object that a request took a cell for. */
 export interface TakenObject {
@@ -274,7 +274,7 @@ export class SwarmClient {
     }
     batch.tag = i;
     this.#batch[i] = batch;
-    if (batch.count === 0) this.#sleep(i, RESUME, POLL_NS);
+    if (batch.count === 0) this.#sleep(i, RESUME, this.#pollNs[i] + POLL_NS);
     else if (batch.isPoll && this.#pollNs[i] > 0) this.#sleep(i, POST, this.#pollNs[i]);
     else this.#post(i, batch);
     if (batch.isPoll) this.#pollNs[i] = Math.min(POLL_NS_MAX, this.#pollNs[i] * 2 + POLL_NS);

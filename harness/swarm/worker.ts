@@ -1,0 +1,83 @@
+/** A process that runs seeds: told a range, it answers with a sum of reports and the failures; ends with its channel. */
+import { formatFailure, runSeed, type SeedReport } from './seed.js';
+
+/** Seeds `first` to `first + count - 1`, in the arithmetic of {@link seedAt}. */
+export interface RunSeeds {
+  readonly type: 'run';
+  readonly seeds: readonly number[];
+}
+
+export interface RanSeeds {
+  readonly type: 'ran';
+  readonly sum: SwarmSum;
+  readonly failures: readonly SwarmFailure[];
+}
+
+/** A failing seed, with the text that people read. */
+export interface SwarmFailure {
+  readonly seed: number;
+  readonly text: string;
+}
+
+/** Sums over many seeds. */
+export interface SwarmSum {
+  seeds: number;
+  requests: number;
+  quietRequests: number;
+  crashes: number;
+  recovererCrashes: number;
+  cuts: number;
+  verbs: number;
+  torn: number;
+  events: number;
+  runMs: number;
+  checkMs: number;
+  failures: number;
+}
+
+/** A sum of nothing. */
+export const emptySum = (): SwarmSum => ({
+  seeds: 0,
+  requests: 0,
+  quietRequests: 0,
+  crashes: 0,
+  recovererCrashes: 0,
+  cuts: 0,
+  verbs: 0,
+  torn: 0,
+  events: 0,
+  runMs: 0,
+  checkMs: 0,
+  failures: 0,
+});
+
+/** Adds `more` to `sum`. */
+export function addSum(sum: SwarmSum, more: SwarmSum): void {
+  for (const name of Object.keys(sum) as (keyof SwarmSum)[]) sum[name] += more[name];
+}
+
+/** Runs seeds one after another. */
+export function runSeeds(seeds: readonly number[]): { sum: SwarmSum; failures: SwarmFailure[] } {
+  const sum = emptySum();
+  const failures: SwarmFailure[] = [];
+  for (const seed of seeds) {
+    const report: SeedReport = runSeed(seed);
+    const isFailure = report.findings.length > 0;
+    addSum(sum, { ...report, seeds: 1, failures: Number(isFailure) });
+    if (isFailure) failures.push({ seed, text: formatFailure(report) });
+  }
+  return { sum, failures };
+}
+
+if (process.send !== undefined && process.argv[1]?.match(/swarm[/\\]worker\.[jt]s$/)) {
+  // Ctrl-C reaches the whole group: the parent decides, and closes the channel.
+  process.on('SIGINT', () => {});
+  process.on('disconnect', () => process.exit(0));
+  process.on('message', (message: RunSeeds) => {
+    try {
+      process.send?.({ type: 'ran', ...runSeeds(message.seeds) } satisfies RanSeeds);
+    } catch (error) {
+      process.send?.({ type: 'failed', code: 'FABRIC', message: (error as Error).stack ?? String(error) });
+    }
+  });
+}
