@@ -15,6 +15,7 @@ import {
   Outcome,
   RequestKind,
 } from '../../fusee/ops/index.js';
+import type { recoverRequest } from '../../fusee/recovery/index.js';
 import { DONE, Ledger, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
 import { Outcome as Ended, type History, NO_VALUE } from '../check/linearizability/index.js';
 import { roundTripLimit } from './bounds.js';
@@ -77,6 +78,8 @@ export interface SwarmHooks {
   readonly loops?: (coroutine: Coroutine) => readonly (OpLoop | undefined)[];
   /** Looks at, or changes, a batch about to be posted. */
   readonly posting?: (batch: VerbBatch, coroutine: Coroutine) => void;
+  /** Recovers one request in place of the product. */
+  readonly recover?: typeof recoverRequest;
 }
 
 /** What a sleeping coroutine does next. */

@@ -146,15 +146,23 @@ function poolFor(
   return { ...config, regionsPerNode: Math.max(1, Math.ceil(regions)) };
 }
 
-let alike: string[] | undefined;
+const alike = new Map<boolean, string[]>();
 
-function keysFor(random: SimRandom, pool: PoolConfig): string[] {
-  const count = random.pick([1, 2, 3, 5, 10, 25, 50]);
-  if (pool.subtables === 1 && pool.groupsPerSubtable === 2 && random.happens(0.5)) {
-    // Same candidate slots, same fingerprint: the hardest keys there are.
-    alike ??= keysAlike({ ...pool, subtables: 1, groupsPerSubtable: 2 }, 6);
-    return alike.slice(0, Math.min(count, 6));
+/** Keys of an index of 1 x 2 groups that share their candidate slots: and their fingerprint too, or not. */
+export function sharedKeys(pool: PoolConfig, count: number, isSameFingerprint: boolean): readonly string[] {
+  let keys = alike.get(isSameFingerprint);
+  if (keys === undefined) {
+    keys = keysAlike({ ...pool, subtables: 1, groupsPerSubtable: 2 }, 8, isSameFingerprint);
+    alike.set(isSameFingerprint, keys);
   }
+  return keys.slice(0, count);
+}
+
+function keysFor(random: SimRandom, pool: PoolConfig): readonly string[] {
+  const count = random.pick([1, 2, 3, 5, 10, 25, 50]);
+  const isTiny = pool.subtables === 1 && pool.groupsPerSubtable === 2;
+  // Same candidate slots, or even the same fingerprint: the hardest keys there are.
+  if (isTiny && random.happens(0.7)) return sharedKeys(pool, Math.max(2, count), random.happens(0.5));
   const least = random.pick([2, 3, 8, 16]);
   return Array.from({ length: count }, (_, k) => `k${k}`.padEnd(Math.min(24, least + (k % 3)), '.'));
 }

@@ -60,7 +60,7 @@ export class Recoverer {
       // The newest object first: while its log entry is not there, the one before may be the one in flight.
       for (let o = task.length - 1; o >= 0; ) {
         cx.write.expired = false;
-        const recovered = yield* recoverRequest(cx, task[o]);
+        const recovered = yield* (this.#run.hooks.recover ?? recoverRequest)(cx, task[o]);
         this.results.push(recovered);
         this.#run.world.note(recovered);
         if (recovered === Recovered.DROPPED) o--;
