@@ -54,9 +54,10 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
   const coroutines = options.coroutines ?? 8;
   checkOptions(options, coroutines);
   const config = await readPoolConfig(options.pool);
+  const cacheOptions = { ...DEFAULT_CACHE, ...options.cache };
   const fabric = new ShmFabric({
     regions: Array.from({ length: config.nodes }, (_, mn) => regionName(options.pool, mn)),
-    localBytes: coroutines * CONTEXT_BYTES + (1 << 20),
+    localBytes: coroutines * CONTEXT_BYTES + cacheOptions.bytes + (1 << 20),
     queueCapacity: 2 * coroutines,
     rttNs: options.rttNs ?? 0,
     prefault: options.prefault ?? false,
@@ -66,7 +67,7 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
     const state = new ClientState({
       view: new View(new Geometry(config)),
       local: fabric.local,
-      cache: new IndexCache({ ...DEFAULT_CACHE, ...options.cache }),
+      cache: new IndexCache(cacheOptions, cacheStorage(fabric, cacheOptions.bytes)),
       cid: await join(fabric),
       coroutines,
     });
@@ -84,6 +85,10 @@ function checkOptions({ pool, deadlineMs = 1000 }: ConnectOptions, coroutines: n
   }
   if (!(deadlineMs > 0)) throw new UsageError(`the deadline is ${deadlineMs} ms; it must be above 0`);
 }
+
+/** The cache's entries lie in registered memory: the fabric gets that in large pages where it can. */
+const cacheStorage = ({ local }: Fabric, bytes: number): Uint32Array =>
+  new Uint32Array(local.buffer, local.reserve(bytes), Math.floor(bytes / 4));
 
 /** What the superblock of a running pool's first node says. Errors as {@link connect}. */
 export async function readPoolConfig(pool: string): Promise<PoolConfig> {

@@ -1,9 +1,6 @@
 /** `fusee bench`: workloads against a pool of its own on this machine. */
 import { Command, Option } from 'commander';
-import { formatTable } from '../../results/table.js';
 import { workloadNames } from '../../workloads/index.js';
-import { runBench } from '../run/bench.js';
-import { liveView, silentView } from '../run/live.js';
 import type { BenchOptions } from '../run/plan-bench.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 
@@ -75,6 +72,12 @@ export function benchCommand(): Command {
 }
 
 async function bench(flags: Flags): Promise<void> {
+  // The other commands do without all this, and start the faster.
+  const [{ runBench }, { liveView, silentView }, { formatTable }] = await Promise.all([
+    import('../run/bench.js'),
+    import('../run/live.js'),
+    import('../../results/table.js'),
+  ]);
   const abort = new AbortController();
   const interrupt = (): void => {
     // The processes of the cell end with this one: they lose their channel.

@@ -1,7 +1,6 @@
 /** `fusee bench`: cells one after the other, each stored as it ends, then figures. */
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { FuseeError } from '../../fusee/verbs/index.js';
-import { drawRun } from '../../plots/ycsb.js';
 import { ResultError } from '../../results/error.js';
 import { formatTag } from '../../results/hlog.js';
 import { collectProvenance } from '../../results/provenance.js';
@@ -98,9 +97,13 @@ async function runCells(
   else if (interrupted) run.interrupt();
   else run.finish();
   const draws = options.figures && rows.length > 0 && faults.length === 0;
-  const figures = draws ? await drawRun(run.folder) : [];
+  const figures = draws ? await draw(run.folder) : [];
   return { rows, paths: [run.folder, ...figures], interrupted, faults };
 }
+
+/** Drawing takes a library that is slow to load. */
+const draw = async (folder: string): Promise<string[]> =>
+  (await import('../../plots/ycsb.js')).drawRun(folder);
 
 function logAttempts(
   run: Run,

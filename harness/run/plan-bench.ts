@@ -71,7 +71,7 @@ export async function planBench(options: BenchOptions, available?: Available): P
   for (const workload of options.workloads) {
     checkWorkload(workload, options);
     const trace = workload === 'trace' ? await openTrace(options) : null;
-    const size = { ...options, ...ratioOf(workload, options), workload };
+    const size = { ...options, searchRatio: ratioOf(workload, options).searchRatio, workload };
     const config = planPool(size, trace === null ? workloadDemand(size) : traceDemand(trace));
     const clientBytes = options.clients * clientMemory(options, trace);
     requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });

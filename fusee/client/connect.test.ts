@@ -1,0 +1,106 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ShmNode } from '../fabric/shm-node.js';
+import { Geometry, type PoolConfig, writeSuperblock } from '../layout/index.js';
+import { smallPool } from '../node/in-process.js';
+import { startShmNode } from '../node/index.js';
+import { FabricError, UsageError } from '../verbs/index.js';
+import { connect } from './connect.js';
+
+const open: { close(): void }[] = [];
+afterEach(() => {
+  for (const node of open.splice(0)) node.close();
+});
+
+const poolName = (name: string): string => `test-${process.pid}-connect-${name}`;
+const config = (options: Partial<PoolConfig> = {}): PoolConfig =>
+  smallPool({ nodes: 2, indexReplicas: 2, dataReplicas: 1, regionsPerNode: 1, ...options });
+
+function start(name: string, configs: readonly PoolConfig[]): string {
+  const pool = poolName(name);
+  configs.forEach((c, mn) => {
+    open.push(startShmNode({ pool, mn, config: c, prefault: false }));
+  });
+  return pool;
+}
+
+/** A node of the test's own making: its superblock is `edit`ed before clients may come. */
+function startOdd(name: string, edit: (memory: DataView) => void): string {
+  const c = config({ nodes: 1, indexReplicas: 1 });
+  const node = new ShmNode({
+    pool: poolName(name),
+    mn: 0,
+    memoryBytes: new Geometry(c).nodeBytes,
+    prefault: false,
+  });
+  open.push(node);
+  writeSuperblock(new Uint8Array(node.memory), c, 0);
+  edit(new DataView(node.memory));
+  node.ready();
+  return poolName(name);
+}
+
+describe('connect', () => {
+  it('joins a running pool; every client gets an id of its own', async () => {
+    const pool = start('two', [config(), config()]);
+    const [a, b] = [await connect({ pool }), await connect({ pool, coroutines: 1, cache: { bytes: 0 } })];
+    expect(a.cid).not.toBe(b.cid);
+    expect(a.geometry.config).toEqual(config());
+    await a.insert('k', 'from a');
+    expect(await b.search('k')).toEqual({ outcome: 'OK', value: new Uint8Array(Buffer.from('from a')) });
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it('says which region is missing when a pool is not running, or only in part', async () => {
+    const none = connect({ pool: poolName('none') });
+    await expect(none).rejects.toBeInstanceOf(FabricError);
+    await expect(none).rejects.toThrow(/connect-none-0 is not there: start its memory node/);
+    const pool = start('half', [config()]);
+    await expect(connect({ pool })).rejects.toThrow(/connect-half-1 is not there: start its memory node/);
+  });
+
+  it('refuses nodes that were started with different options, naming the option', async () => {
+    const pool = start('differ', [config(), config({ groupsPerSubtable: 16 })]);
+    const refused = connect({ pool });
+    await expect(refused).rejects.toBeInstanceOf(UsageError);
+    await expect(refused).rejects.toThrow(
+      'node 0 was started with groupsPerSubtable 8, node 1 with 16; start all nodes of a pool with the same options',
+    );
+  });
+
+  it('refuses a pool of another layout version, naming both', async () => {
+    const pool = startOdd('version', (memory) => memory.setUint32(8, 99, true));
+    const refused = connect({ pool });
+    await expect(refused).rejects.toBeInstanceOf(UsageError);
+    await expect(refused).rejects.toThrow(
+      /layout version 99, this program reads version \d+; use the program/,
+    );
+  });
+
+  it('refuses a region that holds no pool', async () => {
+    const pool = startOdd('magic', (memory) => memory.setUint32(0, 0));
+    await expect(connect({ pool })).rejects.toThrow(/no FUSEE superblock/);
+  });
+
+  it.each([
+    [{ coroutines: 0 }, 'coroutines is 0; a client has 1 to 256'],
+    [{ coroutines: 257 }, 'coroutines is 257'],
+    [{ coroutines: 1.5 }, 'coroutines is 1.5'],
+    [{ deadlineMs: 0 }, 'the deadline is 0 ms; it must be above 0'],
+    [{ deadlineMs: Number.NaN }, 'the deadline is NaN ms'],
+    [{ pool: '' }, "the pool's name is ''; use 1 to 150 of the characters"],
+    [{ pool: '../shadow' }, "the pool's name is '../shadow'"],
+  ])('refuses the options %j', async (options, message) => {
+    const refused = connect({ pool: poolName('options'), ...options });
+    await expect(refused).rejects.toBeInstanceOf(UsageError);
+    await expect(refused).rejects.toThrow(message);
+  });
+
+  it('tells a client whose node ends that requests are UNAVAILABLE', async () => {
+    const pool = start('ends', [config({ nodes: 1, indexReplicas: 1 })]);
+    const client = await connect({ pool });
+    await client.insert('k', 'v');
+    open[0].close();
+    expect(await client.search('k')).toEqual({ outcome: 'UNAVAILABLE' });
+    await client.close();
+  });
+});

@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { LatencyHistogram } from '../../results/histogram.js';
+import { type Operation, resultRowSchema } from '../../results/schema.js';
+import type { CellOutcome } from './cell.js';
+import { faultsOf } from './faults.js';
+import type { ClientReport, OperationReport } from './messages.js';
+import { type CellSettings, cellResult } from './row.js';
+
+const settings: CellSettings = {
+  system: 'fusee',
+  workload: 'ycsb-a',
+  flavour: 'ycsb-java',
+  fabric: 'shm',
+  clients: 2,
+  coroutines: 8,
+  nodes: 3,
+  indexReplicas: 2,
+  dataReplicas: 2,
+  kvBytes: 1024,
+  seed: 1,
+  repetition: 0,
+  rttNs: 0,
+};
+
+const ledger = {
+  rtts: 0,
+  verbs: 0,
+  bytes: 0,
+  casFailures: 0,
+  polls: 0,
+  backgroundVerbs: 0,
+  backgroundBytes: 0,
+};
+
+function operation(
+  name: Operation,
+  latenciesNs: readonly number[],
+  rest: Partial<OperationReport> = {},
+): OperationReport {
+  const histogram = new LatencyHistogram();
+  for (const ns of latenciesNs) histogram.record(ns);
+  const count = latenciesNs.length;
+  return { operation: name, latency: histogram.encode(), ledger, count, outcomes: { OK: count }, ...rest };
+}
+
+const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
+  operations: [operation('search', [1000, 2000])],
+  warmupOperations: 0,
+  notOk: 0,
+  measureNs: 1e9,
+  endNs: 3e9,
+  wrongValues: 0,
+  wrongExamples: [],
+  series: [],
+  collections: { count: 0, milliseconds: 0, longestMs: 0 },
+  involuntarySwitches: 0,
+  ...changes,
+});
+
+const cpu = { steal: 0, total: 100 };
+const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): CellOutcome => ({
+  reports,
+  streamHash: 'c0ffee',
+  lostKeys: 0,
+  checkedAtCheck: 10,
+  wrongAtCheck: 0,
+  interrupted: false,
+  cpuBefore: cpu,
+  cpuAfter: cpu,
+  ...changes,
+});
+const rowOf = (reports: ClientReport[], changes: Partial<CellOutcome> = {}) =>
+  cellResult(settings, outcome(reports, changes)).row;
+
+describe('a row', () => {
+  it('is what the schema asks for', () => {
+    expect(resultRowSchema.safeParse(rowOf([client(), client()])).success).toBe(true);
+  });
+
+  it('merges histograms of all clients: percentiles are never averaged', () => {
+    const slow = client({ operations: [operation('search', new Array(10).fill(1_000_000))] });
+    const fast = client({ operations: [operation('search', new Array(990).fill(1000))] });
+    const { latencyNs, operations } = rowOf([slow, fast]);
+    expect(operations).toBe(1000);
+    expect(latencyNs.search?.p50).toBeLessThan(1010);
+    expect(latencyNs.search?.p99).toBeLessThan(1010);
+    expect(latencyNs.search?.p999).toBeGreaterThan(990_000);
+    expect(latencyNs.search?.max).toBe(1_000_000);
+  });
+
+  it('divides operations by the time from the window to the last end', () => {
+    const row = rowOf([client(), client({ endNs: 5e9 })]);
+    expect([row.operations, row.seconds, row.throughputOps]).toEqual([4, 4, 1]);
+  });
+
+  it('gives costs per operation, weighted by the requests of each client', () => {
+    const few = operation('update', [1], { ledger: { ...ledger, rtts: 10, casFailures: 1 } });
+    const more = operation('update', [1, 1, 1], { ledger: { ...ledger, rtts: 12, bytes: 300 } });
+    const { perOperation } = rowOf([client({ operations: [few] }), client({ operations: [more] })]);
+    expect(perOperation.update).toMatchObject({ count: 4, rtts: 5.5, bytes: 75, casFailures: 0.25 });
+    expect(perOperation.search).toBeUndefined();
+  });
+
+  it('adds outcomes and collections up; their share is of the time of all clients', () => {
+    const a = client({
+      operations: [operation('search', [1, 1], { outcomes: { OK: 1, NOT_FOUND: 1 } })],
+      collections: { count: 2, milliseconds: 10, longestMs: 6 },
+    });
+    const row = rowOf([a, client()]);
+    expect(row.outcomes).toEqual({ search: { OK: 3, NOT_FOUND: 1 } });
+    expect(row.collections).toEqual({ count: 2, milliseconds: 10, longestMs: 6, shareOfWindow: 0.0025 });
+  });
+
+  it('adds the series of clients up; the p99 of an interval is the worst of them', () => {
+    const a = client({ series: [{ operations: 5, p99Ns: 100 }] });
+    const b = client({
+      series: [
+        { operations: 7, p99Ns: 50 },
+        { operations: 1, p99Ns: 9 },
+      ],
+    });
+    const { series } = cellResult(settings, outcome([a, b]));
+    expect(series.map((s) => [s.tMs, s.operations, s.p99Ns])).toEqual([
+      [0, 12, 100],
+      [100, 1, 9],
+    ]);
+  });
+
+  it('of nothing measured has neither rate nor latency', () => {
+    const row = rowOf([client({ operations: [], endNs: 0.5e9 })]);
+    expect([row.operations, row.seconds, row.throughputOps, row.latencyNs]).toEqual([0, 0, 0, {}]);
+    expect(row.trust?.verdict).toBe('unusable');
+    expect(resultRowSchema.safeParse(row).success).toBe(true);
+  });
+});
+
+describe('what was not checked is null', () => {
+  const removes = client({ operations: [operation('delete', [1, 1])] });
+
+  it('wrong values, when no value was read', () => {
+    expect(rowOf([removes], { checkedAtCheck: 0, lostKeys: null }).wrongValues).toBe(null);
+    expect(rowOf([removes], { checkedAtCheck: 5 }).wrongValues).toBe(0);
+    expect(rowOf([client()], { checkedAtCheck: 0 }).wrongValues).toBe(0);
+    const unfound = client({ operations: [operation('search', [1], { outcomes: { NOT_FOUND: 1 } })] });
+    expect(rowOf([unfound], { checkedAtCheck: 0 }).wrongValues).toBe(null);
+  });
+
+  it('lost keys, when they were not read back', () => {
+    expect(rowOf([client()], { lostKeys: null }).lostKeys).toBe(null);
+    expect(rowOf([client()], { lostKeys: 0 }).lostKeys).toBe(0);
+  });
+
+  it('but a wrong value found in the warm-up is not unfound', () => {
+    expect(rowOf([client({ operations: [], wrongValues: 1 })], { checkedAtCheck: 0 }).wrongValues).toBe(1);
+    expect(rowOf([client({ wrongValues: 1 })], { wrongAtCheck: 2 }).wrongValues).toBe(3);
+  });
+});
+
+describe('faults', () => {
+  const faults = (report: Partial<ClientReport>, changes: Partial<CellOutcome> = {}, name = 'ycsb-a') =>
+    faultsOf(name, cellResult({ ...settings, workload: name }, outcome([client(report)], changes)));
+  const ended = (outcomes: Record<string, number>): Partial<ClientReport> => ({
+    operations: [operation('search', [1, 1], { outcomes })],
+    notOk: Object.entries(outcomes).reduce((sum, [name, n]) => sum + (name === 'OK' ? 0 : n), 0),
+  });
+
+  it('are none when all is well', () => {
+    expect(faults({})).toBe(null);
+  });
+
+  it('are wrong values, with examples, and lost keys, with numbers', () => {
+    expect(faults({ wrongValues: 2, wrongExamples: ['key 7: verdict 3'] }, { lostKeys: 4 })).toBe(
+      'ycsb-a: 2 wrong values (key 7: verdict 3); 4 acknowledged keys are gone',
+    );
+  });
+
+  it('are outcomes that the workload rules out; a trace may ask for what is not there', () => {
+    expect(faults(ended({ OK: 1, NOT_FOUND: 1 }))).toBe('ycsb-a: 1 search requests ended NOT_FOUND');
+    expect(faults(ended({ OK: 1, NOT_FOUND: 1 }), {}, 'trace')).toBe(null);
+    expect(faults(ended({ UNAVAILABLE: 2 }), {}, 'trace')).toBe('trace: 2 search requests ended UNAVAILABLE');
+  });
+
+  it('are requests of the warm-up that failed', () => {
+    expect(faults({ notOk: 3 })).toBe('ycsb-a: 3 requests of the warm-up ended in anything but OK');
+  });
+
+  it('are an empty window, unless the user ended it', () => {
+    expect(faults({ operations: [] })).toMatch(
+      /all requests ended within the warm-up; raise --requests or lower/,
+    );
+    expect(faults({ operations: [] }, { interrupted: true })).toBe(null);
+  });
+});
