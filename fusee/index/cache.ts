@@ -43,19 +43,24 @@ export class IndexCache {
   readonly #entryWords: number;
   readonly #setMask: number;
   readonly #words: Uint32Array;
-    /** The entry that the last {@link lookup} found, as a word offset. */
+  /** The entry that the last {@link lookup} found, as a word offset. */
   #at = 0;
   hits = 0;
   misses = 0;
   bypassed = 0;
 
-  constructor(options: CacheOptions = DEFAULT_CACHE) {
+  /**
+   * @param storage memory for the entries, at least {@link CacheOptions.bytes}, zeroed: large pages spare each lookup
+   *   a walk of page tables. @default memory of its own
+   */
+  constructor(options: CacheOptions = DEFAULT_CACHE, storage?: Uint32Array) {
     this.#threshold = options.threshold;
     this.#keyBytes = options.keyBytes;
     this.#entryWords = HEAD_WORDS + Math.ceil(options.keyBytes / 32) * 8;
     const sets = Math.floor(options.bytes / (this.#entryWords * 4 * WAYS));
     this.#setMask = sets < 1 ? -1 : 2 ** Math.floor(Math.log2(sets)) - 1;
-    this.#words = new Uint32Array((this.#setMask + 1) * WAYS * this.#entryWords);
+    const words = (this.#setMask + 1) * WAYS * this.#entryWords;
+    this.#words = storage?.subarray(0, words) ?? new Uint32Array(words);
   }
 
   /** Bytes that entries take. */
@@ -122,7 +127,8 @@ export class IndexCache {
       const { words } = memory;
       const whole = lengthBytes >>> 2;
       for (let i = 0; i < whole; i++) w[e + HEAD_WORDS + i] = words[(at >>> 2) + i];
-      if ((lengthBytes & 3) !== 0) w[e + HEAD_WORDS + whole] = words[(at >>> 2) + whole] & lastMask(lengthBytes);
+      if ((lengthBytes & 3) !== 0)
+        w[e + HEAD_WORDS + whole] = words[(at >>> 2) + whole] & lastMask(lengthBytes);
     } else if (!own && (w[e + WORD_LO] !== slotWord.lo || w[e + WORD_HI] !== slotWord.hi)) {
       w[e + INVALID]++;
     }
@@ -150,7 +156,11 @@ export class IndexCache {
     const first = this.#set(place);
     const hash = place.placeHash >>> 0;
     for (let e = first, end = first + WAYS * stride; e < end; e += stride) {
-      if (w[e + HASH] === hash && w[e + KEY_BYTES] === lengthBytes && this.#sameKey(e, memory.words, at, lengthBytes))
+      if (
+        w[e + HASH] === hash &&
+        w[e + KEY_BYTES] === lengthBytes &&
+        this.#sameKey(e, memory.words, at, lengthBytes)
+      )
         return e;
     }
     return -1;

@@ -7,9 +7,12 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { openSession } from '../../fusee/client/connect.js';
+import { openSession, type Session } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
-import { makeCoroutine } from '../../fusee/ops/index.js';
+import type { Recording } from '../../fusee/fabric/recording.js';
+import type { ShmFabric } from '../../fusee/fabric/shm.js';
+import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
+import { CorruptionError } from '../../fusee/verbs/index.js';
 import {
   generateStream,
   KeyTable,
@@ -25,7 +28,12 @@ import { StreamSource } from './stream-source.js';
 const RECORDS = 100_000;
 const KV_BYTES = 1024 + 24;
 const COROUTINES = 8;
-const ROUNDS = 7;
+/** Rounds of a few milliseconds, shorter than a time slice: what else runs on the machine spoils few of them. */
+const ROUNDS = 301;
+
+const WARMUP_ROUNDS = 150;
+/** Recorded slices that replays take turns in. */
+const SLICES = 50;
 
 interface Case {
   readonly name: string;
@@ -43,7 +51,7 @@ const CASES: readonly Case[] = [
     searchRatio: 1,
     distribution: 'uniform',
     replicas: 1,
-    requestsPerRound: 300_000,
+    requestsPerRound: 3_000,
     target: { opsPerSecond: 1.5e6, ratio: 0.6 },
   },
   {
@@ -51,7 +59,7 @@ const CASES: readonly Case[] = [
     searchRatio: 1,
     distribution: 'zipfian',
     replicas: 1,
-    requestsPerRound: 300_000,
+    requestsPerRound: 3_000,
     target: { opsPerSecond: 1.5e6, ratio: 0.6 },
   },
   {
@@ -59,7 +67,7 @@ const CASES: readonly Case[] = [
     searchRatio: 0,
     distribution: 'uniform',
     replicas: 1,
-    requestsPerRound: 60_000,
+    requestsPerRound: 1_500,
     target: { opsPerSecond: 0.6e6 },
   },
   {
@@ -67,7 +75,7 @@ const CASES: readonly Case[] = [
     searchRatio: 0,
     distribution: 'uniform',
     replicas: 2,
-    requestsPerRound: 60_000,
+    requestsPerRound: 1_500,
     target: { opsPerSecond: 0.4e6 },
   },
 ];
@@ -88,51 +96,118 @@ export interface HotPathRow {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-async function measure(c: Case): Promise<HotPathRow> {
-  const nodes = Math.max(c.replicas, 1);
-  const requests = c.requestsPerRound * (ROUNDS + 3);
-  const config = planPool({
-    workload: 'mix',
-    searchRatio: c.searchRatio,
-    nodes,
-    indexReplicas: c.replicas,
-    dataReplicas: c.replicas,
-    clients: 1,
-    coroutines: COROUTINES,
-    records: RECORDS,
-    requests,
-    kvBytes: KV_BYTES,
-  });
-  requireRoom(config);
-  const pool = `hotpath-${process.pid}`;
-  const children: Child<ToNode, FromNode>[] = [];
-  try {
-    for (let mn = 0; mn < nodes; mn++) {
-      const child = new Child<ToNode, FromNode>(`memory node ${mn}`, './node-process');
-      children.push(child);
-      const ready = child.expect('ready');
-      child.tell({ type: 'start', pool, mn, config });
-      await ready;
-    }
-    return await rounds(c, pool);
-  } finally {
-    await Promise.all(children.map((child) => child.end()));
-  }
-}
+/** One client of a pool of its own, which plays one long stream in slices. */
+class Player {
+  readonly fabric: ShmFabric;
+  readonly #coroutines: readonly Coroutine[];
+  readonly #case: Case;
+  readonly #nodes: readonly Child<ToNode, FromNode>[];
+  readonly #source: StreamSource;
+  readonly #reactor: Reactor;
 
-async function rounds(c: Case, pool: string): Promise<HotPathRow> {
-  const { fabric, state } = await openSession({ pool, coroutines: COROUTINES, prefault: true });
-  const coroutines = Array.from({ length: COROUTINES }, (_, i) => makeCoroutine(state, i));
-  const valueBytes = valueBytesOf(KV_BYTES);
-  const keys = new KeyTable({
-    recordCount: RECORDS,
-    clientIndex: 0,
-    coroutineCount: 0,
-    insertsPerCoroutine: 0,
-  });
-  const play = (streams: readonly RequestStream[]): { operations: number; rtts: number } => {
-    const source = new StreamSource({
-      local: fabric.local,
+  static async start(c: Case, pool: string): Promise<Player> {
+    const requests = c.requestsPerRound * (ROUNDS + WARMUP_ROUNDS + SLICES + 30);
+    const { replicas, searchRatio } = c;
+    const config = planPool({
+      workload: 'mix',
+      searchRatio,
+      nodes: replicas,
+      indexReplicas: replicas,
+      dataReplicas: replicas,
+      clients: 1,
+      coroutines: COROUTINES,
+      records: RECORDS,
+      requests,
+      kvBytes: KV_BYTES,
+    });
+    requireRoom(config);
+    const nodes: Child<ToNode, FromNode>[] = [];
+    try {
+      for (let mn = 0; mn < config.nodes; mn++) {
+        const node = new Child<ToNode, FromNode>(`memory node ${mn}`, './node-process');
+        nodes.push(node);
+        const ready = node.expect('ready');
+        node.tell({ type: 'start', pool, mn, config });
+        await ready;
+      }
+      return new Player(
+        c,
+        nodes,
+        await openSession({ pool, coroutines: COROUTINES, prefault: true }),
+        requests,
+      );
+    } catch (error) {
+      await Promise.all(nodes.map((node) => node.end()));
+      throw error;
+    }
+  }
+
+  private constructor(
+    c: Case,
+    nodes: readonly Child<ToNode, FromNode>[],
+    session: Session,
+    requests: number,
+  ) {
+    this.#case = c;
+    this.#nodes = nodes;
+    this.fabric = session.fabric;
+    this.#coroutines = Array.from({ length: COROUTINES }, (_, i) => makeCoroutine(session.state, i));
+    const load = this.#sourceOf(loadStreams(valueBytesOf(KV_BYTES)));
+    const loader = new Reactor(this.fabric, this.#coroutines, load);
+    loader.wake();
+    while (loader.active > 0) loader.turn();
+    this.#check(load);
+    this.#source = this.#sourceOf(measuredStreams(c, requests));
+    this.#reactor = new Reactor(this.fabric, this.#coroutines, this.#source);
+    this.#reactor.wake();
+    for (let i = 0; i < WARMUP_ROUNDS; i++) this.play(c.requestsPerRound);
+  }
+
+  /** Plays on until `requests` more have ended; what is in flight then goes on with the next slice. */
+  play(requests: number): { operations: number; rtts: number } {
+    const { recorder } = this.#source;
+    const before = recorder.operations;
+    const rttsBefore = this.#rtts();
+    while (recorder.operations < before + requests) this.#reactor.turn();
+    this.#check(this.#source);
+    return { operations: recorder.operations - before, rtts: this.#rtts() - rttsBefore };
+  }
+
+  /**
+   * Records slices, as many as touch more memory than caches hold: replaying one again and again would find it in
+   * the cache. The pool may be replayed afterwards, and is of no use for anything else.
+   */
+  record(requests: number): { recording: Recording; operations: number }[] {
+    const slices = Array.from({ length: SLICES }, () => {
+      this.fabric.record(1 << 15);
+      const { operations } = this.play(requests);
+      return { recording: this.fabric.stopRecording(), operations };
+    });
+    // What is in flight must end before a replay.
+    this.#source.stopping = true;
+    while (this.#reactor.active > 0) this.#reactor.turn();
+    return slices;
+  }
+
+  async end(): Promise<void> {
+    this.fabric.close();
+    await Promise.all(this.#nodes.map((node) => node.end()));
+  }
+
+  #rtts(): number {
+    return this.#source.recorder.ledgers.reduce((sum, l) => sum + l.rtts, 0);
+  }
+
+  #sourceOf(streams: readonly RequestStream[]): StreamSource {
+    const keys = new KeyTable({
+      recordCount: RECORDS,
+      clientIndex: 0,
+      coroutineCount: 0,
+      insertsPerCoroutine: 0,
+    });
+    const { local } = this.fabric;
+    return new StreamSource({
+      local,
       streams,
       keys,
       frontier: null,
@@ -140,85 +215,91 @@ async function rounds(c: Case, pool: string): Promise<HotPathRow> {
       measureNs: 0,
       endsWithFirst: false,
     });
-    const reactor = new Reactor(fabric, coroutines, source);
-    reactor.wake();
-    while (reactor.active > 0) reactor.turn();
-    if (source.wrongValues + source.notOk > 0) {
-      throw new Error(
-        `${c.name}: ${source.wrongValues} wrong values, ${source.notOk} requests not OK: ${source.wrongExamples}`,
-      );
-    }
-    const { ledgers, operations } = source.recorder;
-    return { operations, rtts: ledgers.reduce((sum, l) => sum + l.rtts, 0) };
-  };
-  const streamsOf = (seed: number, count: number): RequestStream[] =>
-    Array.from({ length: COROUTINES }, (_, coroutine) =>
-      generateStream(workloadSpec('mix', { searchRatio: c.searchRatio, distribution: c.distribution }), {
-        recordCount: RECORDS,
-        requestCount: Math.ceil(count / COROUTINES),
-        flavour: 'ycsb-java',
-        seed,
-        host: 0,
-        process: 0,
-        coroutine,
-        clientIndex: 0,
-        clientCount: 1,
-        valueBytes,
-      }),
-    );
-  try {
-    play(loadStreams(valueBytes));
-    play(streamsOf(1000, c.requestsPerRound));
-    fabric.record(1 << 20);
-    const recordStreams = streamsOf(1001, Math.min(c.requestsPerRound, 100_000));
-    const recorded = play(recordStreams);
-    const recording = fabric.stopRecording();
-    const verbsPerOperation = recording.verbs / recorded.operations;
-
-    const heapBefore = process.memoryUsage().heapUsed;
-    const stretch = play(recordStreams.map((s) => head(s, 500)));
-    const heapBytesPerOperation = (process.memoryUsage().heapUsed - heapBefore) / stretch.operations;
-
-    const collections: number[] = [];
-    const observer = new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) collections.push(entry.duration);
-    });
-    observer.observe({ entryTypes: ['gc'] });
-    const ours: number[] = [];
-    const native: number[] = [];
-    let windowMs = 0;
-    let rtts = 0;
-    for (let round = 0; round < ROUNDS; round++) {
-      const streams = streamsOf(round, c.requestsPerRound);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      const before = collections.length;
-      const startNs = fabric.nowNs();
-      const played = play(streams);
-      const elapsedNs = fabric.nowNs() - startNs;
-      windowMs += elapsedNs / 1e6;
-      rtts = played.rtts / played.operations;
-      ours.push((played.operations / elapsedNs) * 1e9);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      collections.splice(before, 0);
-      const replayNs = fabric.replay(recording);
-      native.push((recording.verbs / verbsPerOperation / replayNs) * 1e9);
-    }
-    observer.disconnect();
-    return {
-      name: c.name,
-      opsPerSecond: median(ours),
-      nativeOpsPerSecond: median(native),
-      ratio: median(ours.map((rate, i) => rate / native[i])),
-      rttsPerOperation: rtts,
-      heapBytesPerOperation,
-      collections: collections.length,
-      collectionShare: collections.reduce((a, b) => a + b, 0) / windowMs,
-      longestCollectionMs: Math.max(0, ...collections),
-      target: c.target,
-    };
-  } finally {
-    fabric.close();
   }
+
+  #check({ wrongValues, notOk, wrongExamples }: StreamSource): void {
+    if (wrongValues + notOk === 0) return;
+    throw new CorruptionError(
+      `${this.#case.name}: ${wrongValues} wrong values, ${notOk} requests not OK ${wrongExamples.join('; ')}`,
+    );
+  }
+}
+
+function measuredStreams(c: Case, requests: number): RequestStream[] {
+  const { searchRatio, distribution } = c;
+  return Array.from({ length: COROUTINES }, (_, coroutine) =>
+    generateStream(workloadSpec('mix', { searchRatio, distribution }), {
+      recordCount: RECORDS,
+      requestCount: Math.ceil(requests / COROUTINES),
+      flavour: 'ycsb-java',
+      seed: 1,
+      host: 0,
+      process: 0,
+      coroutine,
+      clientIndex: 0,
+      clientCount: 1,
+      valueBytes: valueBytesOf(KV_BYTES),
+    }),
+  );
+}
+
+async function measure(c: Case): Promise<HotPathRow> {
+  const ours = await Player.start(c, `hotpath-${process.pid}-a`);
+  try {
+    const native = await Player.start(c, `hotpath-${process.pid}-b`);
+    try {
+      return await compare(c, ours, native);
+    } finally {
+      await native.end();
+    }
+  } finally {
+    await ours.end();
+  }
+}
+
+async function compare(c: Case, ours: Player, native: Player): Promise<HotPathRow> {
+  const slices = native.record(c.requestsPerRound);
+  const heapBytesPerOperation = heapPerOperation(c, ours);
+  const collections: number[] = [];
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) collections.push(entry.duration);
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  const oursRates: number[] = [];
+  const nativeRates: number[] = [];
+  let windowMs = 0;
+  let rttsPerOperation = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const startNs = ours.fabric.nowNs();
+    const played = ours.play(c.requestsPerRound);
+    const elapsedNs = ours.fabric.nowNs() - startNs;
+    windowMs += elapsedNs / 1e6;
+    rttsPerOperation = played.rtts / played.operations;
+    oursRates.push((played.operations / elapsedNs) * 1e9);
+    const { recording, operations } = slices[round % SLICES];
+    nativeRates.push((operations / native.fabric.replay(recording)) * 1e9);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  observer.disconnect();
+  return {
+    name: c.name,
+    opsPerSecond: median(oursRates),
+    nativeOpsPerSecond: median(nativeRates),
+    ratio: median(oursRates.map((rate, i) => rate / nativeRates[i])),
+    rttsPerOperation,
+    heapBytesPerOperation,
+    collections: collections.length,
+    collectionShare: collections.reduce((a, b) => a + b, 0) / windowMs,
+    longestCollectionMs: Math.max(0, ...collections),
+    target: c.target,
+  };
+}
+
+/** Heap growth of a stretch without a collection, per operation. */
+function heapPerOperation(c: Case, player: Player): number {
+  const before = process.memoryUsage().heapUsed;
+  const { operations } = player.play(20 * c.requestsPerRound);
+  return (process.memoryUsage().heapUsed - before) / operations;
 }
 
 function loadStreams(valueBytes: number): RequestStream[] {
@@ -235,11 +316,6 @@ function loadStreams(valueBytes: number): RequestStream[] {
     };
   });
 }
-
-const head = (s: RequestStream, count: number): RequestStream => ({
-  ...s,
-  length: Math.min(count, s.length),
-});
 
 const millions = (n: number): string => (n / 1e6).toFixed(2);
 
