@@ -3,13 +3,17 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  encoding: 'utf8',
+})
   .split('\n')
   .filter((path) => /\.(ts|mjs|cjs|cc|h)$/.test(path) && existsSync(path));
 const text = new Map(files.map((path) => [path, readFileSync(path, 'utf8')]));
 
 /** Lines of all files that a rule objects to, as `file:line: reason`. */
-function objections(rule: (line: string, index: number, lines: readonly string[]) => string | null): string[] {
+function objections(
+  rule: (line: string, index: number, lines: readonly string[]) => string | null,
+): string[] {
   return [...text].flatMap(([path, content]) => {
     const lines = content.split('\n');
     return lines.flatMap((line, i) => {
@@ -25,16 +29,24 @@ describe('the repository', () => {
     expect(long).toEqual([]);
   });
 
-  it('keeps lines to 110 columns', () => {
-    expect(objections((line) => (line.length > 110 ? `${line.length} columns` : null))).toEqual([]);
+  it('keeps lines to 110 columns, and a message in one string to 120', () => {
+    expect(
+      objections((line) =>
+        line.length > (/['"`]/.test(line) ? 120 : 110) ? `${line.length} columns` : null,
+      ),
+    ).toEqual([]);
   });
 
   it('leaves no notes to self: file an issue and name it', () => {
-    expect(objections((line) => (/\b(TODO|FIXME|XXX|HACK)\b/.test(line) ? 'a note to self' : null))).toEqual([]);
+    expect(objections((line) => (/\b(TODO|FIXME|XXX|HACK)\b/.test(line) ? 'a note to self' : null))).toEqual(
+      [],
+    );
   });
 
   it('runs all its tests: an exclusive one hides the rest, a skipped one says why in its name', () => {
-    expect(objections((line) => (/\b(it|test|describe)\.(only|todo)\b/.test(line) ? 'exclusive or empty' : null))).toEqual([]);
+    expect(
+      objections((line) => (/\b(it|test|describe)\.(only|todo)\b/.test(line) ? 'exclusive or empty' : null)),
+    ).toEqual([]);
   });
 
   it('names no path of a machine', () => {
@@ -47,7 +59,9 @@ describe('the repository', () => {
       if (!/^export (async )?(function|class|const|abstract class)\b/.test(line)) return null;
       let before = i - 1;
       while (before >= 0 && /^(\/\/ biome-ignore|@)/.test(lines[before])) before--;
-      return before >= 0 && lines[before].trimEnd().endsWith('*/') ? null : `no doc comment: ${line.slice(0, 60)}`;
+      return before >= 0 && lines[before].trimEnd().endsWith('*/')
+        ? null
+        : `no doc comment: ${line.slice(0, 60)}`;
     }).filter((o) => !/\.test\.ts:|\.mjs:|\.cjs:|config\.ts:/.test(o));
     expect(undocumented).toEqual([]);
   });

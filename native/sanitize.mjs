@@ -1,5 +1,6 @@
 // Runs the tests of the addon and of the shared-memory fabric under a sanitizer:
-// `node native/sanitize.mjs address|thread [test files]`. Fails when a test fails or any process reported an error.
+// `node native/sanitize.mjs address|thread [test files]`. Fails when a test fails or any process reported an
+// error.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,8 +34,9 @@ if (!library.startsWith('/')) {
 const reports = mkdtempSync(join(tmpdir(), 'fusee-sanitize-'));
 const options = [
   `log_path=${join(reports, 'report')}`,
-  // Node itself leaks on some exits. Its own synchronization is invisible to ThreadSanitizer, which then reports
-  // races within V8: only reports with a frame of ours count, and a report is no reason to exit with 66.
+  // Node itself leaks on some exits. Its own synchronization is invisible to ThreadSanitizer, which then
+  // reports races within V8: only reports with a frame of ours count, and a report is no reason to exit with
+  // 66.
   ...(sanitizer === 'address'
     ? ['detect_leaks=0']
     : ['ignore_noninstrumented_modules=1', 'exitcode=0', 'die_after_fork=0']),

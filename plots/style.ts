@@ -47,11 +47,17 @@ export const seriesColours = (series: readonly Series[]): string[] =>
 
 /** Text colours, sizes in px, and the grey of values others published. */
 export const INK = '#222222';
+/** Ink of what steps back: axes, captions. */
 export const SOFT_INK = '#5a5a5a';
+/** Ink of what the reader must not miss. */
 export const WARNING_INK = '#a4001d';
+/** Published values stand in grey behind ours. */
 export const PUBLISHED_COLOUR = '#9a9a9a';
+/** Size of labels, in points. */
 export const TEXT_SIZE = 10;
+/** Size of the caption, in points. */
 export const CAPTION_SIZE = 9;
+/** Size of the title, in points. */
 export const TITLE_SIZE = 12;
 
 /** Dashes of a line or outline, by origin. */

@@ -9,6 +9,7 @@ import { decodeFromCompressedBase64, encodeIntoCompressedBase64, Float64Histogra
 
 /** Smallest and largest latency with a bucket of its own, in ns; above the largest, values are overflow. */
 export const LOWEST_NS = 1;
+/** Largest latency that has a counter; beyond it is overflow. */
 export const HIGHEST_NS = 60e9;
 /** Significant decimal digits every bucket keeps. */
 export const SIGNIFICANT_DIGITS = 3;

@@ -1,7 +1,7 @@
 /**
- * How many standard deviations the chi-square statistic of `observed` counts lies above its mean, by Wilson and
- * Hilferty's cube-root transform; for the tests of distributions. Cells expected fewer than 10 times are pooled
- * with their successors. `probabilities` add up to 1, one for each cell.
+ * How many standard deviations the chi-square statistic of `observed` counts lies above its mean, by Wilson
+ * and Hilferty's cube-root transform; for the tests of distributions. Cells expected fewer than 10 times are
+ * pooled with their successors. `probabilities` add up to 1, one for each cell.
  */
 export function chiSquareDeviation(observed: ArrayLike<number>, probabilities: ArrayLike<number>): number {
   let total = 0;

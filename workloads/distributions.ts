@@ -6,8 +6,8 @@ import type { RandomStream } from './random.js';
 import { ExactZipf, GrayZipf, itemCountMax, type RankGenerator, thetaDefault } from './zipf.js';
 
 /**
- * Whose benchmark "YCSB" means; part of every result, since the share of the hottest key, and with it the rate
- * of conflicts, differs by a factor of two between them.
+ * Whose benchmark "YCSB" means; part of every result, since the share of the hottest key, and with it the
+ * rate of conflicts, differs by a factor of two between them.
  *
  * - `ycsb-java`: YCSB of brianfrankcooper, with eta repaired;
  * - `ycsb-java-bug`: the same with YCSB's defect in eta, which only workload D can show;
@@ -58,7 +58,8 @@ export class UniformKeys implements KeyChooser {
 }
 
 /**
- * YCSB's `zipfian` (flavour `ycsb-java`): a rank of Gray's generator over a fixed 10^10 + 1 items, hashed, modulo
+ * YCSB's `zipfian` (flavour `ycsb-java`): a rank of Gray's generator over a fixed 10^10 + 1 items, hashed,
+ * modulo
  * `recordCount + 1`; the one number past the loaded keys is drawn again, as YCSB does with keys not yet
  * acknowledged. Hashing ten thousand million ranks onto few keys flattens the skew; that is YCSB's design.
  */
@@ -81,7 +82,9 @@ export class ScrambledZipfKeys implements KeyChooser {
     }
   }
 
-  /** The key number of one uniform number of [0, 1): 0 to `recordCount`, the last of which is to be redrawn. */
+  /**
+   * The key number of one uniform number of [0, 1): 0 to `recordCount`, the last of which is to be redrawn.
+   */
   keyOf(uniform: number): number {
     hashKeyNumber(this.#ranks.rankOf(uniform), this.#hash);
     absoluteHash(this.#hash);
@@ -90,8 +93,8 @@ export class ScrambledZipfKeys implements KeyChooser {
 }
 
 /**
- * The zipfian of the C++ port (flavour `ycsb-c`): Gray's generator over the real `recordCount`, and the unsigned
- * hash of the rank modulo `recordCount`. Collisions leave 29 % of 100,000 keys without any request.
+ * The zipfian of the C++ port (flavour `ycsb-c`): Gray's generator over the real `recordCount`, and the
+ * unsigned hash of the rank modulo `recordCount`. Collisions leave 29 % of 100,000 keys without any request.
  */
 export class HashedZipfKeys implements KeyChooser {
   readonly #recordCount: number;
@@ -114,7 +117,10 @@ export class HashedZipfKeys implements KeyChooser {
   }
 }
 
-/** Zipf's law exactly (flavour `exact`), its ranks spread over the keys by `KeyPermutation`: no key is left out. */
+/**
+ * Zipf's law exactly (flavour `exact`), its ranks spread over the keys by `KeyPermutation`: no key is left
+ * out.
+ */
 export class PermutedZipfKeys implements KeyChooser {
   readonly #ranks: ExactZipf;
   readonly #permutation: KeyPermutation;

@@ -1,13 +1,14 @@
 /**
- * The space of key numbers. 0 to `recordCount - 1` are loaded before a run. Above them every pair of client and
- * coroutine owns a stride that nobody else inserts into:
+ * The space of key numbers. 0 to `recordCount - 1` are loaded before a run. Above them every pair of client
+ * and coroutine owns a stride that nobody else inserts into:
  *
  *     recordCount + (clientIndex * coroutineCountMax + coroutine) * strideKeyCount
  *
- * The strides do not depend on how many clients or coroutines a run has, so a key number means the same in all
- * phases of a run. Key numbers are only hashed into key names, so the gaps cost no memory. Numbers from 2^31 on,
- * which the inserts of client 2 and later have, are not small integers to V8: a call that is not inlined may box one
- * in 16 bytes of young heap. A driver that minds looks rows up in `KeyTable` before the timed part.
+ * The strides do not depend on how many clients or coroutines a run has, so a key number means the same in
+ * all phases of a run. Key numbers are only hashed into key names, so the gaps cost no memory. Numbers from
+ * 2^31 on, which the inserts of client 2 and later have, are not small integers to V8: a call that is not
+ * inlined may box one in 16 bytes of young heap. A driver that minds looks rows up in `KeyTable` before the
+ * timed part.
  */
 import { recordCountMax } from './distributions.js';
 import { requireInteger } from './errors.js';
@@ -52,8 +53,8 @@ export function firstKeyOfClient(owner: Omit<StrideOwner, 'coroutine'>): number 
 }
 
 /**
- * The part `index` of `count` nearly equal parts of the loaded keys: which keys one client, or one coroutine of
- * one client, inserts while the store is loaded.
+ * The part `index` of `count` nearly equal parts of the loaded keys: which keys one client, or one coroutine
+ * of one client, inserts while the store is loaded.
  */
 export function loadShare(recordCount: number, part: { index: number; count: number }): KeyRange {
   requireInteger('record count', recordCount, { min: 0, max: recordCountMax });

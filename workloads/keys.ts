@@ -1,6 +1,6 @@
 /**
- * Key names: `user` and the decimal |int64| of the key number's FNV-1a-64, as YCSB's CoreWorkload builds them.
- * All flavours share the names: they only need to differ, and which key a request means is a number.
+ * Key names: `user` and the decimal |int64| of the key number's FNV-1a-64, as YCSB's CoreWorkload builds
+ * them. All flavours share the names: they only need to differ, and which key a request means is a number.
  */
 import { requireInteger, WorkloadError } from './errors.js';
 import { absoluteHash, hashKeyNumber, newHash, writeDecimal } from './fnv.js';
@@ -34,7 +34,10 @@ export function keyName(keyNumber: number): string {
   return String.fromCharCode(...bytes.subarray(0, writeKey(keyNumber, bytes, 0)));
 }
 
-/** Key names by row, whatever their origin: built from numbers (`KeyTable`) or read from a trace (`TraceKeys`). */
+/**
+ * Key names by row, whatever their origin: built from numbers (`KeyTable`) or read from a trace
+ * (`TraceKeys`).
+ */
 export interface KeySource {
   /** All names, each at an offset that is a multiple of 4, zeros behind it up to the next multiple of 4. */
   readonly bytes: Uint8Array;
@@ -62,8 +65,8 @@ export interface KeyTableOptions {
 
 /**
  * The names of the loaded keys and of one client's own inserts, so that the measured path copies a key as
- * `keyStrideWords` words and never builds one. Rows have a fixed stride of `keyStrideBytes`; a name's unused bytes
- * are zero. Memory: 25 bytes a row, 2.5 MB for 100,000 keys.
+ * `keyStrideWords` words and never builds one. Rows have a fixed stride of `keyStrideBytes`; a name's unused
+ * bytes are zero. Memory: 25 bytes a row, 2.5 MB for 100,000 keys.
  */
 export class KeyTable implements KeySource {
   readonly bytes: Uint8Array;

@@ -3,15 +3,15 @@ import { requireInteger } from './errors.js';
 import { RequestKind, type RequestStream, requestCountMax } from './requests.js';
 
 /**
- * Which key is how new, for workload D, in one client process: its own acknowledged inserts in the order of their
- * acknowledgement, newest first, and then the loaded keys from the highest number down.
+ * Which key is how new, for workload D, in one client process: its own acknowledged inserts in the order of
+ * their acknowledgement, newest first, and then the loaded keys from the highest number down.
  *
  * A client knows its own acknowledgements only. YCSB has one counter for all threads of one process, and its
  * processes know nothing of each other either; a counter shared by all clients would put a round trip on the
  * measured path. Each client therefore reads its own newest keys, and all clients share the loaded ones.
  *
- * *Deviation:* YCSB stops at the lowest insert not yet acknowledged. Here an insert that failed, or is still under
- * way, is left out and later ones count, so that one failure does not freeze the frontier.
+ * *Deviation:* YCSB stops at the lowest insert not yet acknowledged. Here an insert that failed, or is still
+ * under way, is left out and later ones count, so that one failure does not freeze the frontier.
  */
 export class LatestFrontier {
   readonly #recordCount: number;
@@ -47,7 +47,9 @@ export class LatestFrontier {
     return this.#count;
   }
 
-  /** Makes a key the newest one; false, and without effect, when more than `insertCapacity` were acknowledged. */
+  /**
+   * Makes a key the newest one; false, and without effect, when more than `insertCapacity` were acknowledged.
+   */
   acknowledge(keyNumber: number): boolean {
     if (this.#count === this.#acknowledged.length) return false;
     this.#acknowledged[this.#count++] = keyNumber;

@@ -6,8 +6,8 @@ const ROUNDS = 4;
 
 /**
  * A fixed bijection of [0, count) onto itself that looks random: a four-round Feistel network over the fewest
- * bits that hold `count` numbers, walked until it lands below `count` (under two walks on average). It depends
- * on `count` alone, so all clients of a run agree where the popular keys are.
+ * bits that hold `count` numbers, walked until it lands below `count` (under two walks on average). It
+ * depends on `count` alone, so all clients of a run agree where the popular keys are.
  */
 export class KeyPermutation {
   readonly #count: number;

@@ -65,7 +65,10 @@ export class RandomStream {
     return (high * 67108864 + low) * UNIT;
   }
 
-  /** An integer uniform over [0, limit), for limits up to 2^36: the bias of one value is under 2^-17 of its share. */
+  /**
+   * An integer uniform over [0, limit), for limits up to 2^36: the bias of one value is under 2^-17 of its
+   * share.
+   */
   nextBelow(limit: number): number {
     return Math.floor(this.nextDouble() * limit);
   }

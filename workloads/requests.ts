@@ -56,7 +56,9 @@ export function hashedStream(parts: Omit<RequestStream, 'hash' | 'length'>): Req
   return { ...parts, length, hash: digest.digest('hex') };
 }
 
-/** One hash over the streams of a whole run, which tells their order apart; throws `WorkloadError` for none. */
+/**
+ * One hash over the streams of a whole run, which tells their order apart; throws `WorkloadError` for none.
+ */
 export function hashStreams(streams: readonly Pick<RequestStream, 'hash' | 'length'>[]): string {
   if (streams.length === 0) {
     throw new WorkloadError('0 streams have no hash: a run needs at least 1');

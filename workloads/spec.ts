@@ -18,7 +18,9 @@ export const workloadNames = [
   'trace',
 ] as const;
 
-/** How the key of a request is chosen; `sequential` goes round a coroutine's own keys in order of insertion. */
+/**
+ * How the key of a request is chosen; `sequential` goes round a coroutine's own keys in order of insertion.
+ */
 export type Distribution = 'zipfian' | 'latest' | 'uniform' | 'sequential';
 
 /** The share of requests of each kind; they add up to 1, but for `trace`, whose file decides. */
@@ -84,8 +86,8 @@ const choices: Partial<Record<WorkloadName, readonly Distribution[]>> = {
 };
 
 /**
- * The workload of a name. Throws `WorkloadError` for a name that is unknown, for YCSB's workload E, and for an
- * option the workload does not have.
+ * The workload of a name. Throws `WorkloadError` for a name that is unknown, for YCSB's workload E, and for
+ * an option the workload does not have.
  */
 export function workloadSpec(name: string, options: WorkloadSpecOptions = {}): WorkloadSpec {
   if (name === 'ycsb-e') {

@@ -41,8 +41,8 @@ export interface StreamOptions {
   /** The skew of zipfian and latest; 0.99 unless told. */
   readonly theta?: number;
   /**
-   * How many keys of its stride this coroutine inserted in earlier phases; 0 unless told. INSERT goes on after
-   * them; UPDATE, SEARCH and DELETE of the micro workloads use them.
+   * How many keys of its stride this coroutine inserted in earlier phases; 0 unless told. INSERT goes on
+   * after them; UPDATE, SEARCH and DELETE of the micro workloads use them.
    */
   readonly insertedBefore?: number;
   /** How many of those, from the first on, earlier phases deleted; 0 unless told. */
@@ -115,8 +115,9 @@ function fillShared(
 }
 
 /**
- * D: inserts go up the coroutine's stride, and searches carry a rank from the newest key. The ranks at one place
- * are drawn over the keys that exist by then as far as this stream knows: the loaded ones and its own inserts.
+ * D: inserts go up the coroutine's stride, and searches carry a rank from the newest key. The ranks at one
+ * place are drawn over the keys that exist by then as far as this stream knows: the loaded ones and its own
+ * inserts.
  */
 function fillLatest(
   spec: WorkloadSpec,

@@ -11,9 +11,10 @@ export const traceKeyCountMax = 2 ** 26;
 export const traceKeyPoolBytesMax = 2 ** 31;
 
 /**
- * The different keys of a trace, numbered from 0 in the order of their first appearance; the number is also the
- * row. A hash table with open addressing over typed arrays that double as they fill: a key costs its bytes, padded to
- * a multiple of 4, at most twice, and 18 to 36 bytes more. The text of the trace is not retained.
+ * The different keys of a trace, numbered from 0 in the order of their first appearance; the number is also
+ * the row. A hash table with open addressing over typed arrays that double as they fill: a key costs its
+ * bytes, padded to a multiple of 4, at most twice, and 18 to 36 bytes more. The text of the trace is not
+ * retained.
  */
 export class TraceKeys implements KeySource {
   #bytes = new Uint8Array(4096);

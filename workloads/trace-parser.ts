@@ -39,10 +39,10 @@ const COMMENT = 0x23;
 const BRACKET = 0x5b;
 
 /**
- * Parses a trace as its bytes arrive. A line is `OP key [bytes]`, separated by spaces or tabs; empty lines and
- * those that begin with `#` are skipped. YCSB's own `OP usertable key [ fields ]` is understood as well: a second
- * word `usertable` with a third behind it is the table's name, and text from `[` on is ignored. Keys are bytes, in
- * no particular encoding.
+ * Parses a trace as its bytes arrive. A line is `OP key [bytes]`, separated by spaces or tabs; empty lines
+ * and those that begin with `#` are skipped. YCSB's own `OP usertable key [ fields ]` is understood as well:
+ * a second word `usertable` with a third behind it is the table's name, and text from `[` on is ignored. Keys
+ * are bytes, in no particular encoding.
  */
 export class TraceParser {
   readonly #place: string;
@@ -61,7 +61,10 @@ export class TraceParser {
     this.#place = place;
   }
 
-  /** Parses the lines that `chunk` completes. Throws `WorkloadError` with the place, the line and the bad text. */
+  /**
+   * Parses the lines that `chunk` completes. Throws `WorkloadError` with the place, the line and the bad
+   * text.
+   */
   push(chunk: Buffer): void {
     const text = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     let start = 0;
@@ -80,7 +83,9 @@ export class TraceParser {
     this.#pending = text.subarray(start);
   }
 
-  /** Parses a last line without its end and returns all requests. Throws `WorkloadError` when there are none. */
+  /**
+   * Parses a last line without its end and returns all requests. Throws `WorkloadError` when there are none.
+   */
   finish(): TraceRequests {
     if (this.#pending.length > 0) this.#line(this.#pending, 0, this.#pending.length);
     if (this.#count === 0) {

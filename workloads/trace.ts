@@ -1,4 +1,7 @@
-/** Replays requests recorded elsewhere: reads a trace file and deals its requests out to the coroutines of a run. */
+/**
+ * Replays requests recorded elsewhere: reads a trace file and deals its requests out to the coroutines of a
+ * run.
+ */
 import { createReadStream } from 'node:fs';
 import { extname } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -23,11 +26,16 @@ export interface Trace {
   readonly kinds: Uint8Array;
   /** The key number of each request: a row of `table`. */
   readonly keys: Uint32Array;
-  /** The size of each request's value in bytes, when any line gives one; lines without one have `valueBytes`. */
+  /**
+   * The size of each request's value in bytes, when any line gives one; lines without one have `valueBytes`.
+   */
   readonly valueSizes: Uint32Array | undefined;
   readonly valueBytes: number;
   readonly table: TraceKeys;
-  /** The keys a run loads first: those that the trace reads, changes or deletes before any INSERT or PUT of them. */
+  /**
+   * The keys a run loads first: those that the trace reads, changes or deletes before any INSERT or PUT of
+   * them.
+   */
   readonly loadKeys: Float64Array;
   /** The sizes to load them with, in bytes: the first size the trace gives for the key, else `valueBytes`. */
   readonly loadSizes: Uint32Array;
@@ -40,7 +48,8 @@ export interface ReadTraceOptions {
 }
 
 /**
- * Reads a trace: lines of `OP key [bytes]` (see `TraceParser`), compressed when the name ends in `.gz`, `.br` or
+ * Reads a trace: lines of `OP key [bytes]` (see `TraceParser`), compressed when the name ends in `.gz`, `.br`
+ * or
  * `.zst`. The file is streamed; in memory a request takes 9 bytes and the keys what `TraceKeys` says.
  * Throws `WorkloadError` for a file that cannot be read, and for bad text, as `file:line: what is wrong`.
  */
@@ -115,7 +124,8 @@ export interface TraceShare {
   readonly lane: number;
   readonly laneCount: number;
   /**
-   * `interleaved`, the default: request i goes to lane i mod `laneCount`, which keeps the order in time roughly.
+   * `interleaved`, the default: request i goes to lane i mod `laneCount`, which keeps the order in time
+   * roughly.
    * `contiguous`: each lane plays one slice of the file, as the scripts of FUSEE's authors split theirs.
    * Either way requests of different lanes overtake each other, those for one key too.
    */

@@ -3,10 +3,10 @@
  *
  *     check, key number (low, high), writer, sequence (low, high)
  *
- * and goes on with a fill that depends on the position alone. The head tells who wrote the value, so that a reader
- * can find a value of another key, of another length, or one that nobody wrote. A value shorter than the head
- * carries the words that fit; one shorter than a word, the low bytes of its check. The check covers the expected
- * key, the length and the words carried.
+ * and goes on with a fill that depends on the position alone. The head tells who wrote the value, so that a
+ * reader can find a value of another key, of another length, or one that nobody wrote. A value shorter than
+ * the head carries the words that fit; one shorter than a word, the low bytes of its check. The check covers
+ * the expected key, the length and the words carried.
  *
  * Every writer's fill is the same, so a value stitched from two writes of one key shows only if the tear goes
  * through the head. All offsets may be unaligned. Nothing but `readStamp` allocates.
@@ -152,7 +152,9 @@ function round(hash: number, word: number): number {
   return (mixed << 13) | (mixed >>> 19);
 }
 
-/** Tells a sound value of another key from an unsound one; only values that carry a whole key number can say. */
+/**
+ * Tells a sound value of another key from an unsound one; only values that carry a whole key number can say.
+ */
 function whyBad(view: DataView, offset: number, lengthBytes: number, keyNumber: number): ValueVerdict {
   if (lengthBytes < 12) return ValueVerdict.BAD_CHECK;
   const stored = view.getUint32(offset + 8, true) * TWO_TO_32 + view.getUint32(offset + 4, true);

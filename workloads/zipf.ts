@@ -11,7 +11,10 @@ export const thetaDefault = 0.99;
 /** The largest number of items a generator of this folder draws from: key numbers are hashed modulo it. */
 export const itemCountMax = 2 ** 36;
 
-/** Terms of zeta beyond this index are added by Euler and Maclaurin's formula, which is exact to the last digits. */
+/**
+ * Terms of zeta beyond this index are added by Euler and Maclaurin's formula, which is exact to the last
+ * digits.
+ */
 const SUMMED_TERMS_MAX = 1_000_000;
 
 /** Something that draws ranks and whose number of items can grow. */
@@ -66,7 +69,8 @@ export interface GrayZipfOptions {
  * rank 2 is drawn 19 % more often than under Zipf's law. `ExactZipf` is exact.
  *
  * *Deviation:* YCSB and its ports recompute eta on growth from the initial count, which makes the ranks after
- * the second vanish as a workload grows; here it follows the present count unless `etaCount` asks for the defect.
+ * the second vanish as a workload grows; here it follows the present count unless `etaCount` asks for the
+ * defect.
  */
 export class GrayZipf implements RankGenerator {
   readonly #theta: number;

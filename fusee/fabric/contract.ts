@@ -6,12 +6,12 @@ export type FabricKind = 'shm' | 'tcp' | 'verbs' | 'sim' | 'memory';
 /**
  * The contract, which `conformance.ts` checks on every kind:
  *
- * 1. Every posted verb gets exactly one status, OK or FAIL. FAIL means "no answer from this path"; whether the
- *    node is dead only the view says.
+ * 1. Every posted verb gets exactly one status, OK or FAIL. FAIL means "no answer from this path"; whether
+ * the node is dead only the view says.
  * 2. Verbs to one MN execute in posting order, also across batches; verbs to different MNs in any order.
  * 3. Aligned 8-byte READ, CAS and FAA are mutually atomic; unaligned atomics are refused before posting.
- * 4. A WRITE lands in ascending address order, may be seen half done at 8-byte steps, and never changes a byte
- *    outside its range, also at unaligned edges; a READ over 8 bytes may mix old and new at 8-byte steps.
+ * 4. A WRITE lands in ascending address order, may be seen half done at 8-byte steps, and never changes a
+ * byte outside its range, also at unaligned edges; a READ over 8 bytes may mix old and new at 8-byte steps.
  * 5. If the client dies, any per-MN prefix of what it posted may have executed.
  * 6. Nothing posted before an acknowledged fence executes after it.
  * 7. On shared memory a verb is OK only if the node's dead flag is still clear after it executed.
@@ -29,11 +29,14 @@ export interface Fabric {
   /**
    * Posts a batch without waiting; its descriptors must not change until {@link poll} hands it back.
    * @returns false when the queue is full: poll, then post again.
-   * @throws UsageError for a verb outside an MN's or the registered memory, or an unaligned atomic; nothing of
-   *   the batch is posted then.
+   * @throws UsageError for a verb outside an MN's or the registered memory, or an unaligned atomic; nothing
+   * of the batch is posted then.
    */
   post(batch: VerbBatch): boolean;
-  /** Moves posted verbs on, writes whole completed batches to `done` from index 0; returns how many. Never blocks. */
+  /**
+   * Moves posted verbs on, writes whole completed batches to `done` from index 0; returns how many. Never
+   * blocks.
+   */
   poll(done: VerbBatch[]): number;
   /** Monotonic nanoseconds, the same clock for all clients of one host; virtual under sim. */
   nowNs(): number;

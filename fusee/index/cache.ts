@@ -1,12 +1,13 @@
 /**
  * The adaptive index cache of one client (FUSEE section 4.6, protocol of hits in section 4.2).
  *
- * An entry remembers, for one key, the slot's place and the word it held. A hit is only a hint: it is valid when the
- * slot, read again in the same round trip, still holds that word (hazard H6). Entries whose slot keeps changing are
- * bypassed; their counters keep moving, so that they recover.
+ * An entry remembers, for one key, the slot's place and the word it held. A hit is only a hint: it is valid
+ * when the slot, read again in the same round trip, still holds that word (hazard H6). Entries whose slot
+ * keeps changing are bypassed; their counters keep moving, so that they recover.
  *
- * Four-way sets in typed arrays, bounded in bytes. Keys stand in the entries, so a hash collision is no hit; a key
- * longer than the entry's room is not cached. Keys are passed as words of registered memory, at a multiple of 4.
+ * Four-way sets in typed arrays, bounded in bytes. Keys stand in the entries, so a hash collision is no hit;
+ * a key longer than the entry's room is not cached. Keys are passed as words of registered memory, at a
+ * multiple of 4.
  */
 import type { Word } from '../verbs/index.js';
 import type { KeyMemory, KeyPlace } from './hash.js';
@@ -37,6 +38,7 @@ export interface CacheOptions {
 /** 32 MiB hold about half a million keys of up to 32 bytes; 0.1 is the paper's threshold (section 6.1). */
 export const DEFAULT_CACHE: CacheOptions = { bytes: 32 << 20, keyBytes: 32, threshold: 0.1 };
 
+/** The cache of one client; the head of this file says what an entry means. */
 export class IndexCache {
   readonly #threshold: number;
   readonly #keyBytes: number;
@@ -50,8 +52,8 @@ export class IndexCache {
   bypassed = 0;
 
   /**
-   * @param storage memory for the entries, at least {@link CacheOptions.bytes}, zeroed: large pages spare each lookup
-   *   a walk of page tables. @default memory of its own
+   * @param storage memory for the entries, at least {@link CacheOptions.bytes}, zeroed: large pages spare
+   * each lookup a walk of page tables. @default memory of its own
    */
   constructor(options: CacheOptions = DEFAULT_CACHE, storage?: Uint32Array) {
     this.#threshold = options.threshold;
@@ -69,8 +71,8 @@ export class IndexCache {
   }
 
   /**
-   * Looks a key up and counts the access; on true, `slotWord` holds the cached word and {@link slot} the place.
-   * False for a key that is absent, too long, or bypassed.
+   * Looks a key up and counts the access; on true, `slotWord` holds the cached word and {@link slot} the
+   * place. False for a key that is absent, too long, or bypassed.
    */
   lookup(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number, slotWord: Word): boolean {
     const e = this.#find(place, memory, at, lengthBytes);
@@ -103,8 +105,8 @@ export class IndexCache {
   /**
    * Records what an operation learned: the key's slot held `slotWord`.
    *
-   * @param own true when this client has just written it: a change by our own hand is no sign of a key that others
-   *   write, so it does not count as invalid.
+   * @param own true when this client has just written it: a change by our own hand is no sign of a key that
+   * others write, so it does not count as invalid.
    */
   learn(
     place: KeyPlace,

@@ -46,8 +46,8 @@ function freeIn(words: Uint32Array, at: number, bucket: number): number {
 /**
  * The free candidate that an INSERT of the key should claim, or -1 when all are taken.
  *
- * Main buckets before overflow buckets; of two, the emptier; among its free slots one chosen by the key's hash, so
- * that different keys collide rarely and two INSERTs of one key meet in the same slot.
+ * Main buckets before overflow buckets; of two, the emptier; among its free slots one chosen by the key's
+ * hash, so that different keys collide rarely and two INSERTs of one key meet in the same slot.
  */
 export function chooseVacancy(words: Uint32Array, at: number, place: KeyPlace): number {
   for (const overflow of [0, 1]) {

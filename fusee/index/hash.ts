@@ -1,8 +1,8 @@
 /**
  * Where a key may live (RACE hashing, as FUSEE section 4.2 uses it).
  *
- * Two xxHash32 values with different seeds make 64 bits: subtable, fingerprint and two groups, each used for one
- * purpose only. The two groups always differ, so the two combined buckets share no slot.
+ * Two xxHash32 values with different seeds make 64 bits: subtable, fingerprint and two groups, each used for
+ * one purpose only. The two groups always differ, so the two combined buckets share no slot.
  */
 import { BUCKET_BYTES, BUCKET_SLOTS, COMBINED_SLOTS, GROUP_BYTES } from '../layout/index.js';
 
@@ -29,12 +29,7 @@ export function keyMemory(key: Uint8Array): KeyMemory {
 /**
  * xxHash32 of `lengthBytes` bytes at `at`, a multiple of 4, as a *signed* 32-bit number: those stay unboxed.
  */
-export function xxHash32(
-  { words, bytes }: KeyMemory,
-  at: number,
-  lengthBytes: number,
-  seed: number,
-): number {
+export function xxHash32({ words, bytes }: KeyMemory, at: number, lengthBytes: number, seed: number): number {
   let w = at >>> 2;
   const wordsEnd = w + (lengthBytes >>> 2);
   let h: number;
@@ -77,7 +72,9 @@ export interface KeyPlace {
   placeHash: number;
   groupHash: number;
   fingerprint: number;
-  /** Logical index offsets of the two combined buckets; both lie in one subtable, hence on the same replicas. */
+  /**
+   * Logical index offsets of the two combined buckets; both lie in one subtable, hence on the same replicas.
+   */
   readonly combined: Float64Array;
   /** 1 when the main bucket is the second half of that combined bucket. */
   readonly mainLast: Uint8Array;
@@ -95,12 +92,7 @@ export const keyPlace = (index: { subtables: number; groups: number }): KeyPlace
 });
 
 /** Computes where the key of `lengthBytes` bytes at `at`, a multiple of 4, may live. */
-export function locateKey(
-  place: KeyPlace,
-  memory: KeyMemory,
-  at: number,
-  lengthBytes: number,
-): void {
+export function locateKey(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number): void {
   const h1 = xxHash32(memory, at, lengthBytes, SEED_PLACE);
   const h2 = xxHash32(memory, at, lengthBytes, SEED_GROUPS);
   const groups = place.groups;

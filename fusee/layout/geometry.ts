@@ -2,7 +2,7 @@
  * Every byte of a memory node, once (FUSEE section 4.1 and 4.4).
  *
  *     0            superblock
- *     INDEX_BASE   index: subtable 0 | subtable 1 | ...   (a slot has the same offset on each of its replicas)
+ *     INDEX_BASE   index: subtable 0 | subtable 1 | ...   (a slot has one offset, on all its replicas)
  *     dataBase     region slots: [block table | blocks] [block table | blocks] ...
  *
  *     block = [block header 64 | free bitmap, one bit per line | pad | cells]
@@ -41,9 +41,12 @@ export const MAX_REPLICAS = 8;
 /** Most memory nodes of a pool. */
 export const MAX_NODES = 64;
 
+/** Room for the superblock, at offset 0. */
 export const SUPERBLOCK_BYTES = 4096;
+/** Where the index begins on every MN. */
 export const INDEX_BASE = SUPERBLOCK_BYTES;
 
+/** One bucket: header and slots. */
 export const BUCKET_BYTES = 64;
 /** Slots in a bucket, behind its 8-byte header {local depth, suffix}. */
 export const BUCKET_SLOTS = 7;
@@ -51,7 +54,9 @@ export const BUCKET_SLOTS = 7;
 export const GROUP_BYTES = 3 * BUCKET_BYTES;
 /** A main bucket and the shared overflow: contiguous, one READ. */
 export const COMBINED_BYTES = 2 * BUCKET_BYTES;
+/** Slots of a combined bucket. */
 export const COMBINED_SLOTS = 2 * BUCKET_SLOTS;
+/** Slots of a group. */
 export const GROUP_SLOTS = 3 * BUCKET_SLOTS;
 
 /** Bytes of one entry of a region's block table: {owner CID u32, 1 + size class u32}, 0 = free. */
@@ -77,7 +82,8 @@ function checkConfig(c: PoolConfig): void {
     requireThat(whole(r, 1, MAX_REPLICAS), `${name} is ${r}; it must be 1 to ${MAX_REPLICAS}`);
     requireThat(
       r <= c.nodes,
-      `${name} is ${r} but the pool has ${c.nodes} node${c.nodes === 1 ? '' : 's'}; use more nodes or fewer replicas`,
+      `${name} is ${r} but the pool has ${c.nodes} node${c.nodes === 1 ? '' : 's'}; ` +
+        'use more nodes or fewer replicas',
     );
   }
   requireThat(
@@ -86,7 +92,8 @@ function checkConfig(c: PoolConfig): void {
   );
   requireThat(
     isPowerOfTwo(c.blockBytes) && c.blockBytes >= 1024 && c.blockBytes <= c.regionBytes,
-    `block size is ${c.blockBytes} bytes; it must be a power of two from 1024 to the region's ${c.regionBytes}`,
+    `block size is ${c.blockBytes} bytes; ` +
+      `it must be a power of two from 1024 to the region's ${c.regionBytes}`,
   );
   requireThat(
     isPowerOfTwo(c.subtables) && c.subtables <= 65536,
@@ -134,7 +141,8 @@ export class Geometry {
     this.cellsOffset = alignUp(BLOCK_HEADER_BYTES + this.bitmapBytes, LINE_BYTES);
     requireThat(
       this.regions * config.regionBytes <= 2 ** 48,
-      `${this.regions} regions of ${config.regionBytes} bytes exceed the 48 bits of a pointer; use smaller regions or fewer`,
+      `${this.regions} regions of ${config.regionBytes} bytes exceed the 48 bits of a pointer; ` +
+        'use smaller regions or fewer',
     );
     assertLayout(this.subtableBytes % GROUP_BYTES === 0, 'neighbouring subtables do not overlap');
     assertLayout(

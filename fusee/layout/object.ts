@@ -5,9 +5,9 @@
  *     | keyBytes u16 | valueBytes u16 | CRC-32C u32 | key | value | pad | log entry 22 |
  *
  * Right-aligned in its cell: the last line of the object is the last line of the cell, the slot points to the
- * first used line, and pointer + 64 x length is the end. So only used bytes travel, the log entry is found from
- * the slot alone, and the very last byte, which a WRITE lands last, carries the used bit: a set used bit proves a
- * whole object (provided that it was clear before, hazard H9).
+ * first used line, and pointer + 64 x length is the end. So only used bytes travel, the log entry is found
+ * from the slot alone, and the very last byte, which a WRITE lands last, carries the used bit: a set used bit
+ * proves a whole object (provided that it was clear before, hazard H9).
  *
  * Log entry, offsets from the object's end:
  *
@@ -19,7 +19,9 @@ import { assertLayout } from './assert.js';
 
 /** One line: objects are aligned to it and their lengths count it. */
 export const LINE_BYTES = 64;
+/** Lengths and CRC ahead of the key. */
 export const HEADER_BYTES = 8;
+/** The log entry at the object's end. */
 export const LOG_ENTRY_BYTES = 22;
 /** The 8-bit length can name no more. */
 export const MAX_LINES = 255;

@@ -1,6 +1,6 @@
 /**
- * Size classes of cells: each line count up to 32 lines (2 KiB), then steps of about an eighth, up to the 255 lines
- * that a slot's 8-bit length can name. An object goes to the smallest class that holds it.
+ * Size classes of cells: each line count up to 32 lines (2 KiB), then steps of about an eighth, up to the 255
+ * lines that a slot's 8-bit length can name. An object goes to the smallest class that holds it.
  */
 import { assertLayout } from './assert.js';
 import { MAX_LINES } from './object.js';

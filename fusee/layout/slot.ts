@@ -3,19 +3,20 @@
  *
  *     pointer 48 bit << 16 | length 8 bit (64-byte lines) << 8 | fingerprint 8 bit
  *
- * Objects are 64-byte aligned, so the pointer's low 6 bits carry the slot's kind; the pointer without them is the
- * slot's *owner*. `hi` holds pointer bits 16 to 47; `lo` holds bits 0 to 15, the length and the fingerprint.
+ * Objects are 64-byte aligned, so the pointer's low 6 bits carry the slot's kind; the pointer without them is
+ * the slot's *owner*. `hi` holds pointer bits 16 to 47; `lo` holds bits 0 to 15, the length and the
+ * fingerprint.
  *
  * | kind  | pointer bits 0..5 | length | meaning |
  * |-------|-------------------|--------|---------|
  * | EMPTY | whole word 0      | 0      | a fresh slot; never written again |
  * | KV    | 0                 | >= 1   | the object is visible, if this is the primary |
- * | TOMB  | 0                 | 0      | a DELETE's log object, or the object of an INSERT that undid itself |
+ * | TOMB  | 0                 | 0      | a DELETE's log object, or the object of an undone INSERT |
  * | TENT  | 1                 | >= 1   | a tentative INSERT, in views with one index replica only |
  * | MOVED | 2                 | any    | a split has taken the slot out of service |
  *
- * Deviation: the paper's DELETE writes 0. A tombstone names the DELETE's own object, so that no slot ever holds
- * the same value twice while anyone can remember it (hazard H2).
+ * Deviation: the paper's DELETE writes 0. A tombstone names the DELETE's own object, so that no slot ever
+ * holds the same value twice while anyone can remember it (hazard H2).
  */
 import type { Word } from '../verbs/index.js';
 

@@ -1,13 +1,14 @@
 /**
  * The view: which memory node holds which replica (FUSEE section 4.1).
  *
- * Static for now: it follows from the configuration alone, primary first, replicas on the following nodes. Every
- * client and node computes the same one.
+ * Static for now: it follows from the configuration alone, primary first, replicas on the following nodes.
+ * Every client and node computes the same one.
  */
 import type { ReplicaRef } from '../verbs/index.js';
 import type { Geometry } from './geometry.js';
 import { INDEX_BASE } from './geometry.js';
 
+/** Where every replica lies; asked for each address. */
 export class View {
   /** Grows with every change of membership. */
   readonly number = 1;

@@ -1,9 +1,9 @@
 /**
  * First-level allocation: a client asks a memory node for a block (FUSEE section 4.4).
  *
- * Off the hot path (once per block), so a plain generator: one RPC, then one batch that enters the block in the
- * backup tables and writes its header on every replica. A block is used only after that batch: an owner that
- * recovery could not find would leak it.
+ * Off the hot path (once per block), so a plain generator: one RPC, then one batch that enters the block in
+ * the backup tables and writes its header on every replica. A block is used only after that batch: an owner
+ * that recovery could not find would leak it.
  */
 import { BLOCK_ENTRY_BYTES, CLASS_LINES, MAX_REPLICAS, type View } from '../layout/index.js';
 import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';

@@ -8,7 +8,9 @@
  */
 export const RPC_FRAME_BYTES = 32;
 
+/** Requests: a client id, a block, counts for statistics. */
 export const RpcOperation = { JOIN: 1, ALLOC: 2, STATS: 3 } as const;
+/** Answers. */
 export const RpcStatus = { OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3 } as const;
 
 export interface RpcRequest {
@@ -30,6 +32,7 @@ export interface RpcResponse {
 const view = (bytes: Uint8Array, at: number): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset + at, RPC_FRAME_BYTES);
 
+/** Writes a request's frame at `at`. */
 export function writeRequest(bytes: Uint8Array, at: number, request: RpcRequest): void {
   const v = view(bytes, at);
   v.setUint32(0, request.operation, true);
@@ -40,6 +43,7 @@ export function writeRequest(bytes: Uint8Array, at: number, request: RpcRequest)
   v.setFloat64(24, 0, true);
 }
 
+/** Reads a request's frame at `at`. */
 export function readRequest(bytes: Uint8Array, at: number): RpcRequest {
   const v = view(bytes, at);
   return {
@@ -50,6 +54,7 @@ export function readRequest(bytes: Uint8Array, at: number): RpcRequest {
   };
 }
 
+/** Writes a response's frame at `at`. */
 export function writeResponse(bytes: Uint8Array, at: number, response: RpcResponse): void {
   const v = view(bytes, at);
   v.setUint32(0, response.status, true);
@@ -59,6 +64,7 @@ export function writeResponse(bytes: Uint8Array, at: number, response: RpcRespon
   v.setFloat64(24, 0, true);
 }
 
+/** Reads a response's frame at `at`. */
 export function readResponse(bytes: Uint8Array, at: number): RpcResponse {
   const v = view(bytes, at);
   return {

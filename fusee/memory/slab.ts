@@ -1,16 +1,17 @@
 /**
  * Second-level memory management: a client carves blocks into cells (FUSEE section 4.4).
  *
- * A cell is named by the pointer of its *last line*, which holds the log entry: objects are right-aligned, so that
- * line is the same whatever the object's length.
+ * A cell is named by the pointer of its *last line*, which holds the log entry: objects are right-aligned, so
+ * that line is the same whatever the object's length.
  *
- * Each (coroutine, size class) has a log list. The cell it will use next is chosen one object ahead, because the
- * object's log entry names it (`next` is pre-positioned, FUSEE section 4.5): recent operations form a list in
- * execution order without a write of their own. A cell that ended unused stays the head of its list and is handed
- * out again, so the chain never breaks (hazard H5).
+ * Each (coroutine, size class) has a log list. The cell it will use next is chosen one object ahead, because
+ * the object's log entry names it (`next` is pre-positioned, FUSEE section 4.5): recent operations form a
+ * list in execution order without a write of their own. A cell that ended unused stays the head of its list
+ * and is handed out again, so the chain never breaks (hazard H5).
  */
 import { CLASS_COUNT, CLASS_LINES, type Geometry, LINE_BYTES } from '../layout/index.js';
 
+/** The cells of one client, by size class and log list. */
 export class Slab {
   readonly #geometry: Geometry;
   /** Per class: blocks not yet begun, and the one being carved. */

@@ -1,8 +1,10 @@
 /**
- * A memory node: formats its memory and serves the few requests that need its weak CPU (FUSEE section 4.1, 4.4).
+ * A memory node: formats its memory and serves the few requests that need its weak CPU (FUSEE section 4.1,
+ * 4.4).
  *
- * Only this service changes the block tables of the regions whose primary it is; everything else in its memory is
- * changed by clients, through a fabric. It knows no fabric: it is handed its memory and single requests.
+ * Only this service changes the block tables of the regions whose primary it is; everything else in its
+ * memory is changed by clients, through a fabric. It knows no fabric: it is handed its memory and single
+ * requests.
  */
 import {
   BLOCK_ENTRY_BYTES,
@@ -32,7 +34,9 @@ export interface NodeMemory {
   write(offset: number, from: Uint8Array, at: number, lengthBytes: number): void;
 }
 
-/** Answers remembered per client, so that a repeated request is answered alike and allocates nothing (H12). */
+/**
+ * Answers remembered per client, so that a repeated request is answered alike and allocates nothing (H12).
+ */
 const REMEMBERED = 64;
 
 /** The service of memory node `mn` of a pool. */

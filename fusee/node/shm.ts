@@ -3,7 +3,10 @@ import { ShmNode } from '../fabric/shm-node.js';
 import { Geometry, type PoolConfig } from '../layout/index.js';
 import { NodeService } from './service.js';
 
-/** Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end it. */
+/**
+ * Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end
+ * it.
+ */
 export function startShmNode(options: {
   pool: string;
   mn: number;

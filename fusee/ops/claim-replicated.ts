@@ -1,10 +1,12 @@
 /**
- * How an INSERT claims a slot of an index with two replicas or more: SNAPSHOT, and a duplicate check in between.
+ * How an INSERT claims a slot of an index with two replicas or more: SNAPSHOT, and a duplicate check in
+ * between.
  *
- * Exclusion: each INSERT reads both combined buckets on the first backup `d`, behind its own CAS to `d`. Of two
- * INSERTs of one key at least one therefore sees the other's word, which stays on `d` until its owner commits,
- * undoes, or loses its slot. Only a clean INSERT commits its log; so at most one clean INSERT of a key is open.
- * Conflict: the lower slot waits for the word it saw, the higher undoes at once; both would livelock otherwise.
+ * Exclusion: each INSERT reads both combined buckets on the first backup `d`, behind its own CAS to `d`. Of
+ * two INSERTs of one key at least one therefore sees the other's word, which stays on `d` until its owner
+ * commits, undoes, or loses its slot. Only a clean INSERT commits its log; so at most one clean INSERT of a
+ * key is open. Conflict: the lower slot waits for the word it saw, the higher undoes at once; both would
+ * livelock otherwise.
  */
 import { CANDIDATES, candidateSlot, candidateWord, matches } from '../index/index.js';
 import { isKv, makeSlot, ownerPointer, slotLines } from '../layout/index.js';
@@ -15,7 +17,10 @@ import type { Context } from './context.js';
 import { appendObjectRead } from './locate.js';
 import { checkObject, ObjectIs } from './object-check.js';
 
-/** Claims `cx.write.slot` for the sealed object; result in `claimant.claim`. 3 round trips by Rule 1 when clean. */
+/**
+ * Claims `cx.write.slot` for the sealed object; result in `claimant.claim`. 3 round trips by Rule 1 when
+ * clean.
+ */
 export function* claimReplicatedLoop(cx: Context, claimant: Claimant): OpLoop {
   const { write, client } = cx;
   for (;;) {
@@ -99,8 +104,8 @@ function* settle(cx: Context, claimant: Claimant): Op<Claim> {
 }
 
 /**
- * Takes the claim back: the object becomes its slot's tombstone, backups first. Two round trips. Restoring the old
- * value, or undoing the primary first, would leave losers waiting for ever (control X8).
+ * Takes the claim back: the object becomes its slot's tombstone, backups first. Two round trips. Restoring
+ * the old value, or undoing the primary first, would leave losers waiting for ever (control X8).
  */
 function* undo(cx: Context): Op<boolean> {
   const { batch: b, write } = cx;

@@ -1,10 +1,10 @@
 /**
  * How an INSERT claims a slot of an index with one replica: tentatively first.
  *
- * CAS and re-read go to one node in one batch, so of two INSERTs of a key at least one sees the other. But after that
- * batch nobody else could tell the INSERT that saw nothing from one that saw a rival: the decision must be written
- * before it is acknowledged. So the slot is claimed with a TENT word, which readers ignore, and a clean claimant
- * turns it into a KV: 2 round trips here, 3 for the INSERT.
+ * CAS and re-read go to one node in one batch, so of two INSERTs of a key at least one sees the other. But
+ * after that batch nobody else could tell the INSERT that saw nothing from one that saw a rival: the decision
+ * must be written before it is acknowledged. So the slot is claimed with a TENT word, which readers ignore,
+ * and a clean claimant turns it into a KV: 2 round trips here, 3 for the INSERT.
  */
 import { CANDIDATES, candidateSlot, candidateWord } from '../index/index.js';
 import { KIND_TENT, makeSlot } from '../layout/index.js';

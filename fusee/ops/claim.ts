@@ -1,6 +1,7 @@
 /** What an INSERT's claim of a slot came to; shared by the replicated and the one-replica way. */
 import type { DuplicateCheck } from './duplicate-check.js';
 
+/** How a claim ended. */
 export const Claim = {
   /** The key is visible, under this INSERT's object. */
   INSERTED: 1,

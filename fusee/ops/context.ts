@@ -87,8 +87,8 @@ export class ClientState {
 /**
  * One coroutine: its staged object, its buffers, its slot write, and the request it is serving.
  *
- * A driver stages a request (`keyBytes`, the key at {@link keyAt}, `valueBytes`, the value behind the key), runs the
- * request's loop to DONE, and reads `outcome` (SEARCH: `foundAt`, `foundBytes`).
+ * A driver stages a request (`keyBytes`, the key at {@link keyAt}, `valueBytes`, the value behind the key),
+ * runs the request's loop to DONE, and reads `outcome` (SEARCH: `foundAt`, `foundBytes`).
  */
 export class Context {
   readonly client: ClientState;
@@ -116,7 +116,9 @@ export class Context {
   /** SEARCH, OK: the value in registered memory; valid until the coroutine's next request. */
   foundAt = 0;
   foundBytes = 0;
-  /** The request changed nothing because another writer won its round, and this counts as done just before. */
+  /**
+   * The request changed nothing because another writer won its round, and this counts as done just before.
+   */
   lostRound = false;
 
   /** Both combined buckets on the primary, and on the first backup. */
@@ -264,8 +266,8 @@ export class Context {
   }
 
   /**
-   * Starts a request's first batch with the resets that wait. They go first: verbs to one MN execute in order, so
-   * a cell's used bit is clear before its next object begins to land (hazard H9).
+   * Starts a request's first batch with the resets that wait. They go first: verbs to one MN execute in
+   * order, so a cell's used bit is clear before its next object begins to land (hazard H9).
    */
   startBatch(): VerbBatch {
     const b = this.batch.reset();

@@ -1,8 +1,9 @@
 /**
  * Which words in the candidate slots name objects of the INSERT's key?
  *
- * INSERT must tell its key's words from those that share the fingerprint. Words are unique, so what one names is
- * learnt once per attempt and remembered here. Almost every INSERT remembers nothing: these are rare paths.
+ * INSERT must tell its key's words from those that share the fingerprint. Words are unique, so what one names
+ * is learnt once per attempt and remembered here. Almost every INSERT remembers nothing: these are rare
+ * paths.
  */
 import { CANDIDATES, candidateWord, nextMatch } from '../index/index.js';
 import {
@@ -72,8 +73,8 @@ export class DuplicateCheck {
   }
 
   /**
-   * The candidates, other than `own`, where the backup's word differs from the primary's and may be of the key: a
-   * KV not known to be another key's, or a tombstone with its fingerprint. Bit i set: candidate i.
+   * The candidates, other than `own`, where the backup's word differs from the primary's and may be of the
+   * key: a KV not known to be another key's, or a tombstone with its fingerprint. Bit i set: candidate i.
    *
    * A tombstone counts: it may be a DELETE in flight whose key is still visible on the primary (control X4).
    */
@@ -91,7 +92,9 @@ export class DuplicateCheck {
     return set;
   }
 
-  /** Candidates other than `own`, in buckets at `at`, known to name the key: visible or tentative as asked. */
+  /**
+   * Candidates other than `own`, in buckets at `at`, known to name the key: visible or tentative as asked.
+   */
   keys(at: number, own: number, kind: 'visible' | 'tentative'): number {
     const { words } = this.#cx.client.local;
     const w = this.#word;
@@ -110,8 +113,8 @@ export class DuplicateCheck {
   }
 
   /**
-   * Appends READs of the objects that candidates of the buckets at `at` name and that are not known yet, as many
-   * as the match area holds; {@link digest} looks at what they brought.
+   * Appends READs of the objects that candidates of the buckets at `at` name and that are not known yet, as
+   * many as the match area holds; {@link digest} looks at what they brought.
    * @returns how many.
    */
   appendUnknown(at: number, own: number): number {

@@ -1,9 +1,10 @@
 /**
- * INSERT (FUSEE section 4.6): 4 round trips by Rule 1 (5, 6 by Rules 2, 3), 3 with one index replica; one more when
- * another key's fingerprint matches.
+ * INSERT (FUSEE section 4.6): 4 round trips by Rule 1 (5, 6 by Rules 2, 3), 3 with one index replica; one
+ * more when another key's fingerprint matches.
  *
- * Deviation: the paper's loser reports success although its key is nowhere, and nothing keeps two INSERTs of a key
- * apart (hazard H1). Here a loser looks again, and only an INSERT whose duplicate check is clean becomes visible:
+ * Deviation: the paper's loser reports success although its key is nowhere, and nothing keeps two INSERTs of
+ * a key apart (hazard H1). Here a loser looks again, and only an INSERT whose duplicate check is clean
+ * becomes visible:
  * `claim-replicated.ts` and `claim-single.ts`.
  */
 import { candidateSlot, candidateWord, chooseVacancy } from '../index/index.js';
@@ -78,8 +79,8 @@ export function* insertLoop(cx: Context): OpLoop {
         yield finish(cx, Outcome.EXISTS);
         continue request;
       }
-      // An undone object is its slot's tombstone now. Its used bit stays set: cleared, it would let recovery put
-      // an object on a free list that a slot still names.
+      // An undone object is its slot's tombstone now. Its used bit stays set: cleared, it would let recovery
+      // put an object on a free list that a slot still names.
       if (claimant.claim === Claim.EXISTS_UNDONE) {
         yield finish(cx, Outcome.EXISTS);
         continue request;
@@ -94,8 +95,9 @@ export function* insertLoop(cx: Context): OpLoop {
 }
 
 /**
- * Ends an INSERT that leaves nothing behind. An object that nobody has seen goes back to its list at once; one that
- * was proposed does not, and its used bit is reset before the answer, or recovery would take it for one in flight.
+ * Ends an INSERT that leaves nothing behind. An object that nobody has seen goes back to its list at once;
+ * one that was proposed does not, and its used bit is reset before the answer, or recovery would take it for
+ * one in flight.
  */
 function* giveUp(cx: Context, proposed: boolean): Op<void> {
   if (!proposed) cx.dropCell(LogOperation.INSERT);

@@ -1,6 +1,6 @@
 /**
- * Where is the key? From the cache's hint, or from the key's two combined buckets; shared by all requests that look
- * for a key which should be there.
+ * Where is the key? From the cache's hint, or from the key's two combined buckets; shared by all requests
+ * that look for a key which should be there.
  */
 import { candidateSlot, matches } from '../index/index.js';
 import { LINE_BYTES, ownerPointer, slotLines } from '../layout/index.js';
@@ -71,7 +71,10 @@ export function appendObjectRead(cx: Context, pointer: number, lines: number): n
   );
 }
 
-/** Fills `cx.located`; on FOUND also `cx.slot`, `cx.matchedWord`, `cx.foundAt`, and the cache. 1 or 2 round trips. */
+/**
+ * Fills `cx.located`; on FOUND also `cx.slot`, `cx.matchedWord`, `cx.foundAt`, and the cache. 1 or 2 round
+ * trips.
+ */
 export function* locateLoop(cx: Context): OpLoop {
   const b = cx.batch;
   for (;;) {

@@ -16,7 +16,10 @@ export const MATCH_FAILED = -2;
 /** An object was torn: what was read is no basis for an answer; read the buckets again. */
 export const MATCH_TORN = -3;
 
-/** Works on the buckets in `cx.buckets`; result in `cx.matched`, `cx.matchedWord`, `cx.foundAt`, `cx.foundBytes`. */
+/**
+ * Works on the buckets in `cx.buckets`; result in `cx.matched`, `cx.matchedWord`, `cx.foundAt`,
+ * `cx.foundBytes`.
+ */
 export function* matchLoop(cx: Context): OpLoop {
   const { words } = cx.client.local;
   const { view } = cx.client;

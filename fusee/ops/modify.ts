@@ -1,14 +1,16 @@
 /**
- * UPDATE and DELETE (FUSEE section 4.6, Figure 9): write the object beside reading the slot, then replace the slot.
+ * UPDATE and DELETE (FUSEE section 4.6, Figure 9): write the object beside reading the slot, then replace the
+ * slot.
  *
  * Round trips on a hit: 4 by Rule 1 (5, 6 by Rules 2, 3), 2 with one index replica; a miss costs one more.
  *
  * Rules of this file:
  * - `vOld` is always a word just read from the primary, never the cached one (hazard H6).
- * - A losing UPDATE is done: it counts just before the winner. A losing DELETE is not: its key may live on under the
- *   winner's value, so it goes again, or answers NOT_FOUND (hazard H3).
+ * - A losing UPDATE is done: it counts just before the winner. A losing DELETE is not: its key may live on
+ *   under the winner's value, so it goes again, or answers NOT_FOUND (hazard H3).
  *
- * Deviation: the paper's DELETE installs 0; ours installs a tombstone that names the DELETE's own object (H2).
+ * Deviation: the paper's DELETE installs 0; ours installs a tombstone that names the DELETE's own object
+ * (H2).
  */
 import { matches } from '../index/index.js';
 import { LogOperation, ownerPointer, slotLines } from '../layout/index.js';
@@ -47,7 +49,9 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
   }
 }
 
-/** Fills the first batch: the object, and on a hit the slot. False when the buckets have to be read with it. */
+/**
+ * Fills the first batch: the object, and on a hit the slot. False when the buckets have to be read with it.
+ */
 function startModify(cx: Context, operation: Modification): boolean {
   cx.seal(operation);
   cx.startBatch();
@@ -138,7 +142,8 @@ function* lose(cx: Context, operation: Modification): Op<boolean> {
   }
   // Recovery must not take this object for an operation in flight: wait for the reset before answering.
   yield cx.resetBatch(operation);
-  // A lost UPDATE learns nothing: the winner's word may be of another key. The entry is stale, and will be found so.
+  // A lost UPDATE learns nothing: the winner's word may be of another key. The entry is stale, and will be
+  // found so.
   if (isDelete) cx.forget();
   cx.outcome = isDelete ? Outcome.NOT_FOUND : Outcome.OK;
   return false;

@@ -3,6 +3,7 @@ import { HEADER_BYTES, LINE_BYTES, LOG_ENTRY_BYTES } from '../layout/index.js';
 import type { LocalMemory } from '../verbs/index.js';
 import type { Context } from './context.js';
 
+/** What {@link checkObject} found. */
 export const ObjectIs = { THE_KEYS: 0, ANOTHERS: 1, TORN: 2 } as const;
 export type ObjectIs = (typeof ObjectIs)[keyof typeof ObjectIs];
 

@@ -1,5 +1,6 @@
 /**
- * put: UPDATE, and INSERT when there is nothing to update; again when somebody came between. Not in the paper.
+ * put: UPDATE, and INSERT when there is nothing to update; again when somebody came between. Not in the
+ * paper.
  *
  * Lock-free, not wait-free: a stream of INSERTs and DELETEs of the key by others can keep it going.
  */

@@ -1,8 +1,8 @@
 /**
  * SEARCH (FUSEE section 4.6): one round trip on a valid cache hit, two on a miss without false matches.
  *
- * Deviation: the paper's hit reads both combined buckets and trusts an invalidation byte in the object. Here the hit
- * reads the 8-byte slot, and is valid only if it still holds the cached word (hazard H6).
+ * Deviation: the paper's hit reads both combined buckets and trusts an invalidation byte in the object. Here
+ * the hit reads the 8-byte slot, and is valid only if it still holds the cached word (hazard H6).
  */
 import { ownerPointer, slotLines } from '../layout/index.js';
 import { DONE, type OpLoop, Status } from '../verbs/index.js';
@@ -13,7 +13,8 @@ import { checkObject, ObjectIs } from './object-check.js';
 /**
  * Serves SEARCH requests: OK with the value in `cx.foundAt`, NOT_FOUND, or UNAVAILABLE.
  *
- * The work stands in plain functions: each suspension of a generator saves its registers, so a small body is fast.
+ * The work stands in plain functions: each suspension of a generator saves its registers, so a small body is
+ * fast.
  */
 export function* searchLoop(cx: Context): OpLoop {
   for (;;) {

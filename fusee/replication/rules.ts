@@ -1,8 +1,8 @@
 /**
  * Who wins a slot: Rules 1 to 3 of SNAPSHOT (FUSEE section 4.3, Algorithm 2), pure.
  *
- * A vote is what a backup holds after the CAS broadcast. Votes are compared, and ordered, by owner and never by the
- * whole word: an INSERT that undoes itself keeps its place in every count (control X7).
+ * A vote is what a backup holds after the CAS broadcast. Votes are compared, and ordered, by owner and never
+ * by the whole word: an INSERT that undoes itself keeps its place in every count (control X7).
  */
 import { lessOwner, sameOwner } from '../layout/index.js';
 import type { Word } from '../verbs/index.js';

@@ -1,10 +1,11 @@
 /**
- * SNAPSHOT: client-centric replication of one index slot (FUSEE section 4.3, Algorithm 1), for two replicas and more.
+ * SNAPSHOT: client-centric replication of one index slot (FUSEE section 4.3, Algorithm 1), for two replicas
+ * and more.
  *
  * Rules of this file:
  * - Every `vNew` proposed for a slot is unique, so a failed CAS proves that another round moved on.
- * - The log commit has a batch of its own: recovery reads "old value complete" as "all backups agree", so it must
- *   not be able to land before the CASes that make them agree.
+ * - The log commit has a batch of its own: recovery reads "old value complete" as "all backups agree", so it
+ *   must not be able to land before the CASes that make them agree.
  * - Results of all CASes are checked. A last writer's CAS cannot fail; when it does, bytes are wrong.
  */
 import { COMBINED_BYTES, LOG_COMMIT_BYTES, LogField, MAX_REPLICAS, stageOldValue } from '../layout/index.js';
@@ -55,8 +56,9 @@ export class SlotWrite {
 }
 
 /**
- * The contest for a slot: broadcast, rules, fix. One round trip by Rule 1, two by Rule 2, three by Rule 3; losers
- * poll the primary until the winner shows. Ends with {@link SlotWrite.verdict}; a winner has made all backups agree.
+ * The contest for a slot: broadcast, rules, fix. One round trip by Rule 1, two by Rule 2, three by Rule 3;
+ * losers poll the primary until the winner shows. Ends with {@link SlotWrite.verdict}; a winner has made all
+ * backups agree.
  */
 export function* proposeLoop(w: SlotWrite): OpLoop {
   const { batch: b, slot, votes } = w;
@@ -104,7 +106,10 @@ export function* proposeLoop(w: SlotWrite): OpLoop {
   }
 }
 
-/** The last writer's end: log commit, then the primary. Two round trips. Verdict FAIL when a replica is silent. */
+/**
+ * The last writer's end: log commit, then the primary. Two round trips. Verdict FAIL when a replica is
+ * silent.
+ */
 export function* commitLoop(w: SlotWrite): OpLoop {
   const { batch: b, slot, objectEnd } = w;
   for (;;) {

@@ -54,8 +54,8 @@ export const Header = { COUNT: 0, POSTED_NS: 2, COMPLETED_NS: 4, REMAINING: 6, I
 /**
  * The verbs of one round trip, as descriptors in registered memory, so that posting copies nothing.
  *
- * One coroutine owns one batch and refills it for each round trip: `reset`, append verbs, `yield`. Verbs to the
- * same MN execute in the order they were appended.
+ * One coroutine owns one batch and refills it for each round trip: `reset`, append verbs, `yield`. Verbs to
+ * the same MN execute in the order they were appended.
  */
 export class VerbBatch {
   readonly local: LocalMemory;
@@ -68,7 +68,9 @@ export class VerbBatch {
   /** Payload bytes of READs and WRITEs, 8 for an atomic: what the ledger counts. */
   bytes = 0;
   casCount = 0;
-  /** The operation only waits for a change: a driver may pace it, an explorer parks it until memory changes. */
+  /**
+   * The operation only waits for a change: a driver may pace it, an explorer parks it until memory changes.
+   */
   isPoll = false;
   /** The first verbs of the batch that no answer waits for, and their bytes: the ledger counts them apart. */
   backgroundCount = 0;
@@ -154,7 +156,10 @@ export class VerbBatch {
     return this.count++;
   }
 
-  /** A request to the MN's weak CPU: at most {@link RPC_BYTES} each way. {@link foundLo} gives the response's length. */
+  /**
+   * A request to the MN's weak CPU: at most {@link RPC_BYTES} each way. {@link foundLo} gives the response's
+   * length.
+   */
   rpc(
     mn: number,
     request: { local: number; lengthBytes: number },
@@ -222,7 +227,10 @@ export class VerbBatch {
     this.#words[this.#first + (i << 4) + field] = value;
   }
 
-  /** Stamped by the fabric, nanoseconds of its clock: when the doorbell rang, and when the last verb completed. */
+  /**
+   * Stamped by the fabric, nanoseconds of its clock: when the doorbell rang, and when the last verb
+   * completed.
+   */
   get postedNs(): number {
     return this.#doubles[(this.offset + Header.POSTED_NS * 4) >>> 3];
   }

@@ -1,6 +1,6 @@
 /**
- * Errors of the product. An outcome that another client can cause (not found, lost, index full) is a value and
- * never one of these.
+ * Errors of the product. An outcome that another client can cause (not found, lost, index full) is a value
+ * and never one of these.
  */
 export abstract class FuseeError extends Error {
   abstract readonly code: string;

@@ -1,11 +1,12 @@
 /**
  * What requests cost: round trips, verbs, bytes, CAS failures; exact, and the same on every fabric.
  *
- * Verbs that no answer waits for are counted apart. Polls are round trips of a writer that waits for another: they
- * depend on timing, so they are counted apart from the round trips that the protocol prescribes.
+ * Verbs that no answer waits for are counted apart. Polls are round trips of a writer that waits for another:
+ * they depend on timing, so they are counted apart from the round trips that the protocol prescribes.
  */
 import { Opcode, type VerbBatch } from './batch.js';
 
+/** Counts of one or many requests. */
 export class Ledger {
   rtts = 0;
   verbs = 0;
@@ -15,7 +16,9 @@ export class Ledger {
   backgroundVerbs = 0;
   backgroundBytes = 0;
 
-  /** Counts a completed batch; one without verbs only waited for a sibling coroutine, and counts as nothing. */
+  /**
+   * Counts a completed batch; one without verbs only waited for a sibling coroutine, and counts as nothing.
+   */
   add(b: VerbBatch): void {
     if (b.count === 0) return;
     if (b.isPoll) this.polls++;

@@ -2,8 +2,8 @@
  * How protocol code is driven: a generator that yields one {@link VerbBatch} per round trip.
  *
  * A generator serves many requests: its body is an endless loop, and the end of each request is a yield of
- * {@link DONE}. So the hot path creates no generator, and the only garbage of a round trip is the result object
- * that `next()` makes. Whoever drives it (reactor, simulator, explorer) decides what a round trip is.
+ * {@link DONE}. So the hot path creates no generator, and the only garbage of a round trip is the result
+ * object that `next()` makes. Whoever drives it (reactor, simulator, explorer) decides what a round trip is.
  */
 import type { VerbBatch } from './batch.js';
 
