@@ -6,8 +6,12 @@ import { formatFailure, runSeed } from '../swarm/index.js';
 import { formatSpeed, measureSpeed } from '../swarm/speed.js';
 import { seedFrom, type VerifyResult, verifySeeds } from '../swarm/verify.js';
 import { parseCount } from './parse.js';
+import { type ScenarioFlags, verifyExhaustive, verifyScenario } from './verify-exhaustive.js';
 
-interface Flags {
+interface Flags extends Partial<ScenarioFlags> {
+  exhaustive: boolean;
+  short: boolean;
+  long: boolean;
   seeds?: number;
   minutes?: number;
   seed?: number;
@@ -31,13 +35,26 @@ export function verifyCommand(): Command {
     .option('-j, --jobs <n>', 'worker processes', count('jobs'), availableParallelism())
     .option('--speed', 'measure the simulator on fixed larger clusters with 16-byte values', false)
     .option('--json', 'print one JSON object', false)
+    .option('--exhaustive', 'explore small cases through every schedule, and print the table', false)
+    .option('--short', 'with --exhaustive: the suites that every push runs', false)
+    .option('--long', 'with --exhaustive: also the suites that take hours', false)
+    .option('--scenario <slots: mix>', "explore one case, such as 'K0 -: D I | U'")
+    .option('--r <n>', 'with --scenario: replicas of the index', count('replicas'), 2)
+    .option('--r-d <n>', 'with --scenario: replicas of objects', count('data replicas'), 2)
+    .option('--crashes <n>', 'with --scenario: clients that may die', count('crashes'), 0)
+    .option('--reversed', "with --scenario: clients' objects in reverse order", false)
+    .option('--cached', 'with --scenario: clients begin with warm caches', false)
+    .option('--one-fingerprint', 'with --scenario: all keys share a fingerprint', false)
+    .option('--replay <schedule>', 'with --scenario: tell this schedule verb by verb')
     .action((flags: Flags) => verify(flags));
 }
 
 async function verify(flags: Flags): Promise<void> {
   if (flags.seed !== undefined && flags.seedFrom !== undefined)
     throw new UsageError(`both --seed ${flags.seed} and --seed-from '${flags.seedFrom}' are given; give one`);
-  if (flags.speed) speed(flags);
+  if (flags.exhaustive) verifyExhaustive(flags);
+  else if (flags.scenario !== undefined) verifyScenario(flags as ScenarioFlags);
+  else if (flags.speed) speed(flags);
   else if (flags.seed !== undefined && flags.seeds === undefined && flags.minutes === undefined)
     replay(flags.seed, flags);
   else await swarm(flags);
