@@ -26,6 +26,7 @@ interface Flags {
   cacheBytes?: number;
   out: string;
   figures: boolean;
+  verify: boolean;
   json: boolean;
 }
 
@@ -66,6 +67,7 @@ export function benchCommand(): Command {
     .option('--repeats <n>', 'repetitions of each workload', count('repeats'), 1)
     .option('--cache-bytes <n>', "each client's index cache; 0 switches it off", parseBytes('the cache size'))
     .option('--out <folder>', 'folder of all runs', 'results/runs')
+    .option('--verify', 'record all requests and check that their history is linearizable', false)
     .addOption(new Option('--no-figures', 'draw nothing'))
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
@@ -124,5 +126,6 @@ function benchOptions(flags: Flags): BenchOptions {
     repetitions: flags.repeats,
     out: flags.out,
     figures: flags.figures,
+    verify: flags.verify,
   };
 }

@@ -21,6 +21,8 @@ interface Flags {
 /** Small blocks: nothing is reclaimed yet, and every `fusee kv` that writes takes a block of its own. */
 const BLOCK_BYTES = 1 << 16;
 const REGION_BYTES = 1 << 23;
+/** The layout's limit. */
+const REGIONS_MAX = 1 << 16;
 const KEYS_MAX = 1e9;
 
 /** Makes the command. */
@@ -73,6 +75,12 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
     throw new UsageError(
       `the memory is ${flags.memory} bytes, but a node needs at least ${smallest.nodeBytes} for an index of ` +
         `${flags.keys} keys and one region per replica; give it more with --memory, or plan for fewer --keys`,
+    );
+  }
+  if (regions > REGIONS_MAX) {
+    const most = smallest.dataBase + REGIONS_MAX * smallest.regionStride * flags.dataReplicas;
+    throw new UsageError(
+      `the memory is ${flags.memory} bytes; one node takes at most ${most}: use more nodes with less each`,
     );
   }
   return { ...base, regionsPerNode: regions };

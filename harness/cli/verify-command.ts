@@ -60,7 +60,6 @@ async function verify(flags: Flags): Promise<void> {
   else await swarm(flags);
 }
 
-/** Rates are those of one core's time, so that others on the machine do not count. */
 function speed({ json }: Flags): void {
   const rows = measureSpeed({ repeats: 5 });
   process.stdout.write(json ? `${JSON.stringify(rows)}\n` : `${formatSpeed(rows)}\n`);

@@ -1,5 +1,5 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
-import { sweepRegions } from '../../fusee/fabric/shm-process.js';
+import { findProcess, sweepRegions } from '../../fusee/fabric/shm-process.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
@@ -45,18 +45,24 @@ type NodeChild = Child<ToNode, FromNode>;
 const START_DELAY_NS = 20e6;
 /** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
 const SILENT_MS = 20_000;
+/** How long killed processes are waited for when this one exits. */
+const KILL_MS = 1000;
 /** The young generation is sized on purpose: few collections, each short. */
 const CLIENT_FLAGS = ['--max-semi-space-size=64', '--min-semi-space-size=64'];
 
-/** The processes of a cell. Once it ends, no more can join. */
+/** The processes of a cell. Once it ends, no more can join; if this process exits before, they die with it. */
 class Crew {
   readonly nodes: NodeChild[] = [];
   readonly clients: ClientChild[] = [];
   readonly #lost: Promise<never>;
   #lose: (error: Error) => void = () => {};
+  readonly #pool: string;
+  readonly #onExit = (): void => this.#kill();
   #isEnded = false;
 
-  constructor() {
+  constructor(pool: string) {
+    this.#pool = pool;
+    process.once('exit', this.#onExit);
     this.#lost = new Promise((_, reject) => {
       this.#lose = reject;
     });
@@ -86,6 +92,22 @@ class Crew {
     this.#isEnded = true;
     await Promise.all(this.clients.map((c) => c.end()));
     await Promise.all(this.nodes.map((n) => n.end()));
+    process.off('exit', this.#onExit);
+    // A node that was killed cannot have removed its region.
+    sweepRegions(this.#pool);
+  }
+
+  /** Without grace, in the last moment of this process: a child that is stopped would not see it go. */
+  #kill(): void {
+    const pids = [...this.clients, ...this.nodes].map((child) => child.pid).filter((pid) => pid > 0);
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {}
+    }
+    const end = performance.now() + KILL_MS;
+    while (pids.some((pid) => findProcess(pid) !== null) && performance.now() < end);
+    sweepRegions(this.#pool);
   }
 
   #add<C extends Pick<NodeChild, 'failure'>>(make: () => C): C {
@@ -106,15 +128,13 @@ export async function runCell(
   progress: CellProgress,
   abort: AbortSignal,
 ): Promise<CellOutcome> {
-  const crew = new Crew();
+  const crew = new Crew(plan.pool);
   try {
     progress.phase('start');
     const streamHash = await crew.whileWhole(orAbort(start(plan, crew), abort));
     return await crew.whileWhole(runPhases(plan, crew.clients, { streamHash, progress, abort }));
   } finally {
     await crew.end();
-    // A node that was killed cannot have removed its region.
-    sweepRegions(plan.pool);
   }
 }
 

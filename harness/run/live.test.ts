@@ -2,11 +2,11 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type LiveStream, liveView, silentView } from './live.js';
 
-function setUp(isTTY: boolean) {
+function setUp(isTTY: boolean, rows = 24) {
   const written: string[] = [];
   const clock = { ms: 0 };
   const write = ((text: string) => written.push(text) > 0) as LiveStream['write'];
-  const view = liveView({ isTTY, write } as LiveStream, () => clock.ms);
+  const view = liveView({ isTTY, rows, write } as LiveStream, () => clock.ms);
   return { written, clock, view, lines: () => written.join('').split('\n').slice(0, -1) };
 }
 
@@ -34,6 +34,12 @@ describe('where there is no terminal', () => {
       'ycsb-a: reading back',
       'ycsb-a: 0.500 Mops/s',
     ]);
+  });
+
+  it('nor one that has no rows: lines all the same', () => {
+    const live = setUp(true, 0);
+    play(live, 0);
+    expect(live.lines().length).toBe(5);
   });
 
   it('updates come every two seconds at most, so that a log is not flooded', () => {

@@ -21,7 +21,7 @@ const rate = (opsPerSecond: number): string =>
 const micros = (ns: number): string => `${(ns / 1000).toFixed(1)} µs`;
 
 /** What a view writes to: standard error, or whatever a test gives. */
-export type LiveStream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'>;
+export type LiveStream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'> & { readonly rows?: number };
 
 /**
  * Progress goes to `stream`; a moving line only when it is a terminal. There the last line of each phase stays, so
@@ -29,8 +29,10 @@ export type LiveStream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'>;
  * @param now milliseconds; a test brings its own.
  */
 export function liveView(stream: LiveStream, now: () => number = () => performance.now()): LiveView {
+  // A terminal that says it has no rows shows no moving line either.
+  const isMoving = stream.isTTY && stream.rows !== 0;
   // The cursor stays: a program that hides it must bring it back however it ends.
-  const moving = stream.isTTY ? createLogUpdate(stream as NodeJS.WriteStream, { showCursor: true }) : null;
+  const moving = isMoving ? createLogUpdate(stream as NodeJS.WriteStream, { showCursor: true }) : null;
   const intervalMs = moving === null ? PLAIN_MS : MOVING_MS;
   const show = (text: string): void => {
     if (moving === null) stream.write(`${text}\n`);

@@ -32,7 +32,12 @@ describe('a recorder', () => {
 
   it('numbers operations as the schema lists them', () => {
     const kinds = { ...RequestKind, RMW: 5 };
-    for (const [name, kind] of Object.entries(kinds)) expect(OPERATIONS[kind]).toBe(name.toLowerCase());
+    for (const [name, kind] of Object.entries(kinds)) {
+      expect(OPERATIONS[kind]).toBe(name.toLowerCase());
+      const recorder = new PhaseRecorder(1);
+      recorder.record(kind, 10, 20, Outcome.OK, true);
+      expect(recorder.report().map((r) => r.operation)).toEqual([OPERATIONS[kind]]);
+    }
   });
 
   it('keeps latencies in nanoseconds', () => {

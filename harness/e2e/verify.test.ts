@@ -1,0 +1,33 @@
+/** `fusee bench --verify`: real processes, their histories merged, held to be linearizable. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { resultRowSchema } from '../../results/schema.js';
+import { fusee, RunFolder } from './run-fusee.js';
+
+const folder = new RunFolder();
+afterAll(() => folder.remove());
+
+const contended = ['--records', '10', '--requests', '6400', '--kv-bytes', '64', '--verify', '--json'];
+
+describe('contention on 10 keys by 4 processes', () => {
+  it.each(['1', '2', '3'])(
+    'is linearizable at r = %s',
+    async (r) => {
+      const { status, stdout, stderr } = await fusee(...folder.bench('-w', 'ycsb-a', '-r', r, ...contended));
+      expect([status, stderr]).toEqual([0, '']);
+      const row = resultRowSchema.parse(JSON.parse(stdout));
+      expect([row.linearizable, row.wrongValues, row.lostKeys]).toEqual([true, 0, 0]);
+    },
+    60_000,
+  );
+});
+
+describe('bench --verify', () => {
+  it('refuses values too short to name their writer', async () => {
+    const args = folder.bench('-w', 'ycsb-a', '--kv-bytes', '40', '--verify');
+    const { status, stderr } = await fusee(...args);
+    expect(status).toBe(2);
+    expect(stderr).toContain(
+      'KV size is 40 bytes; --verify needs values that name their writer: at least 48',
+    );
+  });
+});
