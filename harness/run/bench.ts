@@ -6,12 +6,12 @@ import { formatTag } from '../../results/hlog.js';
 import { collectProvenance } from '../../results/provenance.js';
 import type { Attempt, ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
-import { runCell } from './cell.js';
 import { faultsOf } from './faults.js';
 import type { LiveView } from './live.js';
 import { packageRoot, packageVersion } from './package-root.js';
 import { type BenchOptions, type Cell, planBench } from './plan-bench.js';
 import { type CellResult, cellResult } from './row.js';
+import { describeVerification, runVerified } from './verifier.js';
 
 /** What a bench brought. */
 export interface BenchOutcome {
@@ -131,8 +131,11 @@ async function attempt(
   const log = (outcome: Attempt['outcome'], reason: string | null): void =>
     logAttempts(run, [cell], outcome, reason);
   try {
-    const outcome = await runCell(cell.plan, progress, abort);
-    const result = cellResult(settingsOf(cell, options), outcome);
+    const { outcome, verification } = await runVerified(cell.plan, options.verify === true, {
+      progress,
+      abort,
+    });
+    const result = cellResult(settingsOf(cell, options), outcome, verification);
     const faults = faultsOf(cell.name, result);
     if (result.row.interrupted && result.row.operations === 0) {
       log('interrupted', 'before anything was measured');
@@ -143,7 +146,7 @@ async function attempt(
     if (faults !== null) log('failed', faults);
     else if (result.row.interrupted) log('interrupted', 'what was measured until then is kept');
     else log('ok', null);
-    progress.done(summarise(result.row));
+    progress.done(summarise(result));
     return { result, fault: faults };
   } catch (error) {
     if (abort.aborted && error === abort.reason) {
@@ -189,7 +192,8 @@ function store(run: Run, cell: Cell, result: CellResult, startedMs: number): voi
   }
 }
 
-const summarise = (row: ResultRow): string =>
+const summarise = ({ row, verification }: CellResult): string =>
   `${(row.throughputOps / 1e6).toFixed(3)} Mops/s over ${row.seconds.toFixed(2)} s, ` +
   `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
+  (verification === null ? '' : `${describeVerification(verification)}, `) +
   `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

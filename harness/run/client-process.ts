@@ -5,10 +5,12 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession, type Session } from '../../fusee/client/connect.js';
-import { Reactor } from '../../fusee/client/reactor.js';
+import { Reactor, type RequestSource } from '../../fusee/client/reactor.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import type { RequestStream } from '../../workloads/index.js';
+import { History, writeHistory } from '../check/linearizability/index.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
+import { HistorySource } from './history-source.js';
 import { type ClientPlan, type FromClient, failed, type ToClient } from './messages.js';
 import { StreamSource } from './stream-source.js';
 
@@ -29,6 +31,9 @@ class ClientProcess {
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
   #inserted: Float64Array = new Float64Array(0);
+  #history: History | null = null;
+  /** Values are numbered through all phases, so that no two writes are alike. */
+  #sequence = 0;
 
   constructor() {
     new PerformanceObserver((list) => {
@@ -68,6 +73,8 @@ class ClientProcess {
       ...(plan.cacheBytes === undefined ? {} : { cache: { bytes: plan.cacheBytes } }),
     });
     const { state } = this.#session;
+    if (plan.historyPath !== undefined)
+      this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
     send({ type: 'prepared', streamHash: this.#streams.hash });
   }
@@ -113,12 +120,14 @@ class ClientProcess {
   async #check(): Promise<void> {
     const streams = readBackStreams(this.#plan, this.#streams, this.#inserted);
     if (streams === null) {
+      this.#writeHistory();
       send({ type: 'checked', keys: 0, lostKeys: null, wrongValues: 0 });
       return;
     }
     const source = this.#sourceOf(streams, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
     const keys = source.recorder.operations;
+    this.#writeHistory();
     send({ type: 'checked', keys, lostKeys: source.notOk, wrongValues: source.wrongValues });
   }
 
@@ -129,7 +138,8 @@ class ClientProcess {
     const { local } = this.#session.fabric;
     const { keys, frontier } = this.#streams;
     const writer = this.#plan.clientIndex + 1;
-    const source = new StreamSource({ local, streams, keys, frontier, writer, ...phase });
+    const firstSequence = this.#sequence;
+    const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...phase });
     // From here on a stop finds it, before it is driven too.
     this.#source = source;
     return source;
@@ -138,7 +148,7 @@ class ClientProcess {
   /** Runs a source dry, or until its end; what is in flight then finishes. */
   async #drive(source: StreamSource, endNs: number): Promise<void> {
     const { fabric } = this.#session;
-    const reactor = new Reactor(fabric, this.#coroutines, source);
+    const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source));
     reactor.wake();
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     while (reactor.active > 0) {
@@ -157,7 +167,26 @@ class ClientProcess {
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
+    this.#sequence = source.sequence;
     this.#source = null;
+  }
+
+  /** The source itself, or with a recorder of its history around it. */
+  #observed(source: StreamSource): RequestSource {
+    const { clientIndex, coroutines, requests, records } = this.#plan;
+    const history = this.#history;
+    if (history === null) return source;
+    const { fabric } = this.#session;
+    // Every stride of every client has room for all that one coroutine may insert, or load for itself.
+    const perStride = 2 * Math.ceil((requests + records) / coroutines) + 2;
+    const space = { records, perStride };
+    const writer = clientIndex + 1;
+    return new HistorySource(source, { history, space, writer, coroutines, nowNs: () => fabric.nowNs() });
+  }
+
+  #writeHistory(): void {
+    const { historyPath } = this.#plan;
+    if (this.#history !== null && historyPath !== undefined) writeHistory(historyPath, this.#history);
   }
 
   #collectionsSince(

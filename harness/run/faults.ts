@@ -2,13 +2,21 @@
 import type { CellResult } from './row.js';
 
 /** The faults of a cell in one sentence, or null when all is well. */
-export function faultsOf(name: string, { row, wrongExamples, notOk }: CellResult): string | null {
+export function faultsOf(
+  name: string,
+  { row, wrongExamples, notOk, verification }: CellResult,
+): string | null {
   const faults: string[] = [];
   if ((row.wrongValues ?? 0) > 0) {
     const examples = wrongExamples.length === 0 ? '' : ` (${wrongExamples.join('; ')})`;
     faults.push(`${row.wrongValues} wrong values${examples}`);
   }
   if ((row.lostKeys ?? 0) > 0) faults.push(`${row.lostKeys} acknowledged keys are gone`);
+  if (verification?.isLinearizable === false) {
+    faults.push(`the history is not linearizable\n${verification.explanation}`);
+  } else if (verification !== null && verification.isLinearizable === null && !row.interrupted) {
+    faults.push(`the history could not be decided: ${verification.explanation}`);
+  }
   let counted = 0;
   for (const [operation, outcomes] of Object.entries(row.outcomes)) {
     for (const [outcome, count] of Object.entries(outcomes)) {

@@ -20,6 +20,8 @@ export interface ClientPlan {
   readonly requests: number;
   readonly valueBytes: number;
   readonly cacheBytes?: number;
+  /** Record a history of all requests, and write it to this file at the end of the check. */
+  readonly historyPath?: string;
 }
 
 export type ToClient =

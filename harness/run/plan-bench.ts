@@ -15,6 +15,7 @@ import {
 } from '../../workloads/index.js';
 import { keyRowCountMax } from '../../workloads/keys.js';
 import { requestCountMax } from '../../workloads/requests.js';
+import { headBytes } from '../../workloads/values.js';
 import type { CellPlan } from './cell.js';
 import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
 
@@ -39,6 +40,8 @@ export interface BenchOptions {
   readonly seed: number;
   readonly repetitions: number;
   readonly cacheBytes?: number;
+  /** Record histories and check that they are linearizable. @default false */
+  readonly verify?: boolean;
   /** Folder of all runs. */
   readonly out: string;
   readonly figures: boolean;
@@ -109,6 +112,7 @@ function checkOptions(options: BenchOptions): void {
   requireSpan('the round trip', options.rttNs, { least: 0, most: RTT_NS_MAX, unit: 'ns' });
   if (options.cacheBytes !== undefined) within('the cache size', options.cacheBytes, 0, 2 ** 32);
   valueBytesOf(options.kvBytes);
+  checkVerifiable(options);
   if (options.out === '') throw new UsageError('the folder of all runs has no name; give one with --out');
   if (!(flavours as readonly string[]).includes(options.flavour)) {
     throw new UsageError(`flavour '${options.flavour}' is unknown; choose one of ${flavours.join(', ')}`);
@@ -119,6 +123,20 @@ function checkOptions(options: BenchOptions): void {
     throw new UsageError(`workload '${twice}' is named twice; name it once, and repeat it with --repeats`);
   }
   checkCompanions(options);
+}
+
+/** A history needs values that name their writer, and requests whose outcomes are known. */
+function checkVerifiable({ verify = false, kvBytes, workloads }: BenchOptions): void {
+  if (!verify) return;
+  if (valueBytesOf(kvBytes) < headBytes) {
+    const least = headBytes + keyStrideBytes;
+    throw new UsageError(
+      `KV size is ${kvBytes} bytes; --verify needs values that name their writer: at least ${least}`,
+    );
+  }
+  if (workloads.includes('trace')) {
+    throw new UsageError('--verify cannot follow the workload trace, whose values have sizes of their own');
+  }
 }
 
 /** Options that mean something to one workload only. */

@@ -12,6 +12,7 @@ import type { CellOutcome } from './cell.js';
 import type { ClientReport, OperationReport } from './messages.js';
 import { SERIES_MS } from './recorder.js';
 import { judge } from './trust.js';
+import type { Verification } from './verifier.js';
 
 /** The settings that name a cell. */
 export type CellSettings = Pick<
@@ -39,10 +40,16 @@ export interface CellResult {
   readonly wrongExamples: readonly string[];
   /** Requests, of the warm-up too, that ended in anything but OK. */
   readonly notOk: number;
+  /** The verdict on the cell's history; null when none was recorded. */
+  readonly verification: Verification | null;
 }
 
 /** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
-export function cellResult(settings: CellSettings, outcome: CellOutcome): CellResult {
+export function cellResult(
+  settings: CellSettings,
+  outcome: CellOutcome,
+  verification: Verification | null = null,
+): CellResult {
   const { reports } = outcome;
   const histograms = mergeHistograms(reports);
   const operations = [...histograms.values()].reduce((sum, h) => sum + h.count, 0);
@@ -77,7 +84,7 @@ export function cellResult(settings: CellSettings, outcome: CellOutcome): CellRe
     }),
     streamHash: outcome.streamHash,
     interrupted: outcome.interrupted,
-    linearizable: null,
+    linearizable: verification?.isLinearizable ?? null,
   };
   return {
     row,
@@ -85,6 +92,7 @@ export function cellResult(settings: CellSettings, outcome: CellOutcome): CellRe
     series: mergeSeries(settings, reports),
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
+    verification,
   };
 }
 

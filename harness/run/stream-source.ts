@@ -29,6 +29,8 @@ export interface StreamSourceOptions {
   readonly measureNs: number;
   /** Stop all streams when the first has been played; else each is played to its end. */
   readonly endsWithFirst: boolean;
+  /** Values of earlier phases are numbered below this, so that no two writes are alike. @default 0 */
+  readonly firstSequence?: number;
 }
 
 /** True for the kinds that leave a key there which need not have been there. */
@@ -41,6 +43,7 @@ function countAdding(streams: readonly RequestStream[]): number {
   return count;
 }
 
+/** The requests of one phase of one client, and the check of what they brought. */
 export class StreamSource implements RequestSource {
   readonly recorder: PhaseRecorder;
   /** No request starts after this is set; those in flight finish (hazard H10). */
@@ -75,6 +78,7 @@ export class StreamSource implements RequestSource {
     const n = options.streams.length;
     this.recorder = new PhaseRecorder(options.measureNs);
     this.endsWithFirst = options.endsWithFirst;
+    this.#sequence = options.firstSequence ?? 0;
     this.#inserted = new Float64Array(countAdding(options.streams));
     this.#streams = options.streams;
     this.#keys = options.keys;
@@ -97,6 +101,16 @@ export class StreamSource implements RequestSource {
     for (let i = 0; i < this.#position.length; i++)
       if (this.#position[i] >= this.#streams[i].length) return true;
     return false;
+  }
+
+  /** Key number of the coroutine's request in flight. */
+  keyOf(coroutine: number): number {
+    return this.#key[coroutine];
+  }
+
+  /** Sequence number in the value that was staged last. */
+  get sequence(): number {
+    return this.#sequence;
   }
 
   /** Keys whose INSERT or PUT was acknowledged. */

@@ -1,0 +1,65 @@
+/** `fusee bench --verify`: the histories of all clients of a cell, merged and held to be linearizable. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkHistory, explain, mergeHistories, readHistory } from '../check/linearizability/index.js';
+import { type CellOutcome, type CellPlan, type CellProgress, runCell } from './cell.js';
+
+/** What the check of a cell came to. */
+export interface Verification {
+  /** null when the check ran out of its budget, or the cell was interrupted. */
+  readonly isLinearizable: boolean | null;
+  readonly operations: number;
+  readonly keys: number;
+  readonly seconds: number;
+  /** The violation, for a person; or why there is no verdict. */
+  readonly explanation: string | null;
+}
+
+/** Runs a cell, with histories when `verify` asks for them. Temporary files are gone afterwards. */
+export async function runVerified(
+  plan: CellPlan,
+  verify: boolean,
+  { progress, abort }: { progress: CellProgress; abort: AbortSignal },
+): Promise<{ outcome: CellOutcome; verification: Verification | null }> {
+  if (!verify) return { outcome: await runCell(plan, progress, abort), verification: null };
+  const folder = mkdtempSync(join(tmpdir(), 'fusee-history-'));
+  try {
+    const paths = plan.clients.map((_, i) => join(folder, `client-${i}.history`));
+    const clients = plan.clients.map((client, i) => ({ ...client, historyPath: paths[i] }));
+    const outcome = await runCell({ ...plan, clients }, progress, abort);
+    const verification = outcome.interrupted ? UNCHECKED : verifyHistories(paths);
+    return { outcome, verification };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const UNCHECKED: Verification = {
+  isLinearizable: null,
+  operations: 0,
+  keys: 0,
+  seconds: 0,
+  explanation: 'interrupted before the check',
+};
+
+/** Merges histories of one host and checks them: one monotonic clock, so no bound widens the intervals. */
+export function verifyHistories(paths: readonly string[]): Verification {
+  const startMs = performance.now();
+  const history = mergeHistories(paths.map((path) => readHistory(path)));
+  const result = checkHistory(history);
+  return {
+    isLinearizable: result.verdict === 'unknown' ? null : result.verdict === 'ok',
+    operations: result.operationCount,
+    keys: result.keyCount,
+    seconds: (performance.now() - startMs) / 1000,
+    explanation: result.verdict === 'ok' ? null : explain(history, result),
+  };
+}
+
+/** The verdict in a few words. */
+export function describeVerification(v: Verification): string {
+  if (v.isLinearizable === null) return 'linearizability undecided';
+  if (!v.isLinearizable) return 'NOT LINEARIZABLE';
+  return `linearizable (${v.operations} operations on ${v.keys} keys, checked in ${v.seconds.toFixed(1)} s)`;
+}
