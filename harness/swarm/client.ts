@@ -228,24 +228,21 @@ export class SwarmClient {
     const { run } = this;
     const { load, world } = run;
     const { cx } = this.coroutines[i];
-    const remaining = --this.left[i];
-    const { plan } = run;
-    const toLoad = plan.requests - 1 - remaining;
-    const threads = plan.clients * plan.coroutines;
-    const keyToLoad = toLoad * threads + (this.#firstRow + i);
-    if (plan.isLoaded && keyToLoad < load.keys.length) load.drawLoad(keyToLoad);
-    else load.draw();
+    this.left[i]--;
+    this.#draw(i);
     const kind = load.kind;
-    const key = load.keys[load.key];
-    const { bytes } = cx.client.local;
-    for (let b = 0; b < key.length; b++) bytes[cx.keyAt + b] = key[b];
-    cx.keyBytes = key.length;
+    const { keyWords, keyStride } = load;
+    const keyBytes = load.keyBytes[load.key];
+    const { bytes, words } = cx.client.local;
+    const from = load.key * keyStride;
+    for (let w = 0, at = cx.keyAt >>> 2; w < keyStride; w++) words[at + w] = keyWords[from + w];
+    cx.keyBytes = keyBytes;
     const writes = kind === RequestKind.INSERT || kind === RequestKind.UPDATE || kind === RequestKind.PUT;
     cx.valueBytes = writes ? load.valueBytes : 0;
-    const value = writes ? load.values.put(bytes, cx.keyAt + key.length, load.valueBytes) : NO_VALUE;
+    const value = writes ? load.values.put(bytes, cx.keyAt + keyBytes, load.valueBytes) : NO_VALUE;
     // The first verb executes later than now: a request that begins right after another does not overlap it.
     this.row[i] = run.history.begin(this.#firstRow + i, load.key, kind, value, world.nowNs + 1);
-    this.objects[i].length = 0;
+    while (this.objects[i].length > 0) this.objects[i].pop();
     cx.write.expired = false;
     this.#kind[i] = kind;
     this.#startNs[i] = world.nowNs;
@@ -259,6 +256,19 @@ export class SwarmClient {
     }
     this.#loop[i] = this.#loops[i][kind];
     this.#advance(i);
+  }
+
+  #draw(i: number): void {
+    const { load, plan } = this.run;
+    if (plan.isLoaded) {
+      const made = plan.requests - 1 - this.left[i];
+      const key = made * plan.clients * plan.coroutines + this.#firstRow + i;
+      if (key < load.keyBytes.length) {
+        load.drawLoad(key);
+        return;
+      }
+    }
+    load.draw();
   }
 
   #advance(i: number): void {

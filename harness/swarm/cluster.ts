@@ -1,9 +1,8 @@
 /** One run in progress: its clients, those that die, and those that take their place. */
-import { SimWorld } from '../../fusee/fabric/sim/index.js';
+import { SimMemory, SimWorld } from '../../fusee/fabric/sim/index.js';
 import { Geometry, View } from '../../fusee/layout/index.js';
-import { makeNodes } from '../../fusee/node/in-process.js';
+import { NodeService } from '../../fusee/node/service.js';
 import { RequestKind } from '../../fusee/ops/index.js';
-import { Recovered } from '../../fusee/recovery/index.js';
 import { History } from '../check/linearizability/index.js';
 import { clientBytes, DEADLINE_NS, type Run, SwarmClient, type SwarmHooks } from './client.js';
 import { Load } from './load.js';
@@ -35,7 +34,7 @@ export class Cluster implements Run {
   readonly findings: Finding[] = [];
   /** Every client that ever was. */
   readonly clients: SwarmClient[] = [];
-  /** What recoveries came to, by {@link Recovered}. */
+  /** What recoveries came to, by `Recovered` of fusee/recovery. */
   readonly recovered = new Float64Array(6);
   active = 0;
   lastAnswerNs = 0;
@@ -51,7 +50,7 @@ export class Cluster implements Run {
   constructor(plan: SwarmPlan, hooks: SwarmHooks = {}) {
     this.plan = plan;
     this.hooks = hooks;
-    this.world = new SimWorld(makeNodes(plan.pool), {
+    this.world = new SimWorld(formatted(plan), {
       seed: plan.seed,
       latency: latencyOf(plan),
       faults: plan.faults,
@@ -196,5 +195,17 @@ export class Cluster implements Run {
   }
 }
 
-/** Names of recovery results, for reports. */
-export const RECOVERED_NAMES: readonly string[] = ['', ...Object.keys(Recovered)];
+/** Formatted memory nodes that serve calls. */
+function formatted({ pool }: SwarmPlan): SimMemory {
+  const { nodeBytes } = new Geometry(pool);
+  const nodes = new SimMemory(Array.from({ length: pool.nodes }, () => nodeBytes));
+  for (let mn = 0; mn < pool.nodes; mn++) {
+    const service = new NodeService(pool, mn, {
+      read: (offset, into, at, lengthBytes) => nodes.read(mn, offset, into, at, lengthBytes),
+      write: (offset, from, at, lengthBytes) => nodes.write(mn, offset, from, at, lengthBytes),
+    });
+    service.format();
+    nodes.serve(mn, (request) => service.handle(request));
+  }
+  return nodes;
+}

@@ -6,7 +6,11 @@ import { Values } from './values.js';
 
 /** The load of one run: one stream of chance for all coroutines, in the order in which they ask. */
 export class Load {
-  readonly keys: readonly Uint8Array[];
+  /** Bytes of each key. */
+  readonly keyBytes: Uint8Array;
+  /** Words of each key from `key * keyStride` on, padded with zeroes: one table, since keys are drawn at random. */
+  readonly keyWords: Uint32Array;
+  readonly keyStride: number;
   /** The request drawn last. */
   kind: RequestKind = RequestKind.SEARCH;
   key = 0;
@@ -20,7 +24,13 @@ export class Load {
   constructor(plan: SwarmPlan) {
     this.#plan = plan;
     this.random = new SimRandom(plan.seed, 2);
-    this.keys = plan.keys.map((key) => Uint8Array.from(Buffer.from(key, 'latin1')));
+    this.keyBytes = Uint8Array.from(plan.keys, (key) => key.length);
+    this.keyStride = Math.ceil(Math.max(...this.keyBytes) / 4);
+    this.keyWords = new Uint32Array(plan.keys.length * this.keyStride);
+    const bytes = new Uint8Array(this.keyWords.buffer);
+    plan.keys.forEach((key, k) => {
+      bytes.set(Buffer.from(key, 'latin1'), k * this.keyStride * 4);
+    });
     const total = plan.mix.reduce((sum, weight) => sum + weight, 0);
     const kinds: number[] = [];
     let before = 0;
@@ -36,10 +46,11 @@ export class Load {
     const { random } = this;
     const { skew, valueBytesLeast, valueBytesMost } = this.#plan;
     this.kind = this.#kinds[random.next() >>> 26] as RequestKind;
-    let unit = random.unit();
-    if (skew === 2) unit *= unit;
-    else if (skew !== 1) unit **= skew;
-    this.key = Math.floor(unit * this.keys.length);
+    const first = random.unit();
+    let unit = first;
+    // By products: powers differ in their last bits from one engine to another.
+    for (let power = 1; power < skew; power++) unit *= first;
+    this.key = Math.floor(unit * this.keyBytes.length);
     this.valueBytes = random.between(valueBytesLeast, valueBytesMost);
   }
 

@@ -15,7 +15,11 @@ import { runSeeds } from './worker.js';
  * What these seeds came to when they were last looked at. They change with every verb that the protocol posts
  * differently: then look at why, and take the new ones.
  */
-const GOLDEN: Record<number, string> = {};
+const GOLDEN: Record<number, string> = {
+  4: 'e8ef5c841db7b85b',
+  12: 'be4acefe5f455a39',
+  99: '8a8ade384a148168',
+};
 
 const timeless = ({ runMs: _run, checkMs: _check, ...rest }: SeedReport): object => rest;
 
@@ -37,17 +41,17 @@ describe('a seed', () => {
     expect(digests).toEqual(GOLDEN);
   });
 
-  it('finds nothing wrong, two hundred times', () => {
+  it('finds nothing wrong, a hundred and twenty times', () => {
     const sums = { crashes: 0, quietRequests: 0, torn: 0, requests: 0 };
     const outcomes = new Set<string>();
-    for (let seed = 1000; seed < 1200; seed++) {
+    for (let seed = 1000; seed < 1120; seed++) {
       const report = runSeed(seed);
       if (report.findings.length > 0) expect.unreachable(formatFailure(report));
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += report[name];
       for (const name of Object.keys(report.outcomes)) outcomes.add(name);
     }
-    expect(sums.requests).toBeGreaterThan(50_000);
-    expect(sums.crashes).toBeGreaterThan(40);
+    expect(sums.requests).toBeGreaterThan(40_000);
+    expect(sums.crashes).toBeGreaterThan(30);
     expect(sums.quietRequests).toBeGreaterThan(1000);
     expect(sums.torn).toBeGreaterThan(1000);
     expect([...outcomes].sort()).toEqual(Object.keys(Outcome).sort());
@@ -259,7 +263,7 @@ describe('many seeds', () => {
 });
 
 it('the speed of the simulator is measured on runs that are checked too', () => {
-  const rows = measureSpeed({ repeats: 1, requests: 60 });
-  expect(rows.map((row) => row.findings)).toEqual([0, 0, 0]);
-  expect(formatSpeed(rows).split('\n')).toHaveLength(4);
+  const rows = measureSpeed({ repeats: 1, requests: 80 });
+  expect(rows.map((row) => row.findings)).toEqual([0, 0, 0, 0]);
+  expect(formatSpeed(rows).split('\n')).toHaveLength(5);
 });

@@ -103,7 +103,6 @@ export class SimFabric implements Fabric {
     validateBatch(batch, this);
     if (this.outstanding >= this.#queueCapacity) return false;
     this.outstanding++;
-    for (let i = 0; i < batch.count; i++) batch.setField(i, Field.STATUS, Status.PENDING);
     this.world.launch(this, batch);
     return true;
   }

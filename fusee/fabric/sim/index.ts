@@ -2,5 +2,6 @@
 export * from './fabric.js';
 export * from './faults.js';
 export * from './latency.js';
+export * from './memory.js';
 export * from './random.js';
 export * from './world.js';

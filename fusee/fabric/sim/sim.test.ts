@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { Opcode, Status, VerbBatch, word } from '../../verbs/index.js';
 import { Request, serveConformance } from '../conformance/service.js';
 import { describeFabric, type FabricHarness, type FabricPool } from '../conformance.js';
-import { MemoryNodes } from '../memory-nodes.js';
 import {
   ConstantLatency,
   JitteredLatency,
@@ -11,6 +10,7 @@ import {
   SimFabric,
   type SimFabricOptions,
   type SimFaults,
+  SimMemory,
   type SimRandom,
   SimWorld,
 } from './index.js';
@@ -35,7 +35,7 @@ function makeWorld(
   memoryBytes: readonly number[],
   options: { seed?: number; faults?: SimFaults } = {},
 ): SimWorld {
-  const nodes = new MemoryNodes(memoryBytes);
+  const nodes = new SimMemory(memoryBytes);
   for (let mn = 0; mn < nodes.count; mn++) {
     const serve = serveConformance((offset, lengthBytes) => {
       const into = new Uint8Array(lengthBytes);
@@ -298,8 +298,12 @@ describe('a world', () => {
     expect(digest(7, NO_FAULTS)).not.toBe(digest(7, FAULTS));
   });
 
+  it('has the digest that it had: a change of it changes every simulated result', () => {
+    expect(digest(7, FAULTS)).toBe('ce40399d0db01a4b');
+  });
+
   it('executes chains in the order of their arrival, and completes a batch with its last answer', () => {
-    const nodes = new MemoryNodes([1024, 1024]);
+    const nodes = new SimMemory([1024, 1024]);
     const latency = new ConstantLatency({ rttNs: 2000, serviceNs: 5000 });
     const world = new SimWorld(nodes, { seed: 1, latency });
     const stamps: number[][] = [];

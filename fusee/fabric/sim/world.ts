@@ -8,13 +8,13 @@
  * - Nothing is allocated per event; calls to weak CPUs and {@link SimWorld.at} are rare and may.
  */
 import { Field, Opcode, Status, type VerbBatch } from '../../verbs/index.js';
-import { executePart, executeVerb } from '../execute-verb.js';
-import type { MemoryNodes } from '../memory-nodes.js';
+import { executePart } from '../execute-verb.js';
 import { EventQueue } from './event-queue.js';
 import type { SimFabric } from './fabric.js';
 import { NO_FAULTS, type SimFaults } from './faults.js';
 import { FlightTable, SegmentTable } from './flight-table.js';
 import type { LatencyModel } from './latency.js';
+import type { SimMemory } from './memory.js';
 import { SimRandom } from './random.js';
 import { WeakCpus } from './weak-cpu.js';
 
@@ -32,7 +32,7 @@ export interface SimWorldOptions {
 }
 
 export class SimWorld {
-  readonly nodes: MemoryNodes;
+  readonly nodes: SimMemory;
   readonly latency: LatencyModel;
   readonly faults: SimFaults;
   readonly random: SimRandom;
@@ -56,7 +56,7 @@ export class SimWorld {
   #digestB = 0x9e3779b9 | 0;
   #clients = 0;
 
-  constructor(nodes: MemoryNodes, options: SimWorldOptions) {
+  constructor(nodes: SimMemory, options: SimWorldOptions) {
     this.nodes = nodes;
     this.latency = options.latency;
     this.faults = options.faults ?? NO_FAULTS;
@@ -130,33 +130,44 @@ export class SimWorld {
   /** Puts a batch on its way: one chain per MN. For fabrics. */
   launch(fabric: SimFabric, batch: VerbBatch): void {
     const flight = this.flights.take(fabric, batch, this.nowNs);
+    const count = batch.count;
     let low = 0;
     let high = 0;
-    for (let i = 0; i < batch.count; i++) {
+    for (let i = 0; i < count; i++) {
       const mn = batch.mn(i);
       const bit = 1 << mn;
+      batch.setField(i, Field.STATUS, Status.PENDING);
+      if (batch.opcode(i) === Opcode.RPC) this.weakCpus.post(flight, i);
       if (((mn < 32 ? low : high) & bit) !== 0) continue;
       if (mn < 32) low |= bit;
       else high |= bit;
       this.flights.remaining[flight]++;
       this.#launchChain(flight, mn, i);
     }
-    if (batch.count === 0) this.#queue.push(this.nowNs + 1, (flight << 2) | COMPLETE);
+    if (count === 0) this.#queue.push(this.nowNs + 1, (flight << 2) | COMPLETE);
   }
 
   /** The verbs of a flight to `mn`, the first of them `first`: one segment, or more where one is late or torn. */
   #launchChain(flight: number, mn: number, first: number): void {
     const batch = this.flights.batch[flight]!;
     const fabric = this.flights.fabric[flight]!;
+    const arrivalNs = this.nowNs + this.latency.requestNs(this.random, mn, batch);
+    const startNs = arrivalNs < fabric.lastNs[mn] ? fabric.lastNs[mn] : arrivalNs;
+    if (this.#isCalm) {
+      fabric.lastNs[mn] = startNs;
+      this.#segments.isLast[this.#addSegment(startNs, flight, mn, first, batch.count)] = 1;
+    } else fabric.lastNs[mn] = this.#launchPieces(flight, mn, first, startNs);
+  }
+
+  /** The segments of one chain; returns when the last of them executes. */
+  #launchPieces(flight: number, mn: number, first: number, startNs: number): number {
+    const batch = this.flights.batch[flight]!;
     const { random, faults } = this;
-    let timeNs = this.nowNs + this.latency.requestNs(random, mn, batch);
-    if (timeNs < fabric.lastNs[mn]) timeNs = fabric.lastNs[mn];
     const count = batch.count;
+    let timeNs = startNs;
     let from = first;
     for (let i = first; i < count; i++) {
       if (batch.mn(i) !== mn) continue;
-      if (batch.opcode(i) === Opcode.RPC) this.weakCpus.post(flight, i);
-      if (this.#isCalm) continue;
       if (random.happens(faults.delay)) {
         if (from < i) this.#addSegment(timeNs, flight, mn, from, i);
         from = i;
@@ -177,7 +188,7 @@ export class SimWorld {
     }
     // The last segment may have no verb left; its end is the end of the chain all the same.
     this.#segments.isLast[this.#addSegment(timeNs, flight, mn, from, count)] = 1;
-    fabric.lastNs[mn] = timeNs;
+    return timeNs;
   }
 
   #addSegment(timeNs: number, flight: number, mn: number, from: number, to: number): number {
@@ -186,9 +197,11 @@ export class SimWorld {
     return s;
   }
 
-  /** Short delays are as likely as those ten times as long. */
+  /** Short delays are as likely as those ten times as long; by whole numbers, which are the same on every machine. */
   #delayNs(): number {
-    return 1 + Math.floor(this.faults.delayNs ** this.random.unit());
+    const { delayNs } = this.faults;
+    const bits = 1 + this.random.below(32 - Math.clz32(delayNs));
+    return 1 + this.random.below(Math.min(delayNs, 1 << bits));
   }
 
   /** Where verb `i` is torn: after so many bytes, at an 8-byte step of the MN's memory; 0 when it cannot be. */
@@ -202,46 +215,41 @@ export class SimWorld {
 
   #execute(s: number): void {
     const segments = this.#segments;
+    const { flights } = this;
     const flight = segments.flight[s];
-    const fabric = this.flights.fabric[flight]!;
+    const fabric = flights.fabric[flight]!;
+    const batch = flights.batch[flight]!;
     const mn = segments.mn[s];
+    this.note(this.nowNs);
+    this.note((fabric.index << 8) ^ mn);
     if (fabric.isDisturbed) this.#executeDisturbed(s, fabric, mn);
+    else if (segments.toBytes[s] !== 0)
+      this.#executePart(batch, segments.from[s], segments.fromBytes[s], segments.toBytes[s]);
     else {
-      const batch = this.flights.batch[flight]!;
-      if (segments.toBytes[s] !== 0)
-        this.#executePart(batch, segments.from[s], segments.fromBytes[s], segments.toBytes[s]);
-      else {
-        const to = segments.to[s];
-        for (let i = segments.from[s]; i < to; i++)
-          if (batch.mn(i) === mn) this.#executeVerb(flight, batch, i);
-      }
+      const to = segments.to[s];
+      for (let i = segments.from[s]; i < to; i++) if (batch.mn(i) === mn) this.#executeVerb(flight, batch, i);
     }
     const isLast = segments.isLast[s] !== 0;
     segments.release(s);
-    if (!isLast) return;
-    const nowNs = this.nowNs;
-    this.answered(
-      flight,
-      nowNs + this.latency.responseNs(this.random, mn, this.flights.batch[flight]!, nowNs),
-    );
+    if (isLast)
+      this.answered(flight, this.nowNs + this.latency.responseNs(this.random, mn, batch, this.nowNs));
   }
 
   #executeVerb(flight: number, batch: VerbBatch, i: number): void {
     const opcode = batch.opcode(i);
     this.verbs++;
+    this.note(batch.remote(i) * 8 + opcode);
     if (opcode === Opcode.RPC) this.weakCpus.arrive(flight, i);
-    else executeVerb(this.nodes, batch, i);
-    this.note(this.nowNs);
-    this.note((this.flights.fabric[flight]!.index << 16) ^ (batch.mn(i) << 8) ^ opcode);
-    this.note(batch.remote(i));
-    if (opcode >= Opcode.CAS) this.note(batch.foundLo(i));
+    else {
+      this.nodes.execute(batch, i);
+      if (opcode >= Opcode.CAS) this.note(batch.foundLo(i));
+    }
   }
 
   #executePart(batch: VerbBatch, i: number, fromBytes: number, toBytes: number): void {
     this.#part.fromBytes = fromBytes;
     this.#part.toBytes = toBytes;
     executePart(this.nodes, batch, i, this.#part);
-    this.note(this.nowNs);
     this.note(batch.remote(i) + fromBytes);
     if (fromBytes > 0) this.verbs++;
   }
