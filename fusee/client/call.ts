@@ -22,7 +22,8 @@ export async function complete(fabric: Fabric, batch: VerbBatch): Promise<void> 
 }
 
 /**
- * Sends one request to a node's weak CPU and waits for the answer; repeated under the same id when none comes.
+ * Sends one request to a node's weak CPU and waits for the answer; repeated under the same id when none
+ * comes.
  * @throws FabricError when the node is silent or refuses.
  */
 export async function call(

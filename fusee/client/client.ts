@@ -21,8 +21,8 @@ import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
 export type Bytes = Uint8Array | string;
 
 /**
- * How a request ended. UNAVAILABLE: a replica was silent or the deadline passed, and the request may or may not have
- * taken effect. NO_MEMORY and INDEX_FULL: it had no effect.
+ * How a request ended. UNAVAILABLE: a replica was silent or the deadline passed, and the request may or may
+ * not have taken effect. NO_MEMORY and INDEX_FULL: it had no effect.
  */
 export type SearchResult =
   | { readonly outcome: 'OK'; readonly value: Uint8Array }
@@ -46,7 +46,9 @@ interface Pending {
 }
 
 const NOTHING = new Uint8Array(0);
-/** A copy: the caller may change its bytes while the request waits. (A Buffer's own `slice` would share them.) */
+/**
+ * A copy: the caller may change its bytes while the request waits. (A Buffer's own `slice` would share them.)
+ */
 function toBytes(what: string, b: Bytes): Uint8Array {
   if (typeof b === 'string') return Buffer.from(b, 'utf8');
   if (b instanceof Uint8Array) return Uint8Array.prototype.slice.call(b);
@@ -81,8 +83,8 @@ export interface PoolStats {
 }
 
 /**
- * A client of a pool. Requests may be issued without waiting for each other: as many run at once as the client has
- * coroutines, the rest queue. Not for use from several threads.
+ * A client of a pool. Requests may be issued without waiting for each other: as many run at once as the
+ * client has coroutines, the rest queue. Not for use from several threads.
  */
 export class Client implements RequestSource {
   readonly #fabric: Fabric;

@@ -63,7 +63,7 @@ describe('connect', () => {
     const refused = connect({ pool });
     await expect(refused).rejects.toBeInstanceOf(UsageError);
     await expect(refused).rejects.toThrow(
-      'node 0 was started with groupsPerSubtable 8, node 1 with 16; start all nodes of a pool with the same options',
+      'node 0 was started with groupsPerSubtable 8, node 1 with 16; start all nodes of a pool with the same',
     );
   });
 

@@ -37,8 +37,8 @@ export interface Session {
 
 /**
  * Connects to a pool on this host and returns the promise-based client.
- * @throws FabricError when the pool is not running; UsageError when an option is out of limits or the pool has
- *   another layout version.
+ * @throws FabricError when the pool is not running; UsageError when an option is out of limits or the pool
+ *   has another layout version.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   const { fabric, state } = await openSession(options);

@@ -1,4 +1,7 @@
-/** Clients of a pool inside this process, for tests: the reactor's and the promise API's parts over plain memory. */
+/**
+ * Clients of a pool inside this process, for tests: the reactor's and the promise API's parts over plain
+ * memory.
+ */
 import { MemoryFabric } from '../fabric/memory.js';
 import type { MemoryNodes } from '../fabric/memory-nodes.js';
 import { DEFAULT_CACHE, IndexCache } from '../index/index.js';

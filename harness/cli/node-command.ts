@@ -73,8 +73,9 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
   );
   if (regions < 1) {
     throw new UsageError(
-      `the memory is ${flags.memory} bytes, but a node needs at least ${smallest.nodeBytes} for an index of ` +
-        `${flags.keys} keys and one region per replica; give it more with --memory, or plan for fewer --keys`,
+      `the memory is ${flags.memory} bytes, but a node needs at least ${smallest.nodeBytes} ` +
+        `for an index of ${flags.keys} keys and one region per replica; ` +
+        'give it more with --memory, or plan for fewer --keys',
     );
   }
   if (regions > REGIONS_MAX) {

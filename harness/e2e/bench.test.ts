@@ -59,7 +59,7 @@ describe.concurrent('other workloads', () => {
     }
   }, 60_000);
 
-  it('mix keeps its ratio; a trace is replayed with its sizes; the same seed gives the same requests', async () => {
+  it('mix keeps its ratio, a trace its sizes; the same seed gives the same requests', async () => {
     const trace = join(folder.path, 'trace.txt');
     const lines = Array.from(
       { length: 600 },

@@ -1,4 +1,6 @@
-/** What ends a bench early: Ctrl-C, a lost harness, a lost process. Nothing stays behind, nothing is silent. */
+/**
+ * What ends a bench early: Ctrl-C, a lost harness, a lost process. Nothing stays behind, nothing is silent.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
@@ -16,7 +18,9 @@ function makeFolder(): RunFolder {
   return folder;
 }
 
-/** Held-back completions make every phase long enough to be met: load about 2 s, run 40 s, read-back 0.5 s. */
+/**
+ * Held-back completions make every phase long enough to be met: load about 2 s, run 40 s, read-back 0.5 s.
+ */
 const slow = ['-w', 'ycsb-a', '-c', '1', '-n', '1', '-r', '1', '--coroutines', '64', '--rtt', '50ms'];
 const records = (count: number, requests: number): string[] => [
   '--records',
@@ -113,14 +117,15 @@ describe.concurrent('Ctrl-C', () => {
   });
 });
 
-const hasScript = existsSync('/usr/bin/script');
+const SCRIPT = '/usr/bin/script';
+const hasScript = existsSync(SCRIPT);
 
 describe.skipIf(!hasScript)('on a terminal (needs script, of bsdutils)', () => {
   it('one line moves with throughput and p99, and Ctrl-C typed there ends the run in order', async () => {
     const folder = makeFolder();
     const args = [process.execPath, MAIN, ...folder.bench(...slow, ...records(64, 50_000))];
     const shell = `stty rows 24 cols 100; exec ${args.join(' ')}`;
-    const terminal = spawn('script', ['-qefc', shell, '/dev/null'], {
+    const terminal = spawn(SCRIPT, ['-qefc', shell, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     let shown = '';

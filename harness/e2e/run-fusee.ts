@@ -1,7 +1,8 @@
 /**
  * Runs the built command as users do, and looks at what it leaves behind. `npm test` builds it first.
  *
- * Every run gets a process group of its own, so that a signal can go to the whole group as a terminal sends it.
+ * Every run gets a process group of its own, so that a signal can go to the whole group as a terminal sends
+ * it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -73,7 +74,9 @@ export class Running {
     });
   }
 
-  /** The one child process that runs the given module with the given place among its like, in order of start. */
+  /**
+   * The one child process that runs the given module with the given place among its like, in order of start.
+   */
   child(module: 'client-process' | 'node-process', index = 0): number {
     const pids = this.children()
       .filter((pid) => readProc(`/proc/${pid}/cmdline`)?.includes(module))

@@ -32,8 +32,8 @@ export interface BenchHooks {
 }
 
 /**
- * Runs the bench. A cell that fails ends it: what came before stays in a `.failed` folder without figures, which
- * nobody can take for a result. An interrupted run keeps its figures, which say so.
+ * Runs the bench. A cell that fails ends it: what came before stays in a `.failed` folder without figures,
+ * which nobody can take for a result. An interrupted run keeps its figures, which say so.
  * @throws UsageError before anything starts; errors of the file system.
  */
 export async function runBench(options: BenchOptions, hooks: BenchHooks): Promise<BenchOutcome> {

@@ -41,7 +41,9 @@ export interface CellOutcome {
 type ClientChild = Child<ToClient, FromClient>;
 type NodeChild = Child<ToNode, FromNode>;
 
-/** Time between the order to start and the common start: long enough for every process to have received it. */
+/**
+ * Time between the order to start and the common start: long enough for every process to have received it.
+ */
 const START_DELAY_NS = 20e6;
 /** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
 const SILENT_MS = 20_000;
@@ -50,7 +52,9 @@ const KILL_MS = 1000;
 /** The young generation is sized on purpose: few collections, each short. */
 const CLIENT_FLAGS = ['--max-semi-space-size=64', '--min-semi-space-size=64'];
 
-/** The processes of a cell. Once it ends, no more can join; if this process exits before, they die with it. */
+/**
+ * The processes of a cell. Once it ends, no more can join; if this process exits before, they die with it.
+ */
 class Crew {
   readonly nodes: NodeChild[] = [];
   readonly clients: ClientChild[] = [];
@@ -83,7 +87,9 @@ class Crew {
     return client;
   }
 
-  /** Waits for work of the crew; when one of them fails or dies, whatever it was doing, the work has failed. */
+  /**
+   * Waits for work of the crew; when one of them fails or dies, whatever it was doing, the work has failed.
+   */
   whileWhole<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#lost]);
   }
@@ -119,8 +125,8 @@ class Crew {
 }
 
 /**
- * Runs a cell. On abort before the window it throws the abort's reason; later the window closes, what was measured
- * is kept, and the read-back is left out.
+ * Runs a cell. On abort before the window it throws the abort's reason; later the window closes, what was
+ * measured is kept, and the read-back is left out.
  * @throws FabricError when a process fails, dies or falls silent, and when records could not be loaded.
  */
 export async function runCell(

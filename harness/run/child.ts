@@ -1,8 +1,9 @@
 /**
- * A forked process of a run: typed messages, one answer awaited at a time, and an end that is always waited for.
+ * A forked process of a run: typed messages, one answer awaited at a time, and an end that is always waited
+ * for.
  *
- * It leads a process group of its own, so that Ctrl-C on the terminal reaches the harness alone, which ends its
- * processes in order. A process whose harness is gone loses its channel, and ends itself.
+ * It leads a process group of its own, so that Ctrl-C on the terminal reaches the harness alone, which ends
+ * its processes in order. A process whose harness is gone loses its channel, and ends itself.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

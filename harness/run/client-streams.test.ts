@@ -79,7 +79,7 @@ describe.each(generated)('the streams of %s', (name) => {
     }
   });
 
-  it('are read back as loaded, with what was inserted, each key once over all clients; not after DELETEs', async () => {
+  it('are read back with what was inserted, each key once over all clients; not after DELETEs', async () => {
     const all = await allClients(name);
     const isDeleting = workloadSpec(name, plan(name).workload).shares.remove > 0;
     const read: number[] = [];
@@ -133,7 +133,7 @@ describe('a trace', () => {
   writeFileSync(tracePath, `${lines.join('\n')}\n`);
   const workload = { name: 'trace', tracePath };
 
-  it('is dealt to all coroutines of all clients; who reads a key first, loads it, with its own size', async () => {
+  it('is dealt to all coroutines; keys that it reads first are loaded, with their sizes', async () => {
     const all = await allClients('trace', { workload });
     const measured = all.flatMap((s) => s.measured);
     expect(measured.reduce((sum, s) => sum + s.length, 0)).toBe(lines.length);

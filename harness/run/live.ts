@@ -24,8 +24,8 @@ const micros = (ns: number): string => `${(ns / 1000).toFixed(1)} µs`;
 export type LiveStream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'> & { readonly rows?: number };
 
 /**
- * Progress goes to `stream`; a moving line only when it is a terminal. There the last line of each phase stays, so
- * that phases can be told apart afterwards.
+ * Progress goes to `stream`; a moving line only when it is a terminal. There the last line of each phase
+ * stays, so that phases can be told apart afterwards.
  * @param now milliseconds; a test brings its own.
  */
 export function liveView(stream: LiveStream, now: () => number = () => performance.now()): LiveView {

@@ -102,8 +102,8 @@ function checkOptions(options: BenchOptions): void {
   const lanes = clients * coroutines;
   if (!Number.isInteger(options.requests) || options.requests < lanes) {
     throw new UsageError(
-      `requests is ${options.requests}; ${clients} clients with ${coroutines} coroutines each need at least ` +
-        `${lanes}, one for every coroutine: ask for more, or use fewer clients or coroutines`,
+      `requests is ${options.requests}; ${clients} clients with ${coroutines} coroutines each need ` +
+        `at least ${lanes}, one for every coroutine: ask for more, or use fewer clients or coroutines`,
     );
   }
   within('requests', options.requests, lanes, requestCountMax);
@@ -203,8 +203,9 @@ async function openTrace(options: BenchOptions): Promise<Trace> {
   const trace = await readTrace(tracePath, { valueBytes: valueBytesOf(options.kvBytes) }).catch(asUsage);
   if (trace.length < clients * coroutines) {
     throw new UsageError(
-      `trace ${tracePath} has ${trace.length} requests; ${clients} clients with ${coroutines} coroutines each ` +
-        `need at least ${clients * coroutines}: use fewer clients or coroutines`,
+      `trace ${tracePath} has ${trace.length} requests; ` +
+        `${clients} clients with ${coroutines} coroutines each need ` +
+        `at least ${clients * coroutines}: use fewer clients or coroutines`,
     );
   }
   return trace;

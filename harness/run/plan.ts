@@ -49,7 +49,8 @@ export function valueBytesOf(kvBytes: number): number {
   const valueBytes = kvBytes - keyStrideBytes;
   if (!Number.isInteger(kvBytes) || valueBytes < 1 || kvBytes > MAX_PAYLOAD_BYTES) {
     throw new UsageError(
-      `the KV size is ${kvBytes} bytes; choose one from ${keyStrideBytes + 1} to ${MAX_PAYLOAD_BYTES} bytes, ` +
+      `the KV size is ${kvBytes} bytes; ` +
+        `choose one from ${keyStrideBytes + 1} to ${MAX_PAYLOAD_BYTES} bytes, ` +
         `key (${keyStrideBytes}) and value together`,
     );
   }

@@ -25,7 +25,9 @@ export class PhaseRecorder {
   warmupOperations = 0;
   operations = 0;
 
-  /** @param measureNs start of the measured window, and of the series; 0: with the first request that ends. */
+  /**
+   * @param measureNs start of the measured window, and of the series; 0: with the first request that ends.
+   */
   constructor(measureNs: number) {
     this.#seriesNs = measureNs;
   }
@@ -35,7 +37,9 @@ export class PhaseRecorder {
     return measured ? this.ledgers[operation] : this.#warmupLedger;
   }
 
-  /** Counts a request that ended; `measured` as its ledger was chosen, so that counts and costs agree exactly. */
+  /**
+   * Counts a request that ended; `measured` as its ledger was chosen, so that counts and costs agree exactly.
+   */
   record(
     operation: number,
     postedNs: number,

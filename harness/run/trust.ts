@@ -36,7 +36,8 @@ export function judge(o: Observations): Trust {
   const cores = o.cores ?? availableParallelism();
   if (o.busyProcesses > cores) {
     noisy.push(
-      `${o.busyProcesses} busy client processes share ${cores} cores, so latencies include waiting for a core`,
+      `${o.busyProcesses} busy client processes share ${cores} cores, ` +
+        'so latencies include waiting for a core',
     );
   }
   if (o.collections.shareOfWindow > 0.01)
