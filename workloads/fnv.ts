@@ -15,9 +15,6 @@ const TWO_TO_32 = 4294967296;
 /** `moduloHash` is exact for moduli up to this: a remainder shifted by 16 bits must stay under 2^52. */
 export const hashModulusMax = 2 ** 36;
 
-/** The most digits an unsigned 64-bit number has. */
-export const decimalDigitsMax = 20;
-
 /** A fresh hash: `[high word, low word]`. */
 export function newHash(): Uint32Array {
   return new Uint32Array(2);
@@ -73,7 +70,7 @@ function remainder(value: number, modulus: number): number {
 
 /**
  * Writes an unsigned hash as decimal digits without leading zeros at `offset` and returns their count
- * (1 to `decimalDigitsMax`).
+ * (1 to 20).
  */
 export function writeDecimal(hash: Uint32Array, bytes: Uint8Array, offset: number): number {
   const high = hash[0];

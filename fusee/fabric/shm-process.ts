@@ -13,9 +13,6 @@ export const thisProcess = (): ProcessId => findProcess(process.pid)!;
 /** The living process of that pid, or null; a zombie counts as gone. */
 export const findProcess = (pid: number): ProcessId | null => native().findProcess(pid);
 
-/** True while that very process lives; a later process with the same pid is another one. */
-export const isAlive = (id: ProcessId): boolean => native().isAlive(id);
-
 /**
  * Removes regions of dead runs: those whose recorded owner is gone. Regions of living owners, of other users,
  * and files of other programs stay.

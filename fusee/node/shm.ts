@@ -1,12 +1,12 @@
 /** A memory node over shared memory: a process of its own that formats a region and serves its RPCs. */
 import { ShmNode } from '../fabric/shm-node.js';
 import { Geometry, type PoolConfig } from '../layout/index.js';
-import { NodeService } from './service.js';
+import { type NodeMemory, NodeService } from './service.js';
 
-/**
- * Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end
- * it.
- */
+/** Memory is seen through windows, since no buffer of JavaScript reaches over all of a large node. */
+const WINDOW_BYTES = 2 ** 30;
+
+/** Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end it. */
 export function startShmNode(options: {
   pool: string;
   mn: number;
@@ -21,15 +21,7 @@ export function startShmNode(options: {
     prefault: options.prefault ?? true,
   });
   try {
-    const bytes = new Uint8Array(node.memory);
-    const service = new NodeService(options.config, options.mn, {
-      read: (offset, into, at, lengthBytes) => {
-        for (let i = 0; i < lengthBytes; i++) into[at + i] = bytes[offset + i];
-      },
-      write: (offset, from, at, lengthBytes) => {
-        for (let i = 0; i < lengthBytes; i++) bytes[offset + i] = from[at + i];
-      },
-    });
+    const service = new NodeService(options.config, options.mn, memoryOf(node));
     service.format();
     node.serve((request) => service.handle(request));
     node.ready();
@@ -38,4 +30,27 @@ export function startShmNode(options: {
     node.close();
     throw error;
   }
+}
+
+/** The service's way to its memory: single bytes, so that what crosses a window's edge needs no care. */
+export function memoryOf(
+  node: Pick<ShmNode, 'memoryBytes' | 'window'>,
+  windowBytes: number = WINDOW_BYTES,
+): NodeMemory {
+  const windows = Array.from({ length: Math.ceil(node.memoryBytes / windowBytes) }, (_, i) => {
+    const offset = i * windowBytes;
+    return new Uint8Array(node.window(offset, Math.min(windowBytes, node.memoryBytes - offset)));
+  });
+  return {
+    read: (offset, into, at, lengthBytes) => {
+      for (let i = 0; i < lengthBytes; i++) {
+        into[at + i] = windows[Math.floor((offset + i) / windowBytes)][(offset + i) % windowBytes];
+      }
+    },
+    write: (offset, from, at, lengthBytes) => {
+      for (let i = 0; i < lengthBytes; i++) {
+        windows[Math.floor((offset + i) / windowBytes)][(offset + i) % windowBytes] = from[at + i];
+      }
+    },
+  };
 }

@@ -1,5 +1,5 @@
 /** Swarm testing: random small clusters in the simulator, each from one seed, checked when they have come to rest. */
 export type { SwarmHooks } from './client.js';
 export type { Finding } from './cluster.js';
-export { planOf, type SwarmPlan, speedPlans } from './plan.js';
+export { planOf, type SwarmPlan } from './plan.js';
 export { formatFailure, runPlan, runSeed, type SeedOptions, type SeedReport } from './seed.js';
