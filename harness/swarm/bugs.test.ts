@@ -175,7 +175,6 @@ describe('the swarm finds', () => {
   it('a recovery that does nothing', () => {
     const report = hunt(
       {
-        // biome-ignore lint/correctness/useYield: it is a generator that does nothing.
         recover: function* () {
           return Recovered.NOTHING_TO_DO;
         },

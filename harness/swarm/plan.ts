@@ -136,7 +136,7 @@ function poolFor(
   const lines = CLASS_LINES[classOfLines(objectLines(24, load.valueBytesMost))];
   const blockBytes = random.pick(lines > 12 ? [2048, 4096] : [1024, 2048, 4096]);
   const regionBytes = blockBytes * random.pick([1, 2, 8]);
-  const share = random.happens(0.12) ? 0.3 : 1.2;
+  const share = random.happens(0.15) ? random.pick([0.05, 0.15, 0.3]) : 1.2;
   const config = { poolId: 1, ...index, blockBytes, regionBytes, regionsPerNode: 1 };
   const cells = new Geometry(config).cellsPerBlock(classOfLines(lines));
   // Every class a client uses has a block of its own, and each coroutine a cell ahead. Replaced clients begin anew.

@@ -16,7 +16,7 @@ import { runSeeds } from './worker.js';
  * differently: then look at why, and take the new ones.
  */
 const GOLDEN: Record<number, string> = {
-  4: 'e8ef5c841db7b85b',
+  4: 'eedf9346343f7ff7',
   12: 'be4acefe5f455a39',
   99: '8a8ade384a148168',
 };
@@ -207,8 +207,10 @@ describe('cost limits', () => {
         loops: ({ cx, loops }) => [
           (function* () {
             for (;;) {
-              for (let i = 0; isFirst && i < 9; i++)
-                yield cx.batch.reset().isPoll ? cx.batch : (cx.batch.read8(0, 0), cx.batch);
+              for (let i = 0; isFirst && i < 9; i++) {
+                cx.batch.reset().read8(0, 0);
+                yield cx.batch;
+              }
               isFirst = false;
               for (let b = loops[0].next().value; b !== null; b = loops[0].next().value) yield b;
               yield null;
