@@ -186,6 +186,23 @@ describe('statistics', () => {
     await client.close();
   });
 
+  it('of the pool are asked for one after the other: calls share a frame', async () => {
+    const { client, fabric } = setUp(1);
+    const [post, poll] = [fabric.post.bind(fabric), fabric.poll.bind(fabric)];
+    let overlaps = 0;
+    let delay = 0;
+    fabric.post = (batch) => {
+      if (fabric.outstanding > 0) overlaps++;
+      delay = 3;
+      return post(batch);
+    };
+    fabric.poll = (done) => (delay-- > 0 ? 0 : poll(done));
+    const stats = await Promise.all([client.poolStats(), client.poolStats(), client.poolStats()]);
+    expect(stats.map((s) => s.blocksUsed)).toEqual(new Array(3).fill([0, 0]));
+    expect(overlaps).toBe(0);
+    await client.close();
+  });
+
   it('of the pool are not starved by requests that never stop coming', async () => {
     const { client } = setUp(2);
     await client.insert('k', 'v');
