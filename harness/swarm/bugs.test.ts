@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { LogOperation } from '../../fusee/layout/index.js';
 import { refill } from '../../fusee/ops/context.js';
 import { type Coroutine, RequestKind } from '../../fusee/ops/index.js';
@@ -15,6 +15,8 @@ import { insertWith, RIGHT } from '../check/naive/insert.js';
 import { modifyWith } from '../check/naive/modify.js';
 import { planOf, runPlan, type SeedReport, type SwarmHooks, type SwarmPlan } from './index.js';
 import { sharedKeys } from './plan.js';
+
+vi.setConfig({ testTimeout: 180_000 });
 
 /** Plans of the seeds from 1 on, made to fit a bug; runs them until one fails. */
 function hunt(hooks: SwarmHooks, change: (plan: SwarmPlan) => SwarmPlan | undefined, seeds = 60): SeedReport {

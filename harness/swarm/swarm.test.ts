@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { isKv, ownerPointer } from '../../fusee/layout/index.js';
 import { Outcome, RequestKind } from '../../fusee/ops/index.js';
 import { word } from '../../fusee/verbs/index.js';
@@ -10,6 +10,9 @@ import { formatSpeed, measureSpeed } from './speed.js';
 import { Values, valueId } from './values.js';
 import { seedFrom, verifySeeds } from './verify.js';
 import { runSeeds } from './worker.js';
+
+// Many seeds, on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 /**
  * What these seeds came to when they were last looked at. They change with every verb that the protocol posts
