@@ -64,8 +64,9 @@ async function run(flags: Flags): Promise<void> {
     sandbox.remove();
     process.exit(130);
   };
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  // Not once: a second signal would end the process while it cleans up.
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
   try {
     const usual = await runUnmutated(sandbox);
     if (typeof usual === 'string') throw new Error(`the product itself does not pass: ${usual}`);

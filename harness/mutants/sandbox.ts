@@ -1,8 +1,7 @@
 /**
  * A copy of the sources in a temporary folder, where mutants are put in: the checkout itself is never touched.
  *
- * Each slot of the sandbox holds the TypeScript, for the unit tests, and the same as JavaScript in `out`, for what
- * runs without a test runner.
+ * Each slot of the sandbox holds the TypeScript, for the tests, and as JavaScript in `out` what `gauntlet.ts` needs.
  */
 import {
   cpSync,
@@ -86,15 +85,26 @@ function copySources(root: string, to: string): void {
       const path = join(entry.parentPath, entry.name).slice(root.length + 1);
       if (!entry.isFile() || !path.endsWith('.ts') || /(^|\/)(build|node_modules)\//.test(path)) continue;
       mkdirSync(dirname(join(to, path)), { recursive: true });
-      const text = readFileSync(join(root, path), 'utf8');
-      writeFileSync(join(to, path), text);
-      if (!path.endsWith('.test.ts')) compile(to, path, text);
+      cpSync(join(root, path), join(to, path));
     }
   }
   for (const file of FILES) cpSync(join(root, file), join(to, file));
   writeFileSync(join(to, 'vitest.config.ts'), VITEST_CONFIG);
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
   symlinkSync(join(root, 'native', 'build'), join(to, 'native', 'build'));
+  compileAll(to, 'harness/mutants/gauntlet.ts');
+}
+
+/** Compiles a file and what it imports, files of the package all of them. */
+function compileAll(folder: string, entry: string): void {
+  const files = new Set([entry]);
+  // A set is walked in the order of its growth: what is added on the way comes later.
+  for (const file of files) {
+    const text = readFileSync(join(folder, file), 'utf8');
+    for (const { fileName } of ts.preProcessFile(text, true).importedFiles)
+      if (fileName.startsWith('.')) files.add(join(dirname(file), fileName).replace(/\.js$/, '.ts'));
+    compile(folder, file, text);
+  }
 }
 
 /** Compiles one file without looking at types: what a mutant does to them is not the question. */

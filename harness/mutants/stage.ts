@@ -11,17 +11,19 @@ export interface StageResult {
   readonly reason?: string;
   /** Time ran out although nothing hung: it decides nothing. */
   readonly isUndecided?: boolean;
+  /** Processor seconds that it took: the clock would count the neighbours on the machine. */
+  readonly seconds: number;
 }
 
-/** How long a stage may take. */
+/** How long a stage may take, in processor seconds. */
 export interface StageLimits {
-  /** For the stage, seconds by the clock. */
   readonly seconds: number;
-  /** Of processor time between two lines of output, seconds; a hang beyond. The clock would count the neighbours. */
+  /** Between two lines of output; a hang beyond. */
   readonly silentSeconds: number;
 }
 
-const PASSED: StageResult = {};
+/** By the clock a stage may take this many times as long as its limit: others use the machine too. */
+const CLOCK_FACTOR = 6;
 /** Clock ticks per second in /proc: Linux has it fixed for user space. */
 const TICKS = 100;
 
@@ -59,6 +61,7 @@ export interface Ended {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly why: 'ended' | 'silent' | 'late';
+  readonly seconds: number;
 }
 
 /** Runs `node` with arguments in a slot. */
@@ -73,44 +76,49 @@ export function runNode(slot: Slot, args: readonly string[], limits: StageLimits
   let output = '';
   let errors = '';
   let why: Ended['why'] = 'ended';
+  let used = 0;
   let usedAtOutput = 0;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
-    usedAtOutput = processorSeconds(child.pid!);
+    usedAtOutput = Math.max(used, processorSeconds(child.pid!));
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors = (errors + text).slice(-4000);
   });
   const watch = setInterval(() => {
-    if (processorSeconds(child.pid!) - usedAtOutput > limits.silentSeconds) why = 'silent';
-    else if (performance.now() - startedMs > limits.seconds * 1000) why = 'late';
+    used = Math.max(used, processorSeconds(child.pid!));
+    const clockSeconds = (performance.now() - startedMs) / 1000;
+    if (used - usedAtOutput > limits.silentSeconds) why = 'silent';
+    else if (used > limits.seconds || clockSeconds > CLOCK_FACTOR * limits.seconds) why = 'late';
     else return;
     end(child);
-  }, 200);
+  }, 100);
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('close', (status, signal) => {
       clearInterval(watch);
       running.delete(child);
-      resolve({ lines: output.split('\n').filter((line) => line !== ''), errors, status, signal, why });
+      const lines = output.split('\n').filter((line) => line !== '');
+      resolve({ lines, errors, status, signal, why, seconds: used });
     });
   });
 }
 
-/** Runs the gauntlet's `explore` or `swarm`. */
+/** Runs a part of `gauntlet.ts`. */
 export async function runGauntlet(
   slot: Slot,
   args: readonly string[],
   limits: StageLimits,
 ): Promise<StageResult> {
   const ended = await runNode(slot, [join('out', 'harness', 'mutants', 'gauntlet.js'), ...args], limits);
-  const caught = ended.lines.at(-1)?.startsWith('caught ') === true;
-  const at = ended.lines.at(caught ? -2 : -1) ?? args[0];
+  const { seconds, lines } = ended;
+  const caught = lines.at(-1)?.startsWith('caught ') === true;
+  const caughtBy = lines.at(caught ? -2 : -1) ?? args[0];
   if (ended.why === 'silent')
-    return { caughtBy: at, reason: `hangs: ${limits.silentSeconds} s without a result` };
-  if (ended.why === 'late') return { isUndecided: true };
-  if (caught) return { caughtBy: at, reason: ended.lines.at(-1)!.slice('caught '.length) };
-  if (ended.status === 0) return PASSED;
-  return { caughtBy: at, reason: `crashes: ${ended.signal ?? lastLine(ended.errors)}` };
+    return { caughtBy, reason: `hangs: ${limits.silentSeconds} s without a result`, seconds };
+  if (ended.why === 'late') return { isUndecided: true, seconds };
+  if (caught) return { caughtBy, reason: lines.at(-1)!.slice('caught '.length), seconds };
+  if (ended.status === 0) return { seconds };
+  return { caughtBy, reason: `crashes: ${ended.signal ?? lastLine(ended.errors)}`, seconds };
 }
 
 function lastLine(errors: string): string {
@@ -131,27 +139,36 @@ interface TestReport {
   }[];
 }
 
-/** Runs test files, or folders of them, until one test fails. */
+/** Runs test files, or folders of them, until one test fails; they hang when they exceed `seconds`. */
 export async function runTests(
   slot: Slot,
   tests: readonly string[],
-  limits: StageLimits,
+  options: { readonly seconds: number },
 ): Promise<StageResult> {
   const report = join(slot.folder, `report-${performance.now()}.json`);
   const vitest = join('node_modules', 'vitest', 'vitest.mjs');
   const args = [vitest, 'run', ...tests, '--bail=1', '--reporter=json', `--outputFile=${report}`];
+  const limits = { seconds: 2 * options.seconds, silentSeconds: options.seconds };
   const ended = await runNode(slot, args, limits);
-  if (ended.why !== 'ended') return { caughtBy: `tests of ${tests[0]}`, reason: `hang: not over in time` };
-  if (ended.status === 0) return PASSED;
-  let failed: TestReport['testResults'][number] | undefined;
+  const { seconds } = ended;
+  const caughtBy = `tests of ${tests[0]}`;
+  if (ended.why === 'silent') return { caughtBy, reason: `hangs: ${options.seconds.toFixed(0)} s`, seconds };
+  if (ended.why === 'late') return { isUndecided: true, seconds };
+  if (ended.status === 0) return { seconds };
+  const failed = failedTest(report);
+  if (failed === undefined) return { caughtBy, reason: `crashes: ${lastLine(ended.errors)}`, seconds };
+  const file = failed.name.slice(slot.folder.length + 1);
+  const test = failed.assertionResults.find((result) => result.status === 'failed');
+  const reason = test?.failureMessages[0] ?? failed.message;
+  const name = test === undefined ? file : `${file}: ${test.fullName}`;
+  return { caughtBy: name, reason: reason.split('\n')[0], seconds };
+}
+
+function failedTest(report: string): TestReport['testResults'][number] | undefined {
   try {
     const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as TestReport;
-    failed = testResults.find((result) => result.status === 'failed');
+    return testResults.find((result) => result.status === 'failed');
   } catch {
-    return { caughtBy: `tests of ${tests[0]}`, reason: `crash: ${lastLine(ended.errors)}` };
+    return undefined;
   }
-  const name = failed?.name.slice(slot.folder.length + 1) ?? tests[0];
-  const test = failed?.assertionResults.find((result) => result.status === 'failed');
-  const reason = test?.failureMessages[0] ?? failed?.message ?? lastLine(ended.errors);
-  return { caughtBy: test === undefined ? name : `${name}: ${test.fullName}`, reason: reason.split('\n')[0] };
 }
