@@ -49,7 +49,11 @@ export function benchCommand(): Command {
     .option('-c, --clients <n>', 'client processes', count('clients'), 4)
     .option('--coroutines <n>', 'requests in flight per client', count('coroutines'), 8)
     .option('-n, --nodes <n>', 'memory nodes', count('nodes'), 3)
-    .option('-r, --replicas <n>', 'replicas of index and data', count('replicas'))
+    .option(
+      '-r, --replicas <n>',
+      'replicas of index and data (default: 2, or 1 on one node)',
+      count('replicas'),
+    )
     .option('--index-replicas <n>', 'replicas of the index (r_i)', count('index replicas'))
     .option('--data-replicas <n>', 'replicas of objects (r_d)', count('data replicas'))
     .option('--kv-bytes <n>', 'bytes of key and value together', parseBytes('the KV size'), 1024)
@@ -61,7 +65,11 @@ export function benchCommand(): Command {
       parseSeconds('the window'),
       60,
     )
-    .option('--warmup <time>', 'time before the measured window', parseDuration('the warm-up'), 100e6)
+    .addOption(
+      new Option('--warmup <time>', 'time before the measured window')
+        .argParser(parseDuration('the warm-up'))
+        .default(100e6, '100ms'),
+    )
     .option('--rtt <time>', 'hold every completion back this long', parseDuration('the round trip'), 0)
     .option('--seed <n>', 'seed of the request streams', count('the seed'), 1)
     .option('--repeats <n>', 'repetitions of each workload', count('repeats'), 1)
@@ -104,7 +112,7 @@ async function bench(flags: Flags): Promise<void> {
 }
 
 function benchOptions(flags: Flags): BenchOptions {
-  const both = flags.replicas ?? 2;
+  const both = flags.replicas ?? Math.min(2, flags.nodes);
   return {
     workloads: flags.workload.split(',').flatMap((name) => name.trim() || []),
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),

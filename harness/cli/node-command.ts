@@ -1,5 +1,5 @@
 /** `fusee node`: one memory node of a pool, until it is told to end. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { checkPoolName } from '../../fusee/client/limits.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
@@ -36,7 +36,11 @@ export function nodeCommand(): Command {
     .option('-n, --nodes <n>', 'nodes of the pool', parseCount('nodes'), 1)
     .option('--index-replicas <n>', 'replicas of the index (r_i)', parseCount('index replicas'), 1)
     .option('--data-replicas <n>', 'replicas of objects (r_d)', parseCount('data replicas'), 1)
-    .option('-m, --memory <size>', 'memory of this node', parseBytes('the memory'), 256 << 20)
+    .addOption(
+      new Option('-m, --memory <size>', 'memory of this node')
+        .argParser(parseBytes('the memory'))
+        .default(256 << 20, '256MiB'),
+    )
     .option('--keys <n>', 'keys that the index of the pool is made for', parseCount('keys'), 1_000_000)
     .addHelpText(
       'after',

@@ -10,7 +10,7 @@ afterAll(() => folder.remove());
 
 const small = ['--records', '300', '--requests', '1600'];
 /** One node and one client: for what does not depend on how many there are. */
-const alone = ['-c', '1', '-n', '1', '-r', '1', '--records', '100', '--requests', '800'];
+const alone = ['-c', '1', '-n', '1', '--records', '100', '--requests', '800'];
 
 const rowsOf = (stdout: string): ResultRow[] =>
   stdout
