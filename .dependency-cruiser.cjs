@@ -1,4 +1,4 @@
-/** Import ranks: a file imports its own folder and lower ranks only. Tests may import anything they exercise. */
+/** Import ranks: a file imports its own folder and lower ranks only. Tests may import what they exercise. */
 const TEST = '(\\.test\\.ts$|/conformance/|/by-hand\\.ts$|/in-process\\.ts$|sample)';
 const ranks = [
   ['fusee/verbs'],
@@ -58,13 +58,22 @@ module.exports = {
       from: { path: '^plots/' },
       to: { path: '^(fusee|native|harness|workloads)/' },
     },
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(^dist/|/build/|node_modules)' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.mjs'], exportsFields: ['exports'], conditionNames: ['import', 'default'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.mjs'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'default'],
+    },
   },
 };

@@ -1,6 +1,6 @@
 /**
- * Brings a checkout to where everything runs: packages, the native addon, compiled TypeScript. Does only what is out
- * of date, and says what it does.
+ * Brings a checkout to where everything runs: packages, the native addon, compiled TypeScript. Does only what
+ * is out of date, and says what it does.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -45,7 +45,9 @@ if (major < 20) {
 if (!packagesAreCurrent()) {
   const npm = process.env.npm_execpath;
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
-  step('installing packages', npm ? process.execPath : 'npm', npm ? [npm, ...args] : args, { dropsOutput: true });
+  step('installing packages', npm ? process.execPath : 'npm', npm ? [npm, ...args] : args, {
+    dropsOutput: true,
+  });
 }
 step('building the native addon', process.execPath, [join('native', 'build.mjs')], { dropsOutput: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');

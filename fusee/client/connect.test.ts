@@ -88,6 +88,10 @@ describe('connect', () => {
     [{ deadlineMs: 0 }, 'the deadline is 0 ms; it must be above 0'],
     [{ deadlineMs: Number.NaN }, 'the deadline is NaN ms'],
     [{ pool: '' }, "the pool's name is ''; use 1 to 150 of the characters"],
+    [{ cache: { bytes: -1 } }, 'the cache has -1 bytes; choose a whole number from 0 to'],
+    [{ cache: { bytes: Number.NaN } }, 'the cache has NaN bytes'],
+    [{ cache: { bytes: 1e18 } }, 'the cache has 1000000000000000000 bytes'],
+    [{ pool: undefined as unknown as string }, "the pool's name is undefined; give a string"],
     [{ pool: '../shadow' }, "the pool's name is '../shadow'"],
   ])('refuses the options %j', async (options, message) => {
     const refused = connect({ pool: poolName('options'), ...options });

@@ -8,6 +8,7 @@ export {
   type ClientStats,
   type DeleteResult,
   type InsertResult,
+  type PoolStats,
   type PutResult,
   type SearchResult,
   type UpdateResult,

@@ -11,6 +11,7 @@ const POOL_NAME_MAX = 150;
 
 /** @throws UsageError when this cannot name a pool. */
 export function checkPoolName(name: string): void {
+  if (typeof name !== 'string') throw new UsageError(`the pool's name is ${name}; give a string`);
   if (/^[A-Za-z0-9._-]+$/.test(name) && name.length <= POOL_NAME_MAX) return;
   const shown = name.length <= 40 ? `'${name}'` : `'${name.slice(0, 40)}...' (${name.length} characters)`;
   throw new UsageError(

@@ -4,8 +4,8 @@
  * Rules of this file:
  * - A turn advances every coroutine that may go on, posts what they yield, and polls the fabric once.
  * - Nothing is allocated per round trip but the generators' own result objects.
- * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a winner that
- *   shares the core can run.
+ * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a
+ *   winner that shares the core can run.
  */
 import type { Fabric } from '../fabric/contract.js';
 import type { Coroutine } from '../ops/index.js';
@@ -14,8 +14,8 @@ import { DONE, FabricError, type Ledger, type OpLoop, type VerbBatch } from '../
 /** Where requests come from, and where their ends go. */
 export interface RequestSource {
   /**
-   * Stages the coroutine's next request and returns its loop, or null when there is none now: the coroutine then
-   * rests until {@link Reactor.wake}.
+   * Stages the coroutine's next request and returns its loop, or null when there is none now: the coroutine
+   * then rests until {@link Reactor.wake}.
    */
   next(coroutine: Coroutine): OpLoop | null;
   /** A request ended; its outcome stands in the coroutine's context. Times are of the fabric's clock. */
@@ -26,8 +26,8 @@ export interface RequestSource {
 
 export interface ReactorOptions {
   /**
-   * A request that has only waited for others for this long ends UNAVAILABLE. It never cuts a request that is not
-   * waiting: what is decided is carried through (hazard H10).
+   * A request that has only waited for others for this long ends UNAVAILABLE. It never cuts a request that is
+   * not waiting: what is decided is carried through (hazard H10).
    */
   readonly deadlineNs: number;
 }
@@ -50,6 +50,7 @@ const POSTED = 2;
 /** Yielded a poll, or an empty batch, and waits for its next turn. */
 const WAITING = 3;
 
+/** Drives the coroutines of one client; the head of this file states its rules. */
 export class Reactor {
   readonly #fabric: Fabric;
   readonly #coroutines: readonly Coroutine[];

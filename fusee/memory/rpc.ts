@@ -10,6 +10,8 @@ export const RPC_FRAME_BYTES = 32;
 
 /** Requests: a client id, a block, counts for statistics. */
 export const RpcOperation = { JOIN: 1, ALLOC: 2, STATS: 3 } as const;
+/** What STATS counts, by its argument: blocks handed out, or clients that have joined. */
+export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;
 /** Answers. */
 export const RpcStatus = { OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3 } as const;
 
@@ -25,7 +27,7 @@ export interface RpcResponse {
   readonly requestId: number;
   /** ALLOC: the block's pointer. */
   readonly pointer: number;
-  /** JOIN: the new client id. STATS: blocks in use. */
+  /** JOIN: the new client id. STATS: the count asked for. */
   readonly value: number;
 }
 

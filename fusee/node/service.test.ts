@@ -5,6 +5,7 @@ import {
   RpcOperation,
   type RpcRequest,
   type RpcResponse,
+  RpcStatistic,
   RpcStatus,
   readResponse,
   writeRequest,
@@ -103,6 +104,10 @@ describe('ALLOC', () => {
     expect(new Set(first).size).toBe(3);
     expect([c, a, b, a].map((r) => ask(r).pointer)).toEqual([first[2], first[0], first[1], first[0]]);
     expect(ask({ operation: RpcOperation.STATS, requestId: 1 }).value).toBe(3);
+    const clients = { operation: RpcOperation.STATS, requestId: 1, argument: RpcStatistic.CLIENTS };
+    expect(ask(clients).value).toBe(0);
+    ask({ operation: RpcOperation.JOIN, cid: 0, requestId: 9 });
+    expect(ask(clients).value).toBe(1);
   });
 
   it('is remembered for the last 64 requests of a client, whatever the others ask', () => {

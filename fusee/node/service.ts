@@ -21,6 +21,7 @@ import {
   RpcOperation,
   type RpcRequest,
   type RpcResponse,
+  RpcStatistic,
   RpcStatus,
   readRequest,
   writeResponse,
@@ -95,7 +96,8 @@ export class NodeService {
 
   #answer(request: RpcRequest): RpcResponse {
     if (request.operation === RpcOperation.STATS) {
-      return { status: RpcStatus.OK, requestId: request.requestId, pointer: 0, value: this.#blocksUsed };
+      const value = request.argument === RpcStatistic.CLIENTS ? this.#lastCid : this.#blocksUsed;
+      return { status: RpcStatus.OK, requestId: request.requestId, pointer: 0, value };
     }
     const remembered = this.#answers.get(request.cid) ?? [];
     const before = remembered.find((a) => a.requestId === request.requestId);

@@ -6,7 +6,10 @@ import { type NodeMemory, NodeService } from './service.js';
 /** Memory is seen through windows, since no buffer of JavaScript reaches over all of a large node. */
 const WINDOW_BYTES = 2 ** 30;
 
-/** Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end it. */
+/**
+ * Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end
+ * it.
+ */
 export function startShmNode(options: {
   pool: string;
   mn: number;

@@ -146,6 +146,12 @@ describe('H11: a loser that takes the slot with whatever it observed there', () 
     const exploration = explore(makeScenario('K0', 'U | D | I1 S1', { variant }));
     expect(exploration.violation?.message).toMatch(LINEARIZABLE);
   });
+
+  it('does not happen in ours', () => {
+    const exploration = explore(makeScenario('K0', 'U | D | I1 S1'));
+    expect(story(exploration)).toBeUndefined();
+    expect(exploration.isPartial).toBe(false);
+  });
 });
 
 describe('the controls of the duplicate check', () => {

@@ -24,6 +24,7 @@ interface Flags extends Partial<ScenarioFlags> {
 /** Seeds of a run that says neither how many nor how long. */
 const SEEDS_DEFAULT = 1000;
 
+/** The `verify` command. */
 export function verifyCommand(): Command {
   const count = parseCount;
   return new Command('verify')

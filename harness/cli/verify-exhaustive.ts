@@ -53,6 +53,10 @@ export function verifyScenario(flags: ScenarioFlags): void {
   }
   const exploration = new Exhaustive(scenario, { countsSchedules: true }).run();
   const told = story(exploration);
-  process.stdout.write(`${told ?? `${scenario.name}: ${exploration.states} states, no violation`}\n`);
-  if (told !== undefined) process.exitCode = 1;
+  const extent = exploration.isPartial ? 'too many to explore to the end' : 'explored to the end';
+  const cuts = exploration.cuts > 0 ? `, ${exploration.cuts} schedules cut` : '';
+  process.stdout.write(
+    `${told ?? `${scenario.name}: ${exploration.states} states, ${extent}${cuts}, no violation`}\n`,
+  );
+  if (told !== undefined || exploration.isPartial) process.exitCode = 1;
 }

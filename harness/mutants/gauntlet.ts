@@ -1,9 +1,9 @@
 /**
- * What a mutant has to pass, run inside its slot by a process of its own: `quick` and `rest` of the explorer's
- * scenarios, or `swarm FIRST COUNT`.
+ * What a mutant has to pass, run inside its slot by a process of its own: `quick` and `rest` of the
+ * explorer's scenarios, or `swarm FIRST COUNT`.
  *
- * Says on standard output what it is about to do, a line each, so that whoever watches can tell a hang; what catches
- * the mutant comes last, behind `caught`, and the exit status is 1 then.
+ * Says on standard output what it is about to do, a line each, so that whoever watches can tell a hang; what
+ * catches the mutant comes last, behind `caught`, and the exit status is 1 then.
  */
 import { Verdict } from '../../fusee/replication/index.js';
 import { explore } from '../check/find.js';

@@ -54,8 +54,8 @@ function tell(context: string, before: string, after: string): string {
 }
 
 /**
- * Draws `count` of them by lots that follow from seed and id, so that a change elsewhere changes few. Operators take
- * turns, and the folder that has given fewest goes first.
+ * Draws `count` of them by lots that follow from seed and id, so that a change elsewhere changes few.
+ * Operators take turns, and the folder that has given fewest goes first.
  */
 export function drawMutants(mutants: readonly Mutant[], seed: number, count: number): Mutant[] {
   const lots = new Map(mutants.map((mutant) => [mutant, digest(seed, mutant.id)]));

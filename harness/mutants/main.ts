@@ -1,4 +1,7 @@
-/** `npm run test:mutants`: does anything notice when the protocol is wrong? Exit status 1 when too little does. */
+/**
+ * `npm run test:mutants`: does anything notice when the protocol is wrong? Exit status 1 when too little
+ * does.
+ */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

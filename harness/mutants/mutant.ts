@@ -42,7 +42,9 @@ export const lineAt = (text: string, at: number): number => text.slice(0, at).sp
 export const digest = (...parts: readonly (string | number)[]): string =>
   createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16);
 
-/** The edit that replaces the one place where `find` occurs. @throws UsageError when there is none, or more. */
+/**
+ * The edit that replaces the one place where `find` occurs. @throws UsageError when there is none, or more.
+ */
 export function editOnce(file: string, text: string, find: string, replacement: string): Edit {
   const start = text.indexOf(find);
   const count = text.split(find).length - 1;

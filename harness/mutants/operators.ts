@@ -1,8 +1,8 @@
 /**
  * What the generator may get wrong: every place in a file where an operator applies.
  *
- * Left out, because a change there shows in nothing or in everything: types, texts, `as const` tables, sizes of
- * buffers, and what only checks (`require...`, `assertLayout`, `throw`).
+ * Left out, because a change there shows in nothing or in everything: types, texts, `as const` tables, sizes
+ * of buffers, and what only checks (`require...`, `assertLayout`, `throw`).
  */
 import ts from 'typescript';
 import type { Edit } from './mutant.js';

@@ -1,6 +1,6 @@
 /**
- * Puts mutants through the gauntlet, one per slot at a time: small scenarios of the explorer, unit tests, larger
- * scenarios, swarm, named hazards. All times are processor seconds.
+ * Puts mutants through the gauntlet, one per slot at a time: small scenarios of the explorer, unit tests,
+ * larger scenarios, swarm, named hazards. All times are processor seconds.
  */
 import { dirname } from 'node:path';
 import type { Mutant } from './mutant.js';

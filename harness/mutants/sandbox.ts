@@ -1,7 +1,9 @@
 /**
- * A copy of the sources in a temporary folder, where mutants are put in: the checkout itself is never touched.
+ * A copy of the sources in a temporary folder, where mutants are put in: the checkout itself is never
+ * touched.
  *
- * Each slot of the sandbox holds the TypeScript, for the tests, and as JavaScript in `out` what `gauntlet.ts` needs.
+ * Each slot of the sandbox holds the TypeScript, for the tests, and as JavaScript in `out` what `gauntlet.ts`
+ * needs.
  */
 import {
   cpSync,
@@ -21,7 +23,10 @@ import { type Mutant, mutate } from './mutant.js';
 const FOLDERS = ['fusee', 'harness', 'native', 'workloads', 'results'];
 const FILES = ['package.json', 'tsconfig.json'];
 
-/** The test runner's settings in a slot: one thread for all files, since most of the time would go into starting. */
+/**
+ * The test runner's settings in a slot: one thread for all files, since most of the time would go into
+ * starting.
+ */
 const VITEST_CONFIG = `import { defineConfig } from 'vitest/config';
 export default defineConfig({
   cacheDir: '.vite',

@@ -1,9 +1,11 @@
 /**
- * `npm run bench:hotpath`: what one client process achieves, beside a native loop that replays the very same verbs.
+ * `npm run bench:hotpath`: what one client process achieves, beside a native loop that replays the very same
+ * verbs.
  *
- * The yardstick runs in the same process, over the same memory, with the same batches per doorbell, through the same
- * executor; it makes no keys, hashes nothing, and checks neither key nor CRC. Rounds alternate (A B A B ...), and
- * each figure is the median over rounds: the ratio is the result, the rates depend on the machine.
+ * The yardstick runs in the same process, over the same memory, with the same batches per doorbell, through
+ * the same executor; it makes no keys, hashes nothing, and checks neither key nor CRC. Rounds alternate (A B
+ * A B ...), and each figure is the median over rounds: the ratio is the result, the rates depend on the
+ * machine.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +30,9 @@ import { StreamSource } from './stream-source.js';
 const RECORDS = 100_000;
 const KV_BYTES = 1024 + 24;
 const COROUTINES = 8;
-/** Rounds of a few milliseconds, shorter than a time slice: what else runs on the machine spoils few of them. */
+/**
+ * Rounds of a few milliseconds, shorter than a time slice: what else runs on the machine spoils few of them.
+ */
 const ROUNDS = 301;
 
 const WARMUP_ROUNDS = 150;
@@ -174,8 +178,8 @@ class Player {
   }
 
   /**
-   * Records slices, as many as touch more memory than caches hold: replaying one again and again would find it in
-   * the cache. The pool may be replayed afterwards, and is of no use for anything else.
+   * Records slices, as many as touch more memory than caches hold: replaying one again and again would find
+   * it in the cache. The pool may be replayed afterwards, and is of no use for anything else.
    */
   record(requests: number): { recording: Recording; operations: number }[] {
     const slices = Array.from({ length: SLICES }, () => {
@@ -332,7 +336,8 @@ export async function runHotPath(options: { json: boolean }): Promise<void> {
       process.stdout.write(`${JSON.stringify(row)}\n`);
       continue;
     }
-    const target = `target ${millions(c.target.opsPerSecond)} M/s${c.target.ratio === undefined ? '' : ` and ratio ${c.target.ratio}`}`;
+    const ratio = c.target.ratio === undefined ? '' : ` and ratio ${c.target.ratio}`;
+    const target = `target ${millions(c.target.opsPerSecond)} M/s${ratio}`;
     process.stdout.write(
       `${row.name.padEnd(22)} ${millions(row.opsPerSecond)} M/s, native ${millions(row.nativeOpsPerSecond)} M/s, ` +
         `ratio ${row.ratio.toFixed(2)} (${target}); ${row.rttsPerOperation.toFixed(3)} RTTs, ` +

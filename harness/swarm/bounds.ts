@@ -4,8 +4,8 @@ import { RequestKind } from '../../fusee/ops/index.js';
 /**
  * Round trips of a request that met no other writer, blocks not counted.
  *
- * Looking a key up costs 2 without a cache. With one, a stale hint may cost a READ of the slot and one of an object
- * before that.
+ * Looking a key up costs 2 without a cache. With one, a stale hint may cost a READ of the slot and one of an
+ * object before that.
  */
 export function roundTripLimit(kind: RequestKind, indexReplicas: number, hasCache: boolean): number {
   const lookUp = hasCache ? 4 : 2;

@@ -151,7 +151,8 @@ describe('the swarm finds', () => {
   });
 
   it('an INSERT without a duplicate check (H1)', () => {
-    // Two INSERTs of a key choose the same slot, unless other keys come and go in the same buckets between them.
+    // Two INSERTs of a key choose the same slot, unless other keys come and go in the same buckets between
+    // them.
     const report = hunt(withInsert({ check: 'none' }), (plan) => {
       const pool = { ...busy(plan).pool, subtables: 1, groupsPerSubtable: 2 };
       return { ...busy(plan), pool, keys: sharedKeys(pool, 5, false) };

@@ -1,8 +1,8 @@
 /**
  * A client in virtual time: its coroutines go on when their batch completes, pollers pace themselves.
  *
- * Rules of this file: nothing is allocated per round trip; every request is recorded before it begins; a client that
- * dies touches nothing afterwards.
+ * Rules of this file: nothing is allocated per round trip; every request is recorded before it begins; a
+ * client that dies touches nothing afterwards.
  */
 import { SimFabric, type SimWorld } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
@@ -87,6 +87,7 @@ const BEGIN = 0;
 const RESUME = 1;
 const POST = 2;
 
+/** One client of a swarm's cluster. */
 export class SwarmClient {
   readonly run: Run;
   readonly cid: number;

@@ -22,6 +22,7 @@ const HANG_NS = 40 * DEADLINE_NS;
 /** Events between two looks at the clock of each request. */
 const LOOK_EVENTS = 8192;
 
+/** One random cluster and its run. */
 export class Cluster implements Run {
   readonly plan: SwarmPlan;
   readonly world: SimWorld;

@@ -1,4 +1,7 @@
-/** Swarm testing: random small clusters in the simulator, each from one seed, checked when they have come to rest. */
+/**
+ * Swarm testing: random small clusters in the simulator, each from one seed, checked when they have come to
+ * rest.
+ */
 export type { SwarmHooks } from './client.js';
 export type { Finding } from './cluster.js';
 export { planOf, type SwarmPlan } from './plan.js';

@@ -1,9 +1,9 @@
 /**
- * What must hold when nothing moves any more: index replicas agree, every slot names a whole object of the right key,
- * nothing is named twice or both free and named, log entries are well formed.
+ * What must hold when nothing moves any more: index replicas agree, every slot names a whole object of the
+ * right key, nothing is named twice or both free and named, log entries are well formed.
  *
- * Rules of this file: it reads memory alone, and believes nothing that the clients remember but which of them died
- * and which cells they handed back.
+ * Rules of this file: it reads memory alone, and believes nothing that the clients remember but which of them
+ * died and which cells they handed back.
  */
 import { crc32cOver } from '../../fusee/fabric/crc32c.js';
 import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
@@ -126,7 +126,10 @@ class Check {
     }
   }
 
-  /** Reads an object into the buffer; its lines, or 0 when it is not whole. For a tombstone the header tells them. */
+  /**
+   * Reads an object into the buffer; its lines, or 0 when it is not whole. For a tombstone the header tells
+   * them.
+   */
   #readObject(pointer: number, replica: number, lines: number): number {
     const mn = this.#view.dataMn(pointer, replica);
     const offset = this.#view.dataOffset(pointer, replica);
@@ -264,7 +267,8 @@ class Check {
       const sizeClass = table.hi - 1;
       const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
       const owner = this.#cellOwner(block + first + cellBytes);
-      // Asked for and never entered: the answer was lost, or the client died. A leak, which its recovery will find.
+      // Asked for and never entered: the answer was lost, or the client died. A leak, which its recovery will
+      // find.
       if (owner === undefined) continue;
       for (let i = 1; i <= geometry.cellsPerBlock(sizeClass); i++)
         this.#checkEntry(block + first + i * cellBytes, owner);

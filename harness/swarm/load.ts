@@ -8,7 +8,10 @@ import { Values } from './values.js';
 export class Load {
   /** Bytes of each key. */
   readonly keyBytes: Uint8Array;
-  /** Words of each key from `key * keyStride` on, padded with zeroes: one table, since keys are drawn at random. */
+  /**
+   * Words of each key from `key * keyStride` on, padded with zeroes: one table, since keys are drawn at
+   * random.
+   */
   readonly keyWords: Uint32Array;
   readonly keyStride: number;
   /** The request drawn last. */

@@ -139,7 +139,8 @@ function poolFor(
   const share = random.happens(0.15) ? random.pick([0.05, 0.15, 0.3]) : 1.2;
   const config = { poolId: 1, ...index, blockBytes, regionBytes, regionsPerNode: 1 };
   const cells = new Geometry(config).cellsPerBlock(classOfLines(lines));
-  // Every class a client uses has a block of its own, and each coroutine a cell ahead. Replaced clients begin anew.
+  // Every class a client uses has a block of its own, and each coroutine a cell ahead. Replaced clients begin
+  // anew.
   const perClient = lines + (load.coroutines * (load.requests * 1.5 + 2 * lines)) / Math.max(1, cells);
   const blocks = (load.clients + 2) * perClient * share;
   const regions = blocks / (regionBytes / blockBytes) / index.nodes;

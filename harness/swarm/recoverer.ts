@@ -23,6 +23,7 @@ export interface RecovererOptions {
   readonly onDeath: (recoverer: Recoverer) => void;
 }
 
+/** Recovers the requests of dead clients, and may die itself. */
 export class Recoverer {
   readonly fabric: SimFabric;
   /** What became of each object looked at. */

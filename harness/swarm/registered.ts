@@ -1,4 +1,7 @@
-/** Registered memory of clients that are no more, for those of the next run: megabytes that need not be made anew. */
+/**
+ * Registered memory of clients that are no more, for those of the next run: megabytes that need not be made
+ * anew.
+ */
 
 class Buffers {
   readonly #free = new Map<number, ArrayBuffer[]>();

@@ -2,7 +2,10 @@
 import { type SwarmPlan, speedPlans } from './plan.js';
 import { runPlan, type SeedReport } from './seed.js';
 
-/** One line of the speed table. Rates are per second of one core's time, so that others on the machine do not count. */
+/**
+ * One line of the speed table. Rates are per second of one core's time, so that others on the machine do not
+ * count.
+ */
 export interface SpeedRow {
   readonly name: string;
   readonly requests: number;

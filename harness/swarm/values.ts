@@ -1,6 +1,7 @@
 /**
- * Values that say which write they came from: a number in the first four bytes, and a pattern that follows from it.
- * Shorter values cannot be told apart; their number is made of their bytes, so that two alike have the same.
+ * Values that say which write they came from: a number in the first four bytes, and a pattern that follows
+ * from it. Shorter values cannot be told apart; their number is made of their bytes, so that two alike have
+ * the same.
  */
 import { CorruptionError } from '../../fusee/verbs/index.js';
 

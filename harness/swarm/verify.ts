@@ -59,8 +59,8 @@ export function seedFrom(text: string): number {
 
 /**
  * Runs seeds.
- * @throws UsageError when there is neither a number of seeds nor a time, or a limit is exceeded; FabricError when a
- *   worker ends on its own.
+ * @throws UsageError when there is neither a number of seeds nor a time, or a limit is exceeded; FabricError
+ * when a worker ends on its own.
  */
 export async function verifySeeds(options: VerifyOptions): Promise<VerifyResult> {
   checkOptions(options);

@@ -1,4 +1,7 @@
-/** A process that runs seeds: told a range, it answers with a sum of reports and the failures; ends with its channel. */
+/**
+ * A process that runs seeds: told a range, it answers with a sum of reports and the failures; ends with its
+ * channel.
+ */
 import { formatFailure, runSeed, type SeedReport } from './seed.js';
 
 /** Seeds `first` to `first + count - 1`, in the arithmetic of {@link seedAt}. */

@@ -18,8 +18,8 @@ export interface SimFabricOptions {
 }
 
 /**
- * A client of a {@link SimWorld}. Completed batches go to {@link onCompleted} at their virtual time, or, without
- * one, wait for {@link poll}, which moves the world on by one event when nothing is there.
+ * A client of a {@link SimWorld}. Completed batches go to {@link onCompleted} at their virtual time, or,
+ * without one, wait for {@link poll}, which moves the world on by one event when nothing is there.
  */
 export class SimFabric implements Fabric {
   readonly kind = 'sim';
@@ -70,8 +70,8 @@ export class SimFabric implements Fabric {
   }
 
   /**
-   * Cuts or mends this client's link to one MN. What is under way when it is cut FAILs, whether it executed or not,
-   * and so does all that is posted until it is mended: nothing executes behind a verb that was lost.
+   * Cuts or mends this client's link to one MN. What is under way when it is cut FAILs, whether it executed
+   * or not, and so does all that is posted until it is mended: nothing executes behind a verb that was lost.
    */
   cutLink(mn: number, isCut: boolean): void {
     this.isDisturbed = true;
@@ -85,8 +85,8 @@ export class SimFabric implements Fabric {
   }
 
   /**
-   * The client dies. Per MN any prefix of what it had posted still executes, the last WRITE of it perhaps in part,
-   * until {@link fence}.
+   * The client dies. Per MN any prefix of what it had posted still executes, the last WRITE of it perhaps in
+   * part, until {@link fence}.
    */
   crash(): void {
     this.isCrashed = true;

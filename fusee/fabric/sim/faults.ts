@@ -14,7 +14,10 @@ export interface SimFaults {
   readonly rpcLoss: number;
   /** A request to a weak CPU arrives twice. */
   readonly rpcDuplication: number;
-  /** A verb of a crashed client that was in flight executes only if all before it on its way did, and with this. */
+  /**
+   * A verb of a crashed client that was in flight executes only if all before it on its way did, and with
+   * this.
+   */
   readonly survival: number;
 }
 

@@ -48,7 +48,8 @@ export class FlightTable {
 }
 
 /**
- * Pieces of chains that execute at one instant: the verbs `from` to `to - 1` of a batch that go to one MN; or, when
+ * Pieces of chains that execute at one instant: the verbs `from` to `to - 1` of a batch that go to one MN;
+ * or, when
  * `toBytes` is not 0, the bytes `fromBytes` to `toBytes - 1` of verb `from` alone.
  */
 export class SegmentTable {

@@ -5,8 +5,8 @@ import type { SimRandom } from './random.js';
 /**
  * Times of a chain: the verbs of one batch that go to one MN. Nanoseconds, at least 1, whole numbers.
  *
- * `responseNs` is asked when the chain's last verb executes, chain by chain in the order of their execution, so a
- * model may keep queues per MN.
+ * `responseNs` is asked when the chain's last verb executes, chain by chain in the order of their execution,
+ * so a model may keep queues per MN.
  */
 export interface LatencyModel {
   /** From the doorbell to the MN. */

@@ -1,6 +1,7 @@
 /**
- * The memories of simulated MNs: {@link MemoryNodes}, with pages found by their number and whole words copied at once,
- * because a simulation spends a good part of its time here. The conformance suite holds the two alike.
+ * The memories of simulated MNs: {@link MemoryNodes}, with pages found by their number and whole words copied
+ * at once, because a simulation spends a good part of its time here. The conformance suite holds the two
+ * alike.
  */
 import { Field, Opcode, Status, type VerbBatch, type Word } from '../../verbs/index.js';
 import { executeVerb } from '../execute-verb.js';
@@ -15,6 +16,7 @@ class Page {
   readonly bytes = new Uint8Array(this.words.buffer);
 }
 
+/** Node memories for simulation; the head of this file says what is faster, and why. */
 export class SimMemory extends MemoryNodes {
   /** Pages by MN and number; one that nobody has written is not there, and reads as zero. */
   readonly #pages: (Page | undefined)[][];

@@ -4,7 +4,10 @@
 export class SimRandom {
   readonly #state = new Int32Array(4);
 
-  /** Begins the sequence of `seed`, an integer up to 2^53, and `stream`, which tells sequences of one seed apart. */
+  /**
+   * Begins the sequence of `seed`, an integer up to 2^53, and `stream`, which tells sequences of one seed
+   * apart.
+   */
   constructor(seed: number, stream = 0) {
     const s = this.#state;
     s[0] = (seed % 2 ** 32) | 0;

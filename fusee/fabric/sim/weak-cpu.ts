@@ -13,12 +13,16 @@ interface Call {
   readonly flight: number;
   readonly verb: number;
   readonly mn: number;
-  /** Copied when posted: after a timeout the client may write there again, while the request is still on its way. */
+  /**
+   * Copied when posted: after a timeout the client may write there again, while the request is still on its
+   * way.
+   */
   readonly request: Uint8Array;
   /** The client has its answer, or has stopped waiting. */
   isOver: boolean;
 }
 
+/** The weak CPUs of all nodes of a world. */
 export class WeakCpus {
   readonly #world: SimWorld;
   /** Per MN: when it has served all that has arrived. */

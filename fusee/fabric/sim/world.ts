@@ -2,8 +2,8 @@
  * A deterministic world: virtual time, memory nodes, and the verbs of all clients on their way.
  *
  * Rules of this file:
- * - One seed gives one run: all chance comes from one generator, events at one time happen in the order they were
- *   made, and {@link SimWorld.digest} covers every verb that executed.
+ * - One seed gives one run: all chance comes from one generator, events at one time happen in the order they
+ *   were made, and {@link SimWorld.digest} covers every verb that executed.
  * - Verbs of one client to one MN execute in posting order, also across batches; nothing else is promised.
  * - Nothing is allocated per event; calls to weak CPUs and {@link SimWorld.at} are rare and may.
  */
@@ -31,6 +31,7 @@ export interface SimWorldOptions {
   readonly faults?: SimFaults;
 }
 
+/** One simulated cluster; the head of this file says what is deterministic about it. */
 export class SimWorld {
   readonly nodes: SimMemory;
   readonly latency: LatencyModel;
@@ -147,7 +148,9 @@ export class SimWorld {
     if (count === 0) this.#queue.push(this.nowNs + 1, (flight << 2) | COMPLETE);
   }
 
-  /** The verbs of a flight to `mn`, the first of them `first`: one segment, or more where one is late or torn. */
+  /**
+   * The verbs of a flight to `mn`, the first of them `first`: one segment, or more where one is late or torn.
+   */
   #launchChain(flight: number, mn: number, first: number): void {
     const batch = this.flights.batch[flight]!;
     const fabric = this.flights.fabric[flight]!;
@@ -197,14 +200,19 @@ export class SimWorld {
     return s;
   }
 
-  /** Short delays are as likely as those ten times as long; by whole numbers, which are the same on every machine. */
+  /**
+   * Short delays are as likely as those ten times as long; by whole numbers, which are the same on every
+   * machine.
+   */
   #delayNs(): number {
     const { delayNs } = this.faults;
     const bits = 1 + this.random.below(32 - Math.clz32(delayNs));
     return 1 + this.random.below(Math.min(delayNs, 1 << bits));
   }
 
-  /** Where verb `i` is torn: after so many bytes, at an 8-byte step of the MN's memory; 0 when it cannot be. */
+  /**
+   * Where verb `i` is torn: after so many bytes, at an 8-byte step of the MN's memory; 0 when it cannot be.
+   */
   #splitOf(batch: VerbBatch, i: number): number {
     const lengthBytes = batch.field(i, Field.LENGTH);
     if (batch.opcode(i) > Opcode.WRITE || lengthBytes <= 8) return 0;

@@ -1,4 +1,6 @@
-/** Faults in SNAPSHOT: who wins, what a winner does, what a loser waits for; and in the layout it stands on. */
+/**
+ * Faults in SNAPSHOT: who wins, what a winner does, what a loser waits for; and in the layout it stands on.
+ */
 import type { Fault } from '../faults.js';
 
 const SNAPSHOT = 'fusee/replication/snapshot.ts';
