@@ -4,7 +4,7 @@ import { ShmFabric } from '../fabric/shm.js';
 import { regionName } from '../fabric/shm-process.js';
 import { type CacheOptions, DEFAULT_CACHE, IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, readSuperblock, SUPERBLOCK_USED_BYTES, View } from '../layout/index.js';
-import { RpcOperation } from '../memory/index.js';
+import { RpcOperation, RpcStatistic } from '../memory/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
 import { call, complete } from './call.js';
@@ -68,7 +68,7 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
       view: new View(new Geometry(config)),
       local: fabric.local,
       cache: new IndexCache(cacheOptions, cacheStorage(fabric, cacheOptions.bytes)),
-      cid: await join(fabric),
+      cid: await join(fabric, config.nodes),
       coroutines,
     });
     return { fabric, state };
@@ -78,10 +78,19 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
   }
 }
 
-function checkOptions({ pool, deadlineMs = 1000 }: ConnectOptions, coroutines: number): void {
+/** Largest index cache of one client. */
+export const CACHE_BYTES_MAX = 2 ** 31;
+
+function checkOptions({ pool, deadlineMs = 1000, cache }: ConnectOptions, coroutines: number): void {
   checkPoolName(pool);
   if (!Number.isInteger(coroutines) || coroutines < 1 || coroutines > COROUTINES_MAX) {
     throw new UsageError(`coroutines is ${coroutines}; a client has 1 to ${COROUTINES_MAX}`);
+  }
+  const cacheBytes = cache?.bytes ?? 0;
+  if (!Number.isInteger(cacheBytes) || cacheBytes < 0 || cacheBytes > CACHE_BYTES_MAX) {
+    throw new UsageError(
+      `the cache has ${cacheBytes} bytes; choose a whole number from 0 to ${CACHE_BYTES_MAX}`,
+    );
   }
   if (!(deadlineMs > 0)) throw new UsageError(`the deadline is ${deadlineMs} ms; it must be above 0`);
 }
@@ -128,7 +137,29 @@ async function checkNodes(fabric: ShmFabric, pool: string, config: PoolConfig): 
   }
 }
 
-/** Asks node 0 for a client id. */
-async function join(fabric: Fabric): Promise<number> {
-  return (await call(fabric, 0, { operation: RpcOperation.JOIN, cid: 0 })).value;
+/** Asks node 0 for a client id; the others are told, so that each of them knows that its pool is in use. */
+async function join(fabric: Fabric, nodes: number): Promise<number> {
+  const { value } = await call(fabric, 0, { operation: RpcOperation.JOIN, cid: 0 });
+  for (let mn = 1; mn < nodes; mn++) await call(fabric, mn, { operation: RpcOperation.JOIN, cid: 0 });
+  return value;
+}
+
+/**
+ * How many clients have ever joined a node of a pool; null when that node does not run.
+ * @throws FabricError when it runs and does not answer.
+ */
+export async function clientsOf(pool: string, mn: number): Promise<number | null> {
+  let fabric: ShmFabric;
+  try {
+    fabric = new ShmFabric({ regions: [regionName(pool, mn)], localBytes: 1 << 16, prefault: false });
+  } catch (error) {
+    if (error instanceof FabricError) return null;
+    throw error;
+  }
+  try {
+    const what = { operation: RpcOperation.STATS, cid: 0, argument: RpcStatistic.CLIENTS };
+    return (await call(fabric, 0, what)).value;
+  } finally {
+    fabric.close();
+  }
 }

@@ -1,10 +1,11 @@
 /** `fusee node`: one memory node of a pool, until it is told to end. */
 import { Command, Option } from 'commander';
+import { clientsOf } from '../../fusee/client/connect.js';
 import { checkPoolName } from '../../fusee/client/limits.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
-import { UsageError } from '../../fusee/verbs/index.js';
+import { FabricError, UsageError } from '../../fusee/verbs/index.js';
 import { indexOf, requireRoom } from '../run/plan.js';
 import { parseBytes, parseCount } from './parse.js';
 
@@ -91,7 +92,22 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
   return { ...base, regionsPerNode: regions };
 }
 
-function serve(flags: Flags): void {
+/**
+ * A node comes up empty. Among nodes whose clients have written, it would answer for keys that it has lost as
+ * if they had never been there.
+ * @throws FabricError when clients have joined another node of the pool.
+ */
+async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
+  for (let mn = 0; mn < nodes; mn++) {
+    if (mn === id || !(await clientsOf(pool, mn))) continue;
+    throw new FabricError(
+      `pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and start the ` +
+        'pool anew',
+    );
+  }
+}
+
+async function serve(flags: Flags): Promise<void> {
   checkPoolName(flags.pool);
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
@@ -101,6 +117,7 @@ function serve(flags: Flags): void {
   }
   // What a dead run left behind under these names; a living one's region stays.
   sweepRegions(flags.pool);
+  await requireUnused(flags);
   requireRoom(config, { nodes: 1 });
   const node = startShmNode({ pool: flags.pool, mn: flags.id, config });
   const end = (): void => node.close();

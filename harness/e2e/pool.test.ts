@@ -119,4 +119,25 @@ describe('a region that a killed node left behind', () => {
     await startNode(pool);
     expect((await fusee('kv', 'get', 'k', '--pool', pool)).stderr).toBe('NOT_FOUND\n');
   });
+
+  it('is not made anew among nodes that clients have joined: its keys would seem never to have been', async () => {
+    const pool = poolName();
+    const [a, b, c] = await startPool(pool, 3);
+    expect((await fusee('kv', 'get', 'k', '--pool', pool)).status).toBe(1);
+    for (const [mn, node] of [b, a].entries()) {
+      node.process.kill('SIGKILL');
+      await node.ended;
+      const id = 1 - mn;
+      const size = ['--memory', '32MiB', '--keys', '10k', '--nodes', '3'];
+      const { status, stderr } = await fusee('node', '--pool', pool, ...size, '--id', String(id));
+      expect([status, stderr]).toEqual([
+        1,
+        `fusee: pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and ` +
+          'start the pool anew\n',
+      ]);
+    }
+    c.process.kill('SIGTERM');
+    await c.ended;
+    await startPool(pool, 3);
+  });
 });

@@ -1,4 +1,5 @@
 /** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
+import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
 import {
@@ -110,7 +111,7 @@ function checkOptions(options: BenchOptions): void {
   requireSpan('the window', options.secondsMax, { least: 0.001, most: 86_400, unit: 's' });
   requireSpan('the warm-up', options.warmupMs, { least: 0, most: 3_600_000, unit: 'ms' });
   requireSpan('the round trip', options.rttNs, { least: 0, most: RTT_NS_MAX, unit: 'ns' });
-  if (options.cacheBytes !== undefined) within('the cache size', options.cacheBytes, 0, 2 ** 32);
+  if (options.cacheBytes !== undefined) within('the cache size', options.cacheBytes, 0, CACHE_BYTES_MAX);
   valueBytesOf(options.kvBytes);
   checkVerifiable(options);
   if (options.out === '') throw new UsageError('the folder of all runs has no name; give one with --out');
