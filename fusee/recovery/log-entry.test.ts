@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { executeVerb } from '../fabric/execute-verb.js';
-import { HEADER_BYTES, LINE_BYTES } from '../layout/index.js';
+import { HEADER_BYTES, LINE_BYTES, LOG_COMMIT_BYTES, readOldValue } from '../layout/index.js';
 import { type ByHand, poolByHand } from '../ops/by-hand.js';
 import { Outcome } from '../ops/index.js';
-import { Opcode } from '../verbs/index.js';
+import { Field, Opcode, word } from '../verbs/index.js';
 import { Recovered, recoverRequest } from './index.js';
 
 /** A value of three lines. */
@@ -94,5 +94,23 @@ describe('recovery of a round that another dead client has won', () => {
     expect(recover(recoverer, winner).recovered).toBe(Recovered.FINISHED);
     expect(reader.search('k').finish()).toBe(Outcome.OK);
     expect(reader.value).toBe('of 1');
+  });
+});
+
+describe('recovery of a request whose log is committed on one data replica only', () => {
+  it('commits it on all, before the primary changes', () => {
+    const { clients, view } = poolByHand({ indexReplicas: 2, dataReplicas: 2, clients: 3 });
+    const [victim, recoverer, reader] = clients;
+    victim.warm(1, 6).insert('k', 'value');
+    while (victim.batch?.field(0, Field.LENGTH) !== LOG_COMMIT_BYTES) victim.step();
+    victim.execute([0]);
+    expect(recover(recoverer, victim).recovered).toBe(Recovered.FINISHED);
+    expect(reader.search('k').finish()).toBe(Outcome.OK);
+    const { cell, batch, matchArea, client } = recoverer.cx;
+    for (const replica of [0, 1]) {
+      batch.reset().read(view.dataMn(cell, replica), view.dataOffset(cell, replica), matchArea, LINE_BYTES);
+      executeVerb(recoverer.nodes, batch, 0);
+      expect(readOldValue(client.local.bytes, matchArea + LINE_BYTES, word()), `${replica}`).toBe(true);
+    }
   });
 });

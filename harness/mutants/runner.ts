@@ -22,9 +22,9 @@ export const MUTANT_SECONDS = 60;
 /** Seconds that one scenario or seed may take; the slowest takes one. */
 const SILENT_SECONDS = 10;
 /** Tests that take this many times as long as they do on the product hang. */
-const HANG_FACTOR = 4;
+const HANG_FACTOR = 3;
 /** Seconds of tests that are never called a hang. */
-const TEST_SECONDS_LEAST = 25;
+const TEST_SECONDS_LEAST = 20;
 
 const SEEDS = ['swarm', '1', '150'] as const;
 const UNIT_FOLDERS = ['replication', 'ops', 'index', 'layout', 'memory', 'recovery'].map((f) => `fusee/${f}`);

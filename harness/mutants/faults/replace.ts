@@ -56,7 +56,7 @@ export const replaceFaults: readonly Fault[] = [
     edits: [['if (!hintHolds(cx)) return false;', 'if (!hintHolds(cx) && cx.hintSlot < 0) return false;']],
   },
   {
-    id: 'H6-delete-keeps-hint',
+    id: 'H6-stale-hint-unread',
     file: LOCATE,
     breaks: 'what a stale hint names is taken for the key without a look at the object',
     edits: [
