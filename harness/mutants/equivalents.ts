@@ -6,7 +6,9 @@
  */
 export const EQUIVALENTS: Readonly<Record<string, string>> = {
   'negation-8597bd2b':
-    'claim-replicated.ts, undone or not after the deadline: INSERT answers UNAVAILABLE to EXPIRED as to FAILED.',
-  'verb-9d849d8c':
-    'snapshot.ts, the two READs of the duplicate check: both are behind the CAS, and no slot is in both.',
+    'claim-replicated.ts: after its deadline INSERT answers UNAVAILABLE, whether its undo went through or not.',
+  'verb-cdc6dce7':
+    'claim-replicated.ts: READs of the buckets and of objects in one batch; objects never change, so they commute.',
+  'comparison-d8a888d3':
+    'snapshot.ts, castVotes: one word more is copied, behind the votes; nobody counts it, and there is room.',
 };

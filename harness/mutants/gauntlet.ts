@@ -56,7 +56,8 @@ const VERDICTS: readonly VerdictName[] = ['RULE_1', 'RULE_2', 'RULE_3', 'LOSE', 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 function nameOf(suite: Suite, scenario: Scenario): string {
-  return `${suite.name}, r = ${scenario.replicas}: ${scenario.name}${scenario.isReversed ? ', reversed' : ''}`;
+  const order = scenario.isReversed ? ', reversed' : '';
+  return `${suite.name}, r = ${scenario.replicas}: ${scenario.name}${order}`;
 }
 
 /** Explores suites; the reason why a mutant is caught, or undefined. */

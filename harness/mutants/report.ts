@@ -39,7 +39,8 @@ const cut = (text: string, length: number): string =>
 export function lineOf(verdict: Verdict): string {
   const { mutant, caughtBy, reason, seconds } = verdict;
   const fate = caughtBy ?? (isEquivalent(verdict) ? 'equivalent' : reason.toUpperCase());
-  return `${seconds.toFixed(1).padStart(5)} s  ${mutant.id}  ${mutant.file}:${mutant.line}  ${cut(fate, 100)}`;
+  const place = `${mutant.file}:${mutant.line}`;
+  return `${seconds.toFixed(1).padStart(5)} s  ${mutant.id}  ${place}  ${cut(fate, 100)}`;
 }
 
 const escapeBars = (text: string): string => text.replaceAll('|', '\\|');

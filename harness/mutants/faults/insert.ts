@@ -144,14 +144,18 @@ export const insertFaults: readonly Fault[] = [
     breaks: 'an undo begins at the primary',
     edits: [
       [
-        '  b.reset();\n  for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);',
+        `  b.reset();
+  for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);`,
         `  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
   yield b;
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);`,
       ],
       [
-        '  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);\n  yield b;\n  if (b.anyFailed()) return false;\n',
+        `  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
+  yield b;
+  if (b.anyFailed()) return false;
+`,
         '  b.reset().read8(slot.mn[0], slot.offsetBytes[0]);\n  yield b;\n  return true;\n',
       ],
     ],

@@ -107,7 +107,8 @@ export const recoveryFaults: readonly Fault[] = [
     edits: [
       [
         '  return yield* finishRound(cx, candidate, { ...found, isUndo });',
-        '  return found.isCommitted ? yield* finishRound(cx, candidate, { ...found, isUndo }) : Recovered.DROPPED;',
+        `  if (!found.isCommitted) return Recovered.DROPPED;
+  return yield* finishRound(cx, candidate, { ...found, isUndo });`,
       ],
     ],
   },

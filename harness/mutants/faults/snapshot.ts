@@ -131,7 +131,8 @@ export const snapshotFaults: readonly Fault[] = [
     breaks: 'the duplicate check is not behind the CAS: two clean INSERTs',
     edits: [
       [
-        '    b.reset();\n    for (let r = 1; r <= backups; r++) b.cas(slot.mn[r], slot.offsetBytes[r], w.vOld, w.vNew);',
+        `    b.reset();
+    for (let r = 1; r <= backups; r++) b.cas(slot.mn[r], slot.offsetBytes[r], w.vOld, w.vNew);`,
         `    if (w.checksDuplicates) {
       b.reset();
       appendDuplicateReads(w);
