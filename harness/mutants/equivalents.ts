@@ -11,4 +11,6 @@ export const EQUIVALENTS: Readonly<Record<string, string>> = {
     'claim-replicated.ts: READs of the buckets and of objects in one batch; objects never change, so they commute.',
   'comparison-d8a888d3':
     'snapshot.ts, castVotes: one word more is copied, behind the votes; nobody counts it, and there is room.',
+  'verb-936651dc':
+    'context.ts, appendBuckets: which of the two is read first is for the hash to say; no rule depends on it.',
 };
