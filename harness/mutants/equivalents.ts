@@ -13,4 +13,6 @@ export const EQUIVALENTS: Readonly<Record<string, string>> = {
     'snapshot.ts, castVotes: one word more is copied, behind the votes; nobody counts it, and there is room.',
   'verb-936651dc':
     'context.ts, appendBuckets: which of the two is read first is for the hash to say; no rule depends on it.',
+  'verb-94e56f7f':
+    'insert.ts: the object and the buckets share no byte, and nobody knows the object before a later batch.',
 };
