@@ -324,6 +324,25 @@ describe('a world', () => {
     ]);
   });
 
+  it.each([NO_FAULTS, FAULTS])('completes every batch, however many are under way, faults %j', (faults) => {
+    // Its tables begin with 64 flights and 128 segments, and must lose nothing while they grow.
+    const world = makeWorld([4096, 4096], { faults });
+    let completed = 0;
+    const clients = 700;
+    for (let c = 0; c < clients; c++)
+      drive(world, (batch, buffer) => {
+        if (batch.count > 0) {
+          completed++;
+          return false;
+        }
+        batch.reset().write(c & 1, 0, buffer, 64);
+        batch.faa(1 - (c & 1), 64, word(0, 1));
+        return true;
+      });
+    run(world);
+    expect(completed).toBe(clients);
+  });
+
   it('tells verbs apart that it tore', () => {
     const world = makeWorld([1024], { faults: { ...NO_FAULTS, tear: 1, tearNs: 10 } });
     const { batch } = drive(

@@ -158,7 +158,7 @@ export class SimWorld {
     const startNs = arrivalNs < fabric.lastNs[mn] ? fabric.lastNs[mn] : arrivalNs;
     if (this.#isCalm) {
       fabric.lastNs[mn] = startNs;
-      this.#segments.isLast[this.#addSegment(startNs, flight, mn, first, batch.count)] = 1;
+      this.#addLastSegment(startNs, flight, mn, first, batch.count);
     } else fabric.lastNs[mn] = this.#launchPieces(flight, mn, first, startNs);
   }
 
@@ -190,7 +190,7 @@ export class SimWorld {
       this.torn++;
     }
     // The last segment may have no verb left; its end is the end of the chain all the same.
-    this.#segments.isLast[this.#addSegment(timeNs, flight, mn, from, count)] = 1;
+    this.#addLastSegment(timeNs, flight, mn, from, count);
     return timeNs;
   }
 
@@ -198,6 +198,12 @@ export class SimWorld {
     const s = this.#segments.take(flight, mn, from, to);
     this.#queue.push(timeNs, (s << 2) | SEGMENT);
     return s;
+  }
+
+  /** Two steps: adding may replace the table's arrays by longer ones. */
+  #addLastSegment(timeNs: number, flight: number, mn: number, from: number, to: number): void {
+    const s = this.#addSegment(timeNs, flight, mn, from, to);
+    this.#segments.isLast[s] = 1;
   }
 
   /**
