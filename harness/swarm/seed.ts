@@ -118,6 +118,7 @@ function checkCluster(cluster: Cluster): void {
     view: cluster.view,
     keys,
     dead: new Set(cluster.clients.filter((c) => c.isDead).map((c) => c.cid)),
+    cutOff: new Set(cluster.clients.filter((c) => c.fabric.isDisturbed).map((c) => c.cid)),
     freeCells: cluster.freeCells,
     fail: (kind, message) => cluster.fail(kind, message),
   });
