@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { RpcOperation, readRequest } from '../memory/index.js';
-import { CorruptionError, FabricError, UsageError } from '../verbs/index.js';
+import { CorruptionError, UsageError } from '../verbs/index.js';
 import { Client } from './client.js';
 import { payloadLimit } from './limits.js';
 import { memoryPool } from './memory-client.js';
 
-function setUp(coroutines = 4, options: Parameters<typeof memoryPool>[0] = {}) {
-  const pool = memoryPool(options);
+function setUp(
+  coroutines = 4,
+  config: Parameters<typeof memoryPool>[0] = {},
+  options: ConstructorParameters<typeof Client>[2] = {},
+) {
+  const pool = memoryPool(config);
   const { fabric, state } = pool.join(coroutines);
-  return { ...pool, fabric, client: new Client(fabric, state) };
+  return { ...pool, fabric, client: new Client(fabric, state, options) };
 }
 
 const text = (result: { outcome: string; value?: Uint8Array }): string =>
@@ -113,13 +117,74 @@ describe('limits', () => {
     await client.close();
   });
 
-  it('refuse what is neither bytes nor string', async () => {
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [7, 'number'],
+    [{ length: 3 }, 'object'],
+    [Symbol('k'), 'symbol'],
+  ])('refuse %s, which is neither bytes nor string, as a key and as a value', async (what, named) => {
     const { client } = setUp();
-    await expect(client.search(7 as never)).rejects.toThrow(
-      'the key is number; give a Uint8Array or a string',
-    );
-    await expect(client.insert('k', null as never)).rejects.toThrow('the value is null');
+    for (const [part, refused] of [
+      ['key', client.search(what as never)],
+      ['key', client.delete(what as never)],
+      ['value', client.insert('k', what as never)],
+    ] as const) {
+      await expect(refused).rejects.toBeInstanceOf(UsageError);
+      await expect(refused).rejects.toThrow(`the ${part} is ${named}; give a Uint8Array or a string`);
+    }
     await client.close();
+  });
+
+  it('refuse strings that UTF-8 cannot tell apart: lone surrogates would all become one character', async () => {
+    const { client } = setUp();
+    await client.insert('\uFFFD', 'the replacement itself');
+    for (const refused of [client.search('\uD800'), client.put('k', 'a\uDC00b'), client.delete('x\uDBFF')]) {
+      await expect(refused).rejects.toBeInstanceOf(UsageError);
+      await expect(refused).rejects.toThrow(
+        /^the (key|value) has a lone surrogate, which UTF-8 cannot hold; give its bytes as a Uint8Array$/,
+      );
+    }
+    expect(await client.insert('\uD83D\uDE00', 'a pair is a character')).toEqual({ outcome: 'OK' });
+    await client.close();
+  });
+});
+
+describe('the queue', () => {
+  it('has a limit, which an error names with the way out; what waits is served, and then there is room', async () => {
+    const { client } = setUp(2, {}, { queueLimit: 5 });
+    await client.insert('k', 'v');
+    const issued = Array.from({ length: 8 }, () => client.search('k'));
+    const ended = await Promise.allSettled(issued);
+    expect(ended.map((e) => e.status)).toEqual([
+      ...new Array(5).fill('fulfilled'),
+      ...new Array(3).fill('rejected'),
+    ]);
+    await expect(issued[5]).rejects.toBeInstanceOf(UsageError);
+    await expect(issued[5]).rejects.toThrow(
+      '5 requests wait, as many as queueLimit lets; await some before issuing more, or raise queueLimit',
+    );
+    expect(text(await client.search('k'))).toBe('v');
+    await client.close();
+  });
+
+  it('counts only what waits: requests in flight have left it', async () => {
+    const { client } = setUp(2, {}, { queueLimit: 3 });
+    await client.insert('k', 'v');
+    let served = 0;
+    const keepBusy = async (): Promise<void> => {
+      for (let i = 0; i < 200; i++, served++) await client.search('k');
+    };
+    await Promise.all([keepBusy(), keepBusy(), keepBusy()]);
+    expect(served).toBe(600);
+    await client.close();
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, 2 ** 24 + 1, '8'])('may not have the limit %s', (queueLimit) => {
+    expect(() => setUp(1, {}, { queueLimit: queueLimit as number })).toThrow(UsageError);
+    expect(() => setUp(1, {}, { queueLimit: queueLimit as number })).toThrow(
+      `queueLimit is ${queueLimit}; choose a whole number from 1 to 16777216`,
+    );
   });
 });
 
@@ -128,9 +193,12 @@ describe('a closed client', () => {
     const { client } = setUp(2);
     const issued = Array.from({ length: 20 }, (_, i) => client.insert(`k${i}`, 'v'));
     const closed = client.close();
-    await expect(client.search('k0')).rejects.toThrow('the client is closed; connect again');
-    await expect(client.poolStats()).rejects.toBeInstanceOf(FabricError);
+    for (const late of [client.search('k0'), client.put('k0', 'w'), client.poolStats()]) {
+      await expect(late).rejects.toBeInstanceOf(UsageError);
+      await expect(late).rejects.toThrow('the client is closed; connect again');
+    }
     await closed;
+    expect([client.stats().requests.insert.count, client.geometry.config.nodes]).toEqual([20, 2]);
     expect((await Promise.all(issued)).every((r) => r.outcome === 'OK')).toBe(true);
     await client.close();
   });

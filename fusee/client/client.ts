@@ -12,12 +12,12 @@ import type { Fabric } from '../fabric/contract.js';
 import { type Geometry, HEADER_BYTES, type PoolConfig } from '../layout/index.js';
 import { RpcOperation } from '../memory/index.js';
 import { type ClientState, type Coroutine, makeCoroutine, Outcome, RequestKind } from '../ops/index.js';
-import { FabricError, Ledger, type OpLoop, UsageError } from '../verbs/index.js';
+import { Ledger, type OpLoop, UsageError } from '../verbs/index.js';
 import { call } from './call.js';
-import { checkLengths } from './limits.js';
+import { checkLengths, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
 
-/** A key or a value: bytes, or a string taken as UTF-8. */
+/** A key or a value: bytes, or a string taken as UTF-8, which must be well-formed. */
 export type Bytes = Uint8Array | string;
 
 /**
@@ -50,7 +50,13 @@ const NOTHING = new Uint8Array(0);
  * A copy: the caller may change its bytes while the request waits. (A Buffer's own `slice` would share them.)
  */
 function toBytes(what: string, b: Bytes): Uint8Array {
-  if (typeof b === 'string') return Buffer.from(b, 'utf8');
+  if (typeof b === 'string') {
+    if (b.isWellFormed()) return Buffer.from(b, 'utf8');
+    // Each would become U+FFFD, and different keys one.
+    throw new UsageError(
+      `the ${what} has a lone surrogate, which UTF-8 cannot hold; give its bytes as a Uint8Array`,
+    );
+  }
   if (b instanceof Uint8Array) return Uint8Array.prototype.slice.call(b);
   throw new UsageError(`the ${what} is ${b === null ? 'null' : typeof b}; give a Uint8Array or a string`);
 }
@@ -84,7 +90,7 @@ export interface PoolStats {
 
 /**
  * A client of a pool. Requests may be issued without waiting for each other: as many run at once as the
- * client has coroutines, the rest queue. Not for use from several threads.
+ * client has coroutines, the rest queue, up to a limit. Not for use from several threads.
  */
 export class Client implements RequestSource {
   readonly #fabric: Fabric;
@@ -93,6 +99,7 @@ export class Client implements RequestSource {
   /** Requests that wait, from {@link #first} on: `shift` would move all of a long queue for each one. */
   #queue: Pending[] = [];
   #first = 0;
+  readonly #queueLimit: number;
   readonly #serving: (Pending | null)[];
   readonly #ledgers = Array.from({ length: 5 }, () => Object.assign(new Ledger(), { count: 0 }));
   #failure: unknown = null;
@@ -103,8 +110,14 @@ export class Client implements RequestSource {
   #closed = false;
 
   /** Use {@link connect}; this one is for fabrics made by hand. */
-  constructor(fabric: Fabric, state: ClientState, options: { deadlineMs?: number } = {}) {
+  constructor(
+    fabric: Fabric,
+    state: ClientState,
+    options: { deadlineMs?: number; queueLimit?: number } = {},
+  ) {
     this.#fabric = fabric;
+    this.#queueLimit = options.queueLimit ?? QUEUE_LIMIT_DEFAULT;
+    checkQueueLimit(this.#queueLimit);
     this.#state = state;
     const coroutines = Array.from({ length: state.coroutines }, (_, i) => makeCoroutine(state, i));
     this.#serving = new Array<Pending | null>(coroutines.length).fill(null);
@@ -122,7 +135,7 @@ export class Client implements RequestSource {
     return this.#state.cid;
   }
 
-  /** Reads a key's value. @throws UsageError when the key is out of limits. */
+  /** Reads a key's value. @throws UsageError when the key is out of limits, or too many requests wait. */
   search(key: Bytes): Promise<SearchResult> {
     return this.#request(RequestKind.SEARCH, key, NOTHING);
   }
@@ -235,6 +248,7 @@ export class Client implements RequestSource {
   #request<T>(kind: RequestKind, key: Bytes, value: Bytes): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#requireUsable();
+      this.#requireRoom();
       const keyBytes = toBytes('key', key);
       const valueBytes = toBytes('value', value);
       checkLengths(this.geometry, keyBytes.length, valueBytes.length);
@@ -251,7 +265,17 @@ export class Client implements RequestSource {
 
   #requireUsable(): void {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#closed) throw new FabricError('the client is closed; connect again');
+    if (this.#closed) throw new UsageError('the client is closed; connect again');
+  }
+
+  /** Whoever issues requests faster than they end hears of it, before memory runs out. */
+  #requireRoom(): void {
+    const waiting = this.#queue.length - this.#first;
+    if (waiting < this.#queueLimit) return;
+    throw new UsageError(
+      `${waiting} requests wait, as many as queueLimit lets; ` +
+        'await some before issuing more, or raise queueLimit',
+    );
   }
 
   /** Lets the reactor run, unless it does, or a call has the fabric to itself. */

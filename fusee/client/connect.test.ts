@@ -85,7 +85,7 @@ describe('connect', () => {
     [{ coroutines: 0 }, 'coroutines is 0; a client has 1 to 256'],
     [{ coroutines: 257 }, 'coroutines is 257'],
     [{ coroutines: 1.5 }, 'coroutines is 1.5'],
-    [{ deadlineMs: 0 }, 'the deadline is 0 ms; it must be above 0'],
+    [{ deadlineMs: 0 }, 'the deadline is 0 ms; it must be a number above 0'],
     [{ deadlineMs: Number.NaN }, 'the deadline is NaN ms'],
     [{ pool: '' }, "the pool's name is ''; use 1 to 150 of the characters"],
     [{ cache: { bytes: -1 } }, 'the cache has -1 bytes; choose a whole number from 0 to'],
@@ -93,10 +93,27 @@ describe('connect', () => {
     [{ cache: { bytes: 1e18 } }, 'the cache has 1000000000000000000 bytes'],
     [{ pool: undefined as unknown as string }, "the pool's name is undefined; give a string"],
     [{ pool: '../shadow' }, "the pool's name is '../shadow'"],
+    [{ queueLimit: 0 }, 'queueLimit is 0; choose a whole number from 1 to 16777216'],
+    [{ deadlineMs: '5' as never }, 'the deadline is 5 ms; it must be a number above 0'],
+    [{ cache: null as never }, 'the cache is null; give an object such as { bytes: 0 }'],
+    [{ cache: 7 as never }, 'the cache is number; give an object such as { bytes: 0 }'],
   ])('refuses the options %j', async (options, message) => {
     const refused = connect({ pool: poolName('options'), ...options });
     await expect(refused).rejects.toBeInstanceOf(UsageError);
     await expect(refused).rejects.toThrow(message);
+  });
+
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [7, 'number'],
+    ['demo', 'string'],
+  ])('refuses %s in place of options, and says what to give', async (options, named) => {
+    const refused = connect(options as never);
+    await expect(refused).rejects.toBeInstanceOf(UsageError);
+    await expect(refused).rejects.toThrow(
+      `the options are ${named}; give an object such as { pool: 'demo' }`,
+    );
   });
 
   it('tells a client whose node ends that requests are UNAVAILABLE', async () => {

@@ -9,7 +9,7 @@ import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
 import { call, complete } from './call.js';
 import { Client } from './client.js';
-import { checkPoolName } from './limits.js';
+import { checkPoolName, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 
 /** Most requests of one client in flight. */
 export const COROUTINES_MAX = 256;
@@ -25,6 +25,11 @@ export interface ConnectOptions {
   readonly rttNs?: number;
   /** A request that has only waited for others for this long ends UNAVAILABLE. @default 1000 */
   readonly deadlineMs?: number;
+  /**
+   * Requests that may wait for a coroutine; one more is rejected with a UsageError. They hold their keys and
+   * values. @default 65536
+   */
+  readonly queueLimit?: number;
   /** Maps the pool's memory ahead of use: slower to connect, no page faults later. @default false */
   readonly prefault?: boolean;
 }
@@ -42,17 +47,12 @@ export interface Session {
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   const { fabric, state } = await openSession(options);
-  return new Client(
-    fabric,
-    state,
-    options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs },
-  );
+  return new Client(fabric, state, options);
 }
 
 /** Attaches to all nodes of a pool and joins it. Errors as {@link connect}. */
 export async function openSession(options: ConnectOptions): Promise<Session> {
-  const coroutines = options.coroutines ?? 8;
-  checkOptions(options, coroutines);
+  const coroutines = checkOptions(options);
   const config = await readPoolConfig(options.pool);
   const cacheOptions = { ...DEFAULT_CACHE, ...options.cache };
   const fabric = new ShmFabric({
@@ -81,18 +81,33 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
 /** Largest index cache of one client. */
 export const CACHE_BYTES_MAX = 2 ** 31;
 
-function checkOptions({ pool, deadlineMs = 1000, cache }: ConnectOptions, coroutines: number): void {
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+const kindOf = (value: unknown): string => (value === null ? 'null' : typeof value);
+
+/** Callers without types get sentences too. Returns the number of coroutines. */
+function checkOptions(options: ConnectOptions): number {
+  if (!isObject(options)) {
+    throw new UsageError(`the options are ${kindOf(options)}; give an object such as { pool: 'demo' }`);
+  }
+  const { pool, coroutines = 8, deadlineMs = 1000, cache = {}, queueLimit = QUEUE_LIMIT_DEFAULT } = options;
   checkPoolName(pool);
+  checkQueueLimit(queueLimit);
   if (!Number.isInteger(coroutines) || coroutines < 1 || coroutines > COROUTINES_MAX) {
     throw new UsageError(`coroutines is ${coroutines}; a client has 1 to ${COROUTINES_MAX}`);
   }
-  const cacheBytes = cache?.bytes ?? 0;
+  if (!isObject(cache)) {
+    throw new UsageError(`the cache is ${kindOf(cache)}; give an object such as { bytes: 0 }`);
+  }
+  const { bytes: cacheBytes = 0 } = cache;
   if (!Number.isInteger(cacheBytes) || cacheBytes < 0 || cacheBytes > CACHE_BYTES_MAX) {
     throw new UsageError(
       `the cache has ${cacheBytes} bytes; choose a whole number from 0 to ${CACHE_BYTES_MAX}`,
     );
   }
-  if (!(deadlineMs > 0)) throw new UsageError(`the deadline is ${deadlineMs} ms; it must be above 0`);
+  if (typeof deadlineMs !== 'number' || !(deadlineMs > 0)) {
+    throw new UsageError(`the deadline is ${deadlineMs} ms; it must be a number above 0`);
+  }
+  return coroutines;
 }
 
 /** The cache's entries lie in registered memory: the fabric gets that in large pages where it can. */

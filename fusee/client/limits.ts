@@ -6,6 +6,17 @@ import { UsageError } from '../verbs/index.js';
 export const payloadLimit = (geometry: Geometry): number =>
   CLASS_LINES[geometry.largestClass()] * LINE_BYTES - HEADER_BYTES - LOG_ENTRY_BYTES;
 
+/** Requests of one client that may wait for a coroutine, unless it says otherwise. */
+export const QUEUE_LIMIT_DEFAULT = 65_536;
+/** Far more than anybody should let wait, and still no trouble for an array. */
+const QUEUE_LIMIT_MAX = 2 ** 24;
+
+/** @throws UsageError when a client's queue cannot have this limit. */
+export function checkQueueLimit(queueLimit: number): void {
+  if (Number.isInteger(queueLimit) && queueLimit >= 1 && queueLimit <= QUEUE_LIMIT_MAX) return;
+  throw new UsageError(`queueLimit is ${queueLimit}; choose a whole number from 1 to ${QUEUE_LIMIT_MAX}`);
+}
+
 /** Longest name of a pool: with prefix and node number it still names a file. */
 const POOL_NAME_MAX = 150;
 
