@@ -1,7 +1,16 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ResultError } from './error.js';
 import { LatencyHistogram } from './histogram.js';
 import { sampleProvenance, sampleRow } from './sample.js';
 import { openRun, type Run, type RunOptions } from './store.js';
@@ -64,6 +73,30 @@ describe('a finished run', () => {
     expect(() => run.appendRow(sampleRow())).toThrow(/is finished: rows\.ndjson is closed/);
     expect(() => run.finish()).toThrow(/is finished already/);
     expect(() => run.fail(new Error('late'))).toThrow(/is finished already/);
+  });
+});
+
+describe('a run that cannot begin', () => {
+  const refusal = (at: string): RegExp =>
+    new RegExp(`^no run can be stored in '${at}' \\(E[A-Z]+: .*\\); choose another folder with --out`);
+
+  test.each(['/proc/fusee', '/sys/fusee', '/dev/null/fusee'])('says that %s is no place for it', (at) => {
+    expect(() => open({ root: at })).toThrow(ResultError);
+    expect(() => open({ root: at })).toThrow(refusal(at));
+  });
+
+  test('leaves none of the folders that it made on the way', () => {
+    const name = 'x'.repeat(300);
+    expect(() => open({ root: join(root, 'new', 'deep', name) })).toThrow(/ENAMETOOLONG/);
+    expect(() => open({ root: join(root, 'new'), provenance: {} as never })).toThrow(ResultError);
+    expect(() => open({ root: join(root, 'new'), resolved: undefined })).toThrow(/nothing to write/);
+    expect(readdirSync(root)).toEqual([]);
+  });
+
+  test('leaves alone what was there before', () => {
+    writeFileSync(join(root, 'ycsb'), 'a file');
+    expect(() => open()).toThrow(refusal(root));
+    expect(readdirSync(root)).toEqual(['ycsb']);
   });
 });
 

@@ -7,12 +7,22 @@
  * whole, and the last one is written before a signal handler returns.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type * as z from 'zod';
 import { ResultError } from './error.js';
 import { HlogWriter, type LatencyInterval } from './hlog.js';
 import { type Provenance, provenanceSchema } from './provenance.js';
+import { makeFolders, removeEmpty } from './run-folder.js';
 import {
   type Attempt,
   attemptSchema,
@@ -62,8 +72,10 @@ export interface RunOptions {
 }
 
 /**
- * Begins a run: makes its `.partial` folder with experiment, provenance and empty files.
- * @throws ResultError when the experiment's name cannot be a folder's, or the provenance is incomplete.
+ * Begins a run: makes its `.partial` folder with experiment, provenance and empty files. A run that cannot
+ * begin leaves nothing.
+ * @throws ResultError when the experiment's name cannot be a folder's, the provenance is incomplete, or the
+ *   folder cannot be made or written.
  */
 export const openRun = (options: RunOptions): Run => {
   const { root, experiment, resolved, provenance } = options;
@@ -74,10 +86,30 @@ export const openRun = (options: RunOptions): Run => {
   const started = options.now ?? new Date();
   const id = `${started.toISOString().replace(/[-:]|\.\d+/g, '')}-${randomBytes(3).toString('hex')}`;
   const finalFolder = join(root, experiment, id);
-  mkdirSync(join(root, experiment), { recursive: true });
-  // Not recursive: an id that is taken must fail rather than mix two runs.
-  mkdirSync(finalFolder + STATE_SUFFIX.running);
-  return new Run({ id, experiment, finalFolder, started, resolved, provenance });
+  let made: readonly string[] = [];
+  try {
+    made = makeFolders(join(root, experiment));
+    // Its own step: an id that is taken must fail rather than mix two runs.
+    mkdirSync(finalFolder + STATE_SUFFIX.running);
+    return fillRun({ id, experiment, finalFolder, started, resolved, provenance });
+  } catch (error) {
+    removeEmpty(made);
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    throw new ResultError(
+      `no run can be stored in '${root}' (${error.message}); choose another folder with --out, ` +
+        'or make it writable',
+    );
+  }
+};
+
+/** The folder is there and empty; one that cannot be filled goes. */
+const fillRun = (setup: RunSetup): Run => {
+  try {
+    return new Run(setup);
+  } catch (error) {
+    rmSync(setup.finalFolder + STATE_SUFFIX.running, { recursive: true, force: true });
+    throw error;
+  }
 };
 
 interface RunSetup {
