@@ -37,11 +37,15 @@ export function describeSchedule(scenario: Scenario, events: readonly Event[]): 
   }
   wrong ??= world.isOver ? world.wrongAtEnd() : undefined;
   lines.push(`slots at the end: ${describeSlots(world)}`);
-  lines.push(
-    wrong ?? (world.isOver ? 'nothing is wrong' : 'the schedule ends here; somebody would wait for ever'),
-  );
+  lines.push(wrong ?? endOf(world));
   lines.push(`replay: fusee verify ${scenarioFlags(scenario)} --replay '${formatSchedule(events)}'`);
   return lines.join('\n');
+}
+
+function endOf(world: World): string {
+  if (world.isOver) return 'nothing is wrong';
+  const isStuck = world.enabled().every((event) => event.type === 'crash');
+  return isStuck ? 'somebody would wait for ever' : 'the schedule ends here, before the clients have';
 }
 
 function describeEvent(world: World, event: Event, apply: () => unknown): string {

@@ -43,9 +43,13 @@ export function verifyCommand(): Command {
     .option('--r <n>', 'with --scenario: replicas of the index', count('replicas'), 2)
     .option('--r-d <n>', 'with --scenario: replicas of objects', count('data replicas'), 2)
     .option('--crashes <n>', 'with --scenario: clients that may die', count('crashes'), 0)
+    .option('--cuts <n>', "with --scenario: clients' links that may fail", count('cuts'), 0)
+    .option('--mn-crashes <n>', 'with --scenario: memory nodes that may die', count('MN crashes'), 0)
     .option('--reversed', "with --scenario: clients' objects in reverse order", false)
     .option('--cached', 'with --scenario: clients begin with warm caches', false)
     .option('--one-fingerprint', 'with --scenario: all keys share a fingerprint', false)
+    .option('--random <n>', 'with --scenario: so many schedules at random, from --seed', count('schedules'))
+    .option('--pct <n>', 'with --scenario: so many schedules by priorities, from --seed', count('schedules'))
     .option('--replay <schedule>', 'with --scenario: tell this schedule verb by verb')
     .action((flags: Flags) => verify(flags));
 }

@@ -1,10 +1,14 @@
-/** `fusee verify --exhaustive` and `--scenario`: small cases, every schedule of them. */
+/** `fusee verify --exhaustive` and `--scenario`: small cases; every schedule of them, some, or one. */
 
+import { UsageError } from '../../fusee/verbs/index.js';
 import { type ExhaustiveRow, exhaustiveTable, runExhaustive } from '../check/exhaustive.js';
-import { story } from '../check/find.js';
+import { story, type Tried, trySchedules } from '../check/find.js';
 import { parseScenario, type Scenario } from '../check/scenario/scenario.js';
-import { parseSchedule } from '../check/schedule.js';
 import { Exhaustive } from '../check/strategies/exhaustive.js';
+import { PctStrategy } from '../check/strategies/pct.js';
+import { RandomStrategy } from '../check/strategies/random.js';
+import { ReplayStrategy } from '../check/strategies/replay.js';
+import { runSchedule } from '../check/strategies/strategy.js';
 import { describeSchedule } from '../check/trace.js';
 
 /** The flags that name one scenario; {@link scenarioFlags} writes them. */
@@ -13,11 +17,22 @@ export interface ScenarioFlags {
   r: number;
   rD: number;
   crashes: number;
+  cuts: number;
+  mnCrashes: number;
   reversed: boolean;
   cached: boolean;
   oneFingerprint: boolean;
   replay?: string;
+  /** Schedules by lots, or by priorities, and what seeds them. */
+  random?: number;
+  pct?: number;
+  seed?: number;
 }
+
+/** Ordering constraints that a schedule by priorities is made to meet: few bugs need more. */
+const PCT_DEPTH = 4;
+/** Events that one request comes to, roughly: where PCT spreads its changes. */
+const EVENTS_PER_REQUEST = 15;
 
 /** Explores all suites, printing a row each, then the table. Exit status 1 unless all is clean. */
 export function verifyExhaustive(options: { short: boolean; long: boolean; json: boolean }): void {
@@ -37,20 +52,29 @@ export function verifyExhaustive(options: { short: boolean; long: boolean; json:
   if (!result.isClean) process.exitCode = 1;
 }
 
-/** Explores one scenario, or tells one schedule of it verb by verb. Exit status 1 on a violation. */
+/**
+ * Explores one scenario, or runs some schedules of it, or tells one verb by verb. Exit status 1 on a
+ * violation.
+ */
 export function verifyScenario(flags: ScenarioFlags): void {
+  const asked = (['replay', 'random', 'pct'] as const).filter((name) => flags[name] !== undefined);
+  if (asked.length > 1) throw new UsageError(`both --${asked.join(' and --')} are given; give one`);
   const scenario: Scenario = parseScenario(flags.scenario, {
     replicas: flags.r,
     dataReplicas: flags.rD,
     crashes: flags.crashes,
+    cuts: flags.cuts,
+    mnCrashes: flags.mnCrashes,
     isReversed: flags.reversed,
     isCached: flags.cached,
     sharesFingerprint: flags.oneFingerprint,
   });
-  if (flags.replay !== undefined) {
-    process.stdout.write(`${describeSchedule(scenario, parseSchedule(flags.replay))}\n`);
-    return;
-  }
+  if (flags.replay !== undefined) replaySchedule(scenario, flags.replay);
+  else if (asked.length > 0) trySome(scenario, flags);
+  else exploreAll(scenario);
+}
+
+function exploreAll(scenario: Scenario): void {
   const exploration = new Exhaustive(scenario, { countsSchedules: true }).run();
   const told = story(exploration);
   const extent = exploration.isPartial ? 'too many to explore to the end' : 'explored to the end';
@@ -59,4 +83,30 @@ export function verifyScenario(flags: ScenarioFlags): void {
     `${told ?? `${scenario.name}: ${exploration.states} states, ${extent}${cuts}, no violation`}\n`,
   );
   if (told !== undefined || exploration.isPartial) process.exitCode = 1;
+}
+
+/** A replayed schedule runs twice, as every other does, and is not shrunk: it is told as it was asked for. */
+function replaySchedule(scenario: Scenario, text: string): void {
+  const tried = trySchedules(scenario, new ReplayStrategy(text), { shrinks: false });
+  if (tried.failure !== undefined) report(scenario, tried);
+  else {
+    const replay = new ReplayStrategy(text);
+    replay.begin();
+    process.stdout.write(`${describeSchedule(scenario, runSchedule(scenario, replay).events)}\n`);
+  }
+}
+
+function trySome(scenario: Scenario, { random, pct, seed = 1 }: ScenarioFlags): void {
+  const requests = scenario.programs.reduce((sum, program) => sum + program.length, 0);
+  const strategy =
+    random !== undefined
+      ? new RandomStrategy(seed, random)
+      : new PctStrategy(seed, pct ?? 0, { depth: PCT_DEPTH, events: EVENTS_PER_REQUEST * requests });
+  report(scenario, trySchedules(scenario, strategy));
+}
+
+function report(scenario: Scenario, { schedules, failure }: Tried): void {
+  const clean = `${scenario.name}: ${schedules} schedules, each run twice, no violation`;
+  process.stdout.write(`${failure?.told ?? clean}\n`);
+  if (failure !== undefined) process.exitCode = 1;
 }

@@ -102,10 +102,7 @@ export function makeScenario(
     objectsMax: 4,
     variant: undefined,
     ...options,
-    slots: slots
-      .trim()
-      .split(/\s+/)
-      .map((slot) => (slot === '-' ? -1 : Number(slot.slice(1)))),
+    slots: slots.trim().split(/\s+/).map(parseSlot),
     programs,
   };
 }
@@ -127,6 +124,14 @@ export function scenarioFlags(scenario: Scenario): string {
   if (scenario.isCached) flags.push('--cached');
   if (scenario.sharesFingerprint) flags.push('--one-fingerprint');
   return flags.join(' ');
+}
+
+function parseSlot(text: string): number {
+  const key = text === '-' ? -1 : Number(/^K(\d+)$/.exec(text)?.[1] ?? Number.NaN);
+  if (!(key < MAX_KEYS)) {
+    throw new UsageError(`slot "${text}": use - for a free one, or a key from K0 to K${MAX_KEYS - 1}`);
+  }
+  return key;
 }
 
 function parseStep(text: string): Step {

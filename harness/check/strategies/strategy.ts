@@ -2,6 +2,7 @@
 import type { Event } from '../explorer/event.js';
 import type { Scenario } from '../scenario/scenario.js';
 import { World } from '../world.js';
+import { canHappen } from './possible.js';
 
 export interface Strategy {
   /** Begins the next schedule; false when the strategy has no more. */
@@ -48,14 +49,23 @@ export function runSchedule(
 }
 
 /**
- * Runs a schedule a second time and compares what every event did: protocol code must be deterministic, or
- * neither replay nor exploration means anything.
+ * Runs a schedule a second time and compares what every event did, and how it ended: protocol code must be
+ * deterministic, or neither replay nor exploration means anything.
  * @returns the first event that went differently, or undefined.
  */
 export function compareTwice(scenario: Scenario, first: Outcome): string | undefined {
   let at = 0;
-  const second = runSchedule(scenario, { next: () => first.events[at++] });
+  const second = runSchedule(scenario, {
+    next: (world) => {
+      const event = first.events[at++];
+      return event === undefined || canHappen(world, event) ? event : undefined;
+    },
+  });
   const i = first.prints.findIndex((print, e) => print !== second.prints[e]);
-  if (i < 0) return undefined;
-  return `event ${i} went differently the second time:\n${first.prints[i]}\n${second.prints[i] ?? 'nothing'}`;
+  if (i >= 0) {
+    return `event ${i} went differently the second time:\n${first.prints[i]}\n${second.prints[i] ?? 'nothing'}`;
+  }
+  if (first.wrong === second.wrong) return undefined;
+  const ends = [first, second].map(({ wrong }) => wrong ?? 'nothing is wrong');
+  return `the schedule ended differently the second time:\n${ends.join('\n')}`;
 }
