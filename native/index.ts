@@ -92,6 +92,11 @@ export interface NativeAddon {
   isAlive(process: ProcessId): boolean;
   /** The living process of that pid, or null. */
   findProcess(pid: number): ProcessId | null;
+  /**
+   * When the thread that started this process ends, it is killed, or woken if it was stopped. Tells whether
+   * `parentPid` is its parent still.
+   */
+  followParent(parentPid: number, isWoken: boolean): boolean;
   sweepRegions(prefix: string): string[];
   fenceProcess(
     process: ProcessId,

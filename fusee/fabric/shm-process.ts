@@ -14,6 +14,20 @@ export const thisProcess = (): ProcessId => findProcess(process.pid)!;
 export const findProcess = (pid: number): ProcessId | null => native().findProcess(pid);
 
 /**
+ * Ties this process to the one that started it, for the case that that one is killed while this one is
+ * stopped, or is too busy to see its channel close. To be called first of all.
+ *
+ * The kernel watches the parent's *thread*. Children are forked by the main thread of the bench, and a Node
+ * process ends with its main thread: whoever forks from a worker thread would lose them with that worker.
+ * @param parentPid who the parent was when it started this process.
+ * @param options.isWoken only wake this process, so that it ends itself in order: one that holds a region has
+ *   to remove it. @default it is killed
+ * @returns false when the parent has died already.
+ */
+export const followParent = (parentPid: number, options: { isWoken?: boolean } = {}): boolean =>
+  callNative(() => native().followParent(parentPid, options.isWoken ?? false));
+
+/**
  * Removes regions of dead runs: those whose recorded owner is gone. Regions of living owners, of other users,
  * and files of other programs stay.
  * @param pool only this pool's. @default all pools

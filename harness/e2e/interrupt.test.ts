@@ -157,6 +157,19 @@ describe.concurrent('a harness that is killed', () => {
     expect(folder.runs().map((run) => [run.status.state, run.rows.length])).toEqual([['running', 0]]);
   });
 
+  it('takes a client with it that is stopped, and a memory node, and the regions', async () => {
+    const { running, children } = await runUntil('run');
+    process.kill(running.child('client-process'), 'SIGSTOP');
+    process.kill(running.child('node-process'), 'SIGSTOP');
+    running.process.kill('SIGKILL');
+    await running.ended;
+    await until(() => !children.some(isRunning) && regions(`fusee-bench-${running.pid}-`).length === 0);
+    const left = children.filter(isRunning);
+    for (const pid of left) process.kill(pid, 'SIGKILL');
+    expect(left).toEqual([]);
+    expectNothingLeft(running, children);
+  });
+
   it('together with its nodes leaves regions, which the next bench sweeps', async () => {
     const { folder, running, children } = await runUntil('run');
     process.kill(running.child('node-process'), 'SIGKILL');

@@ -3,7 +3,8 @@
  * for.
  *
  * It leads a process group of its own, so that Ctrl-C on the terminal reaches the harness alone, which ends
- * its processes in order. A process whose harness is gone loses its channel, and ends itself.
+ * its processes in order. A process whose harness is gone loses its channel, and ends itself; one that
+ * is stopped meanwhile the kernel ends or wakes (`followParent`).
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -50,7 +51,8 @@ export class Child<To extends object, From extends { type: string }> {
     const source = import.meta.url.endsWith('.ts');
     const path = fileURLToPath(new URL(`${module}${source ? '.ts' : '.js'}`, import.meta.url));
     const loader = source ? ['--import', 'tsx'] : [];
-    this.#process = fork(path, [], {
+    // It gets this pid to follow: when it looks for its parent, that may be another already.
+    this.#process = fork(path, [String(process.pid)], {
       execArgv: [...loader, ...(options.nodeFlags ?? [])],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       detached: true,

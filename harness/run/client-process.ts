@@ -6,6 +6,7 @@
 import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession, type Session } from '../../fusee/client/connect.js';
 import { Reactor, type RequestSource } from '../../fusee/client/reactor.js';
+import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import type { RequestStream } from '../../workloads/index.js';
 import { History, writeHistory } from '../check/linearizability/index.js';
@@ -205,6 +206,9 @@ class ClientProcess {
     };
   }
 }
+
+// It holds nothing that outlives it.
+if (!followParent(Number(process.argv[2]))) process.exit(0);
 
 const client = new ClientProcess();
 let busy: Promise<void> = Promise.resolve();

@@ -1,5 +1,6 @@
 /** A memory node of a run: a process of its own, which ends when the harness does. */
 import type { ShmNode } from '../../fusee/fabric/shm-node.js';
+import { followParent } from '../../fusee/fabric/shm-process.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { type FromNode, failed, type ToNode } from './messages.js';
 
@@ -13,6 +14,9 @@ function end(code: number): never {
   node?.close();
   process.exit(code);
 }
+
+// Woken, not killed: it has a region to remove.
+if (!followParent(Number(process.argv[2]), { isWoken: true })) end(0);
 
 process.on('message', (message: ToNode) => {
   try {

@@ -1,4 +1,7 @@
 // Processes and left-over regions, as TypeScript sees them.
+#include <signal.h>
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -17,6 +20,17 @@ Napi::Value isAliveCall(const Napi::CallbackInfo& info) {
 Napi::Value findProcess(const Napi::CallbackInfo& info) {
   const ProcessToken token = readToken(info[0].As<Napi::Number>().Int32Value());
   return token == 0 ? info.Env().Null() : toObject(info.Env(), token).As<Napi::Value>();
+}
+
+Napi::Value followParent(const Napi::CallbackInfo& info) {
+  Failure failure;
+  const bool isWoken = info[1].As<Napi::Boolean>().Value();
+  if (!signalAtParentsDeath(isWoken ? SIGCONT : SIGKILL, failure)) {
+    throwFailure(info.Env(), failure);
+    return info.Env().Undefined();
+  }
+  // Only after: a parent that dies meanwhile is met by the one or by the other.
+  return Napi::Boolean::New(info.Env(), getppid() == info[0].As<Napi::Number>().Int32Value());
 }
 
 Napi::Value sweep(const Napi::CallbackInfo& info) {
@@ -90,6 +104,7 @@ Napi::Value fenceProcess(const Napi::CallbackInfo& info) {
 void exportProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("isAlive", Napi::Function::New(env, isAliveCall));
   exports.Set("findProcess", Napi::Function::New(env, findProcess));
+  exports.Set("followParent", Napi::Function::New(env, followParent));
   exports.Set("sweepRegions", Napi::Function::New(env, sweep));
   exports.Set("fenceProcess", Napi::Function::New(env, fenceProcess));
 }

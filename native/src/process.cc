@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,6 +82,12 @@ bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure) {
   }
   close(fd);
   return true;
+}
+
+bool signalAtParentsDeath(int signal, Failure& failure) {
+  if (prctl(PR_SET_PDEATHSIG, signal) == 0) return true;
+  failure.system("the parent's death cannot be followed");
+  return false;
 }
 
 bool DeathWatcher::start(const std::vector<Watched>& watched, Failure& failure) {

@@ -32,6 +32,10 @@ int openProcess(ProcessToken token);
 // gone.
 bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure);
 
+// From now on the kernel sends this process `signal` when the thread that started it ends: the thread, not
+// its process. For a parent whose main thread starts its children that is the same, since Node ends with it.
+bool signalAtParentsDeath(int signal, Failure& failure);
+
 // Sets a word of shared memory as soon as a process is gone, from a thread of its own.
 class DeathWatcher {
  public:
