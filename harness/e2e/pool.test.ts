@@ -113,8 +113,8 @@ describe('a region that a killed node left behind', () => {
     const { status, stderr } = await fusee('kv', 'get', 'k', '--pool', pool);
     expect(status).toBe(1);
     expect(stderr).toBe(
-      `fusee: region fusee-${pool}-0 was left behind by process ${node.pid}, which is gone: ` +
-        'sweep the regions and start the node again\n',
+      `fusee: region fusee-${pool}-0 was left behind by process ${node.pid}, which is gone, and its keys ` +
+        "with it: end the pool's other nodes, if it has any, and start the pool anew\n",
     );
     await startNode(pool);
     expect((await fusee('kv', 'get', 'k', '--pool', pool)).stderr).toBe('NOT_FOUND\n');

@@ -107,7 +107,7 @@ void explainCollision(const std::string& name, Failure& failure) {
                    ": stop that pool or choose another name");
   } else {
     failure.fabric("region " + name + " was left behind by " + processText(owner) +
-                   ", which is gone: sweep the regions, then start again");
+                   ", which is gone: sweep it, as every start of fusee node does, then start again");
   }
 }
 
@@ -236,7 +236,8 @@ std::shared_ptr<Region> Region::attach(const std::string& name, bool prefault, F
   const RegionHeader* header = region->header();
   if (!isAlive(header->owner)) {
     failure.fabric("region " + name + " was left behind by " + processText(header->owner) +
-                   ", which is gone: sweep the regions and start the node again");
+                   ", which is gone, and its keys with it: end the pool's other nodes, if it has any, " +
+                   "and start the pool anew");
     return nullptr;
   }
   if (__atomic_load_n(&header->ready, __ATOMIC_ACQUIRE) == 0) {
