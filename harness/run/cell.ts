@@ -4,8 +4,8 @@ import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
 import { Child } from './child.js';
+import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import type { ClientPlan, ClientReport, FromClient, FromNode, ToClient, ToNode } from './messages.js';
-import { readCpuTimes } from './trust.js';
 
 /** What a cell reports about its progress. */
 export interface CellProgress {
@@ -34,8 +34,9 @@ export interface CellOutcome {
   readonly checkedAtCheck: number;
   readonly wrongAtCheck: number;
   readonly interrupted: boolean;
-  readonly cpuBefore: ReturnType<typeof readCpuTimes>;
-  readonly cpuAfter: ReturnType<typeof readCpuTimes>;
+  readonly cpuBefore: CpuTimes;
+  readonly cpuAfter: CpuTimes;
+  readonly warmupMs: number;
 }
 
 type ClientChild = Child<ToClient, FromClient>;
@@ -73,6 +74,11 @@ class Crew {
     this.#lost.catch(() => {});
   }
 
+  /** Of those that have run. */
+  get pids(): number[] {
+    return [...this.clients, ...this.nodes].map((child) => child.pid).filter((pid) => pid > 0);
+  }
+
   addNode(mn: number): NodeChild {
     const node = this.#add((): NodeChild => new Child(`memory node ${mn}`, './node-process'));
     this.nodes.push(node);
@@ -105,7 +111,7 @@ class Crew {
 
   /** Without grace, in the last moment of this process: a child that is stopped would not see it go. */
   #kill(): void {
-    const pids = [...this.clients, ...this.nodes].map((child) => child.pid).filter((pid) => pid > 0);
+    const { pids } = this;
     for (const pid of pids) {
       try {
         process.kill(pid, 'SIGKILL');
@@ -138,7 +144,7 @@ export async function runCell(
   try {
     progress.phase('start');
     const streamHash = await crew.whileWhole(orAbort(start(plan, crew), abort));
-    return await crew.whileWhole(runPhases(plan, crew.clients, { streamHash, progress, abort }));
+    return await crew.whileWhole(runPhases(plan, crew, { streamHash, progress, abort }));
   } finally {
     await crew.end();
   }
@@ -183,9 +189,10 @@ async function start(plan: CellPlan, crew: Crew): Promise<string> {
 
 async function runPhases(
   plan: CellPlan,
-  clients: readonly ClientChild[],
+  crew: Crew,
   { streamHash, progress, abort }: { streamHash: string; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
+  const { clients } = crew;
   const stop = (): void => {
     for (const client of clients) client.tell({ type: 'stop' });
   };
@@ -195,8 +202,8 @@ async function runPhases(
     progress.phase('load');
     await load(clients, { progress, abort });
     progress.phase('run');
-    const measured = await measure(plan, clients, { progress, stop });
-    const common = { ...measured, streamHash };
+    const measured = await measure(plan, crew, { progress, stop });
+    const common = { ...measured, streamHash, warmupMs: plan.warmupMs };
     const unchecked = { ...common, lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, interrupted: true };
     if (abort.aborted) return unchecked;
 
@@ -228,19 +235,20 @@ async function load(
 
 async function measure(
   plan: CellPlan,
-  clients: readonly ClientChild[],
+  { clients, pids }: Crew,
   { progress, stop }: { progress: CellProgress; stop: () => void },
 ): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter'>> {
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   const measureNs = startNs + plan.warmupMs * 1e6;
   const endNs = measureNs + plan.secondsMax * 1e9;
-  const cpuBefore = readCpuTimes();
+  const own = [process.pid, ...pids];
+  const cpuBefore = readCpuTimes(own);
   const finished = answers(clients, { type: 'run', startNs, measureNs, endNs }, 'finished', progress);
   // The first to end ends the window of all: the rest would run with less company.
   await Promise.race(finished);
   stop();
   const reports = (await Promise.all(finished)).map((m) => m.report);
-  return { reports, cpuBefore, cpuAfter: readCpuTimes() };
+  return { reports, cpuBefore, cpuAfter: readCpuTimes(own) };
 }
 
 async function readBack(

@@ -57,7 +57,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   ...changes,
 });
 
-const cpu = { steal: 0, total: 100 };
+const cpu = { steal: 0, total: 100, busy: 50, own: 50, cores: 2 };
 const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): CellOutcome => ({
   reports,
   streamHash: 'c0ffee',
@@ -67,6 +67,7 @@ const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): C
   interrupted: false,
   cpuBefore: cpu,
   cpuAfter: cpu,
+  warmupMs: 1000,
   ...changes,
 });
 const rowOf = (reports: ClientReport[], changes: Partial<CellOutcome> = {}) =>

@@ -79,6 +79,7 @@ export function cellResult(
       collections,
       cpuBefore: outcome.cpuBefore,
       cpuAfter: outcome.cpuAfter,
+      warmupMs: outcome.warmupMs,
       seconds,
       operations,
     }),

@@ -1,20 +1,12 @@
 /** How far a run's numbers can be relied on, from what was observed while it ran. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Collections, Trust } from '../../results/schema.js';
+import { type CpuTimes, foreignCores, stolenShare } from './cpu-times.js';
 
-/** CPU time of the whole machine, in ticks. */
-export interface CpuTimes {
-  readonly steal: number;
-  readonly total: number;
-}
-
-/** Reads the machine's CPU times. */
-export function readCpuTimes(): CpuTimes {
-  const fields =
-    /^cpu\s+(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1].trim().split(/\s+/).map(Number) ?? [];
-  return { steal: fields[7] ?? 0, total: fields.slice(0, 8).reduce((a, b) => a + b, 0) };
-}
+/** Cores' worth of time that others may take of the machine before a verdict says so: a tenth of one core. */
+export const FOREIGN_CORES_MAX = 0.1;
+/** Shorter warm-ups leave compilation and cold caches to the window. */
+const WARMUP_MS_MIN = 250;
 
 /** What a verdict rests on. */
 export interface Observations {
@@ -22,6 +14,7 @@ export interface Observations {
   readonly collections: Collections;
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
+  readonly warmupMs: number;
   readonly seconds: number;
   readonly operations: number;
   readonly cores?: number;
@@ -43,9 +36,20 @@ export function judge(o: Observations): Trust {
   if (o.collections.shareOfWindow > 0.01)
     noisy.push(`collections took ${percent(o.collections.shareOfWindow)} of the window`);
   if (o.collections.longestMs > 1) noisy.push(`a collection took ${o.collections.longestMs.toFixed(1)} ms`);
-  const ticks = o.cpuAfter.total - o.cpuBefore.total;
-  const steal = ticks === 0 ? 0 : (o.cpuAfter.steal - o.cpuBefore.steal) / ticks;
-  if (steal > 0.02) noisy.push(`the hypervisor took ${percent(steal)} of the CPU`);
+  const stolen = stolenShare(o.cpuBefore, o.cpuAfter);
+  if (stolen > 0.02) noisy.push(`the hypervisor took ${percent(stolen)} of the CPU`);
+  const foreign = foreignCores(o.cpuBefore, o.cpuAfter);
+  if (foreign > FOREIGN_CORES_MAX) {
+    noisy.push(
+      `other processes took ${(foreign * 100).toFixed(0)} % of a core; ` +
+        `up to ${FOREIGN_CORES_MAX * 100} % disturbs little`,
+    );
+  }
+  if (o.warmupMs < WARMUP_MS_MIN) {
+    noisy.push(
+      `the warm-up was ${o.warmupMs.toFixed(0)} ms, shorter than ${WARMUP_MS_MIN} ms: the window holds ramp-up`,
+    );
+  }
   if (o.seconds < 0.2) noisy.push(`the window is ${(o.seconds * 1000).toFixed(0)} ms, shorter than 200 ms`);
   if (o.operations === 0) unusable.push('no operation completed in the window');
   if (o.seconds <= 0) unusable.push('the window is empty');
