@@ -3,8 +3,6 @@
  * ours is explored to the end on the same scenario. Numbers are those of the project's list of hazards.
  */
 import { describe, expect, it } from 'vitest';
-import { assertLayout, BUCKET_BYTES, Geometry, GROUP_BYTES } from '../../fusee/layout/index.js';
-import { smallPool } from '../../fusee/node/in-process.js';
 import { explore, story } from './find.js';
 import { backupsFirst, redoVariant } from './naive/recovery.js';
 import {
@@ -245,19 +243,6 @@ describe('H9: half an object', () => {
     expect(story(explore(makeScenario('K0', 'U | S', { crashes: 1 })))).toBeUndefined();
     expect(story(explore(makeScenario('K0', 'I S I | U', { crashes: 1 })))).toBeUndefined();
     expect(story(explore(makeScenario('-', 'D U I | I', { crashes: 1 })))).toBeUndefined();
-  });
-});
-
-describe('H14: a subtable that is too short', () => {
-  it('lets neighbours overlap; the layout refuses it', () => {
-    const stride = 2 * 2 * BUCKET_BYTES; // two main buckets a group, as if overflow buckets took no room
-    const lastSlot = 2 * GROUP_BYTES - 8;
-    expect(lastSlot).toBeGreaterThanOrEqual(stride);
-    expect(() => assertLayout(stride % GROUP_BYTES === 0, 'neighbouring subtables do not overlap')).toThrow(
-      'neighbouring subtables do not overlap',
-    );
-    const geometry = new Geometry(smallPool({ groupsPerSubtable: 2 }));
-    expect(geometry.subtableBytes).toBeGreaterThan(lastSlot);
   });
 });
 

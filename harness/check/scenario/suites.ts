@@ -61,6 +61,13 @@ export const ALIKE_MIXES: readonly Mix[] = [
   ['K0 K1', 'D0 S1 | D1 I0'],
 ];
 
+/**
+ * An INSERT that has won by Rule 2 finds its key in another slot and undoes itself, while a writer whose CAS
+ * of another backup is late still counts its votes. For four replicas and more: a majority of three backups
+ * can break up, one of two cannot (control X7).
+ */
+export const UNDONE_MIXES: readonly Mix[] = [['- -', 'I0 I1 | I0']];
+
 /** Larger mixes, on two or three slots. */
 export const bigMixes = (slots: 2 | 3): readonly Mix[] => {
   const empty = slots === 2 ? '- -' : '- - -';
@@ -111,6 +118,7 @@ export const FULL_SUITES: readonly Suite[] = [
   suiteOf('base', BASE_MIXES, { replicas: 2 }),
   suiteOf('base', BASE_MIXES, { replicas: 3 }),
   suiteOf('base', BASE_MIXES, { replicas: 4 }),
+  suiteOf('undone votes', UNDONE_MIXES, { replicas: 4 }),
   suiteOf('warm cache', CACHED_MIXES, { replicas: 2, isCached: true }),
   suiteOf('warm cache', CACHED_MIXES, { replicas: 3, isCached: true }),
   suiteOf('one fingerprint', ALIKE_MIXES, { replicas: 2, sharesFingerprint: true }),
@@ -139,6 +147,7 @@ export const SHORT_SUITES: readonly Suite[] = [
   suiteOf('base', BASE_MIXES, { replicas: 1 }),
   suiteOf('base', BASE_MIXES, { replicas: 2 }),
   suiteOf('base', BASE_MIXES.slice(12), { replicas: 3 }),
+  suiteOf('undone votes', UNDONE_MIXES, { replicas: 4 }),
   suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 1, crashes: 1 }),
   suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 2, crashes: 1 }),
 ];
