@@ -18,6 +18,7 @@ export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
   seed: 7,
   repetition: 0,
   rttNs: 0,
+  warmupMs: 500,
   operations: 1_200_000,
   seconds: 5,
   throughputOps: 240_000,

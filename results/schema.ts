@@ -69,6 +69,8 @@ export const resultRowSchema = z.strictObject({
   repetition: count,
   /** Time by which completions were held back, in ns. */
   rttNs: amount,
+  /** Time that clients ran before the window. */
+  warmupMs: amount.nullable().default(null),
   /** Operations completed in the window, and its length. */
   operations: count,
   seconds: amount,

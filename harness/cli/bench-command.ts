@@ -19,7 +19,7 @@ interface Flags {
   records: number;
   requests: number;
   seconds: number;
-  warmup: number;
+  warmup?: number;
   rtt: number;
   seed: number;
   repeats: number;
@@ -65,10 +65,11 @@ export function benchCommand(): Command {
       parseSeconds('the window'),
       60,
     )
-    .addOption(
-      new Option('--warmup <time>', 'time before the measured window')
-        .argParser(parseDuration('the warm-up'))
-        .default(100e6, '100ms'),
+    .option(
+      '--warmup <time>',
+      'time before the measured window (default: 7 % of what the requests would take at the rate of the ' +
+        'load, at most 2s)',
+      parseDuration('the warm-up'),
     )
     .option('--rtt <time>', 'hold every completion back this long', parseDuration('the round trip'), 0)
     .option('--seed <n>', 'seed of the request streams', count('the seed'), 1)
@@ -118,6 +119,7 @@ function benchOptions(flags: Flags): BenchOptions {
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
+    ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
     clients: flags.clients,
     coroutines: flags.coroutines,
@@ -128,7 +130,6 @@ function benchOptions(flags: Flags): BenchOptions {
     records: flags.records,
     requests: flags.requests,
     secondsMax: flags.seconds,
-    warmupMs: flags.warmup / 1e6,
     rttNs: flags.rtt,
     seed: flags.seed,
     repetitions: flags.repeats,

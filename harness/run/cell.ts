@@ -6,6 +6,7 @@ import { hashStreams } from '../../workloads/index.js';
 import { Child } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import type { ClientPlan, ClientReport, FromClient, FromNode, ToClient, ToNode } from './messages.js';
+import { chooseWarmup } from './warmup.js';
 
 /** What a cell reports about its progress. */
 export interface CellProgress {
@@ -19,7 +20,8 @@ export interface CellPlan {
   readonly pool: string;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
-  readonly warmupMs: number;
+  /** null: chosen by how fast the load went. */
+  readonly warmupMs: number | null;
   /** Longest window; the streams' end may come first. */
   readonly secondsMax: number;
 }
@@ -143,8 +145,8 @@ export async function runCell(
   const crew = new Crew(plan.pool);
   try {
     progress.phase('start');
-    const streamHash = await crew.whileWhole(orAbort(start(plan, crew), abort));
-    return await crew.whileWhole(runPhases(plan, crew, { streamHash, progress, abort }));
+    const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
+    return await crew.whileWhole(runPhases(plan, crew, { streams, progress, abort }));
   } finally {
     await crew.end();
   }
@@ -165,7 +167,13 @@ async function orAbort<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
   }
 }
 
-async function start(plan: CellPlan, crew: Crew): Promise<string> {
+/** The streams of all clients together. */
+interface Streams {
+  readonly hash: string;
+  readonly requests: number;
+}
+
+async function start(plan: CellPlan, crew: Crew): Promise<Streams> {
   await Promise.all(
     Array.from({ length: plan.config.nodes }, (_, mn) => {
       const node = crew.addNode(mn);
@@ -182,15 +190,17 @@ async function start(plan: CellPlan, crew: Crew): Promise<string> {
       return answer;
     }),
   );
-  return prepared.length === 1
-    ? prepared[0].streamHash
-    : hashStreams(prepared.map(({ streamHash }) => ({ hash: streamHash, length: 1 })));
+  const hash =
+    prepared.length === 1
+      ? prepared[0].streamHash
+      : hashStreams(prepared.map(({ streamHash }) => ({ hash: streamHash, length: 1 })));
+  return { hash, requests: prepared.reduce((sum, { requests }) => sum + requests, 0) };
 }
 
 async function runPhases(
   plan: CellPlan,
   crew: Crew,
-  { streamHash, progress, abort }: { streamHash: string; progress: CellProgress; abort: AbortSignal },
+  { streams, progress, abort }: { streams: Streams; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
   const stop = (): void => {
@@ -200,10 +210,12 @@ async function runPhases(
   abort.addEventListener('abort', stop);
   try {
     progress.phase('load');
-    await load(clients, { progress, abort });
+    const loaded = await load(clients, { progress, abort });
     progress.phase('run');
-    const measured = await measure(plan, crew, { progress, stop });
-    const common = { ...measured, streamHash, warmupMs: plan.warmupMs };
+    const warmupMs = plan.warmupMs ?? chooseWarmup({ requests: streams.requests, ...loaded });
+    const { secondsMax } = plan;
+    const measured = await measure(crew, { warmupMs, secondsMax }, { progress, stop });
+    const common = { ...measured, streamHash: streams.hash, warmupMs };
     const unchecked = { ...common, lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, interrupted: true };
     if (abort.aborted) return unchecked;
 
@@ -217,16 +229,19 @@ async function runPhases(
   }
 }
 
-/** @throws the abort's reason; FabricError when records could not be loaded. */
+/** Returns what it loaded and how long it took. @throws the abort's reason; FabricError when records failed. */
 async function load(
   clients: readonly ClientChild[],
   { progress, abort }: { progress: CellProgress; abort: AbortSignal },
-): Promise<void> {
+): Promise<{ loaded: number; loadMs: number }> {
+  const startMs = performance.now();
   const loaded = await all(clients, { type: 'load' }, 'loaded', progress);
   abort.throwIfAborted();
   const outcomes = loaded.flatMap((m) => m.outcomes);
   const failures = loaded.reduce((sum, m) => sum + m.failed, 0);
-  if (failures === 0) return;
+  if (failures === 0) {
+    return { loaded: loaded.reduce((sum, m) => sum + m.keys, 0), loadMs: performance.now() - startMs };
+  }
   throw new FabricError(
     `${failures} records could not be loaded (${[...new Set(outcomes)].sort().join(', ')}); ` +
       'the pool was planned too small, or its nodes fail',
@@ -234,13 +249,13 @@ async function load(
 }
 
 async function measure(
-  plan: CellPlan,
   { clients, pids }: Crew,
+  { warmupMs, secondsMax }: { warmupMs: number; secondsMax: number },
   { progress, stop }: { progress: CellProgress; stop: () => void },
 ): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter'>> {
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
-  const measureNs = startNs + plan.warmupMs * 1e6;
-  const endNs = measureNs + plan.secondsMax * 1e9;
+  const measureNs = startNs + warmupMs * 1e6;
+  const endNs = measureNs + secondsMax * 1e9;
   const own = [process.pid, ...pids];
   const cpuBefore = readCpuTimes(own);
   const finished = answers(clients, { type: 'run', startNs, measureNs, endNs }, 'finished', progress);

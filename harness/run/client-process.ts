@@ -77,14 +77,20 @@ class ClientProcess {
     if (plan.historyPath !== undefined)
       this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
-    send({ type: 'prepared', streamHash: this.#streams.hash });
+    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
+    send({ type: 'prepared', streamHash: this.#streams.hash, requests });
   }
 
   async #load(): Promise<void> {
     const source = this.#sourceOf(this.#streams.load, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
     const outcomes = source.recorder.report().flatMap((o) => Object.keys(o.outcomes));
-    send({ type: 'loaded', failed: source.notOk, outcomes: outcomes.filter((o) => o !== 'OK') });
+    send({
+      type: 'loaded',
+      keys: source.recorder.operations,
+      failed: source.notOk,
+      outcomes: outcomes.filter((o) => o !== 'OK'),
+    });
   }
 
   async #run(when: { startNs: number; measureNs: number; endNs: number }): Promise<void> {

@@ -62,9 +62,15 @@ export interface ClientReport {
 }
 
 export type FromClient =
-  | { readonly type: 'prepared'; readonly streamHash: string }
+  | {
+      readonly type: 'prepared';
+      readonly streamHash: string;
+      /** To be measured, of all coroutines. */
+      readonly requests: number;
+    }
   | {
       readonly type: 'loaded';
+      readonly keys: number;
       readonly failed: number;
       /** What the failed ones ended in. */
       readonly outcomes: readonly string[];

@@ -36,7 +36,8 @@ export interface BenchOptions {
   /** Per workload, of all clients together. */
   readonly requests: number;
   readonly secondsMax: number;
-  readonly warmupMs: number;
+  /** @default by how fast the load went, see `chooseWarmup` */
+  readonly warmupMs?: number;
   readonly rttNs: number;
   readonly seed: number;
   readonly repetitions: number;
@@ -109,7 +110,7 @@ function checkOptions(options: BenchOptions): void {
   }
   within('requests', options.requests, lanes, requestCountMax);
   requireSpan('the window', options.secondsMax, { least: 0.001, most: 86_400, unit: 's' });
-  requireSpan('the warm-up', options.warmupMs, { least: 0, most: 3_600_000, unit: 'ms' });
+  requireSpan('the warm-up', options.warmupMs ?? 0, { least: 0, most: 3_600_000, unit: 'ms' });
   requireSpan('the round trip', options.rttNs, { least: 0, most: RTT_NS_MAX, unit: 'ns' });
   if (options.cacheBytes !== undefined) within('the cache size', options.cacheBytes, 0, CACHE_BYTES_MAX);
   valueBytesOf(options.kvBytes);
@@ -231,7 +232,7 @@ function cellPlan(
   return {
     pool,
     config,
-    warmupMs: options.warmupMs,
+    warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
     clients: Array.from({ length: clients }, (_, clientIndex) => ({
       pool,

@@ -60,6 +60,7 @@ export function cellResult(
   const row: ResultRow = {
     schemaVersion: SCHEMA_VERSION,
     ...settings,
+    warmupMs: outcome.warmupMs,
     operations,
     seconds,
     throughputOps: seconds > 0 ? operations / seconds : 0,
