@@ -2,9 +2,8 @@
 import type { Provenance } from './provenance.js';
 import { type PerOperation, type ResultRow, SCHEMA_VERSION } from './schema.js';
 
-/** A valid row of a small YCSB-A run, with `changes` on top. */
-export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
-  schemaVersion: SCHEMA_VERSION,
+/** What names the cell of a small YCSB-A run. */
+export const sampleSettings = {
   system: 'fusee',
   workload: 'ycsb-a',
   flavour: 'ycsb-java',
@@ -18,6 +17,12 @@ export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
   seed: 7,
   repetition: 0,
   rttNs: 0,
+} as const;
+
+/** A valid row of that run, with `changes` on top. */
+export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
+  schemaVersion: SCHEMA_VERSION,
+  ...sampleSettings,
   warmupMs: 500,
   operations: 1_200_000,
   seconds: 5,

@@ -1,22 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { smallPool } from '../node/in-process.js';
 import { CorruptionError, replicaRef, UsageError } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
 import { Geometry, INDEX_BASE, type PoolConfig } from './geometry.js';
 import { CLASS_COUNT, CLASS_LINES } from './size-class.js';
 import { View } from './view.js';
 
-const CONFIG: PoolConfig = {
-  poolId: 1,
-  nodes: 3,
-  indexReplicas: 3,
-  dataReplicas: 2,
-  regionBytes: 1 << 20,
-  blockBytes: 1 << 16,
-  subtables: 2,
-  groupsPerSubtable: 8,
-  regionsPerNode: 2,
-};
+const CONFIG = smallPool();
 
 const configs: fc.Arbitrary<PoolConfig> = fc
   .record({

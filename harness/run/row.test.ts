@@ -1,26 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { LatencyHistogram } from '../../results/histogram.js';
+import { sampleSettings as settings } from '../../results/sample.js';
 import { type Operation, resultRowSchema } from '../../results/schema.js';
 import type { CellOutcome } from './cell.js';
 import { faultsOf } from './faults.js';
 import type { ClientReport, OperationReport } from './messages.js';
-import { type CellSettings, cellResult } from './row.js';
-
-const settings: CellSettings = {
-  system: 'fusee',
-  workload: 'ycsb-a',
-  flavour: 'ycsb-java',
-  fabric: 'shm',
-  clients: 2,
-  coroutines: 8,
-  nodes: 3,
-  indexReplicas: 2,
-  dataReplicas: 2,
-  kvBytes: 1024,
-  seed: 1,
-  repetition: 0,
-  rttNs: 0,
-};
+import { cellResult } from './row.js';
 
 const ledger = {
   rtts: 0,
