@@ -37,8 +37,8 @@ function packagesAreCurrent() {
   );
 }
 
-const [major] = process.versions.node.split('.').map(Number);
-if (major < 20) {
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 12)) {
   process.stderr.write(`Node ${process.versions.node} is too old: FUSEE needs Node 20.12 or newer\n`);
   process.exit(1);
 }
