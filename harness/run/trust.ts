@@ -29,7 +29,7 @@ export function judge(o: Observations): Trust {
   const cores = o.cores ?? availableParallelism();
   if (o.busyProcesses > cores) {
     noisy.push(
-      `${o.busyProcesses} busy client processes share ${cores} cores, ` +
+      `${o.busyProcesses} busy client processes share ${cores} ${cores === 1 ? 'core' : 'cores'}, ` +
         'so latencies include waiting for a core',
     );
   }

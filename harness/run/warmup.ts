@@ -7,7 +7,7 @@ const MS_MAX = 2000;
 const MS_PER_REQUEST = 0.001;
 
 /**
- * Milliseconds of warm-up, which come out of the time that the requests last.
+ * Whole milliseconds of warm-up, which come out of the time that the requests last.
  *
  * What it keeps out of the window is compilation and cold caches: work of a given size, which takes longer
  * where the machine is slower or busier, as the load does; a fixed time would be too short there, and swallow
@@ -20,5 +20,5 @@ const MS_PER_REQUEST = 0.001;
 export function chooseWarmup(options: { requests: number; loaded: number; loadMs: number }): number {
   const { requests, loaded, loadMs } = options;
   const perRequest = loaded === 0 ? MS_PER_REQUEST : (SHARE * loadMs) / loaded;
-  return Math.min(MS_MAX, requests * perRequest);
+  return Math.min(MS_MAX, Math.max(1, Math.round(requests * perRequest)));
 }
