@@ -2,9 +2,12 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { UsageError } from '../../fusee/verbs/index.js';
-import { formatFailure, runSeed } from '../swarm/index.js';
-import { formatSpeed, measureSpeed } from '../swarm/speed.js';
-import { seedFrom, type VerifyResult, verifySeeds } from '../swarm/verify.js';
+import { replayCommand, tellPlan, tellShrunk } from '../swarm/failure.js';
+import { planOf, type SeedReport, type SwarmPlan } from '../swarm/index.js';
+import { parsePlan } from '../swarm/plan-text.js';
+import { formatFailure, runRepeatably } from '../swarm/seed.js';
+import { formatSpeed, measureSpeed, speedHeading } from '../swarm/speed.js';
+import { SEED_MAX, seedFrom, type VerifyResult, verifySeeds } from '../swarm/verify.js';
 import { parseCount } from './parse.js';
 import { type ScenarioFlags, verifyExhaustive, verifyScenario } from './verify-exhaustive.js';
 
@@ -16,6 +19,8 @@ interface Flags extends Partial<ScenarioFlags> {
   minutes?: number;
   seed?: number;
   seedFrom?: string;
+  plan?: string;
+  shrink: boolean;
   jobs: number;
   speed: boolean;
   json: boolean;
@@ -23,6 +28,8 @@ interface Flags extends Partial<ScenarioFlags> {
 
 /** Seeds of a run that says neither how many nor how long. */
 const SEEDS_DEFAULT = 1000;
+/** Runs of each load of `--speed`: the median stands. */
+const SPEED_REPEATS = 3;
 
 /** The `verify` command. */
 export function verifyCommand(): Command {
@@ -33,9 +40,11 @@ export function verifyCommand(): Command {
     .option('--minutes <m>', 'run for so long', parseMinutes)
     .option('--seed <n>', 'the first seed; alone, this one seed is run and told in full', count('the seed'))
     .option('--seed-from <text>', 'derive the first seed from a text, such as a tree hash')
+    .option('--plan <json>', 'with --seed: change the plan of the seed so, and tell every verb of a failure')
+    .option('--no-shrink', 'tell a failing --seed as it is, without looking for a smaller plan')
     .option('-j, --jobs <n>', 'worker processes', count('jobs'), availableParallelism())
     .option('--speed', 'measure the simulator on fixed larger clusters with 16-byte values', false)
-    .option('--json', 'print one JSON object', false)
+    .option('--json', 'print JSON: one object, or one for each row of a table', false)
     .option('--exhaustive', 'explore small cases through every schedule, and print the table', false)
     .option('--short', 'with --exhaustive: the suites that every push runs', false)
     .option('--long', 'with --exhaustive: also the suites that take hours', false)
@@ -57,32 +66,60 @@ export function verifyCommand(): Command {
 async function verify(flags: Flags): Promise<void> {
   if (flags.seed !== undefined && flags.seedFrom !== undefined)
     throw new UsageError(`both --seed ${flags.seed} and --seed-from '${flags.seedFrom}' are given; give one`);
+  if (flags.plan !== undefined && flags.seed === undefined)
+    throw new UsageError('--plan changes the plan of a seed; give --seed too');
+  const isOne = flags.seeds === undefined && flags.minutes === undefined;
+  if (flags.plan !== undefined && !isOne)
+    throw new UsageError('--plan is for one run; leave --seeds and --minutes out');
   if (flags.exhaustive) verifyExhaustive(flags);
   else if (flags.scenario !== undefined) verifyScenario(flags as ScenarioFlags);
   else if (flags.speed) speed(flags);
-  else if (flags.seed !== undefined && flags.seeds === undefined && flags.minutes === undefined)
-    replay(flags.seed, flags);
+  else if (flags.seed !== undefined && isOne) replay(flags.seed, flags);
   else await swarm(flags);
 }
 
 function speed({ json }: Flags): void {
-  const rows = measureSpeed({ repeats: 5 });
-  process.stdout.write(json ? `${JSON.stringify(rows)}\n` : `${formatSpeed(rows)}\n`);
+  if (!json) process.stdout.write(`${speedHeading()}\n`);
+  const rows = measureSpeed({
+    repeats: SPEED_REPEATS,
+    onRow: (row) => process.stdout.write(`${json ? JSON.stringify(row) : formatSpeed(row)}\n`),
+  });
   if (rows.some((row) => row.findings > 0)) process.exitCode = 1;
 }
 
-function replay(seed: number, { json }: Flags): void {
-  const report = runSeed(seed);
-  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
-  else if (report.findings.length > 0) process.stdout.write(`${formatFailure(report)}\n`);
-  else {
-    const outcomes = Object.entries(report.outcomes).map(([name, n]) => `${n} ${name}`);
-    process.stdout.write(
-      `seed ${seed}: no violation\n  ${report.plan}\n  ${report.requests} requests (${outcomes.join(', ')}), ` +
-        `${report.crashes} crashes, ${report.verbs} verbs, ${report.virtualNs / 1e6} ms, digest ${report.digest}\n`,
-    );
+/** Runs one seed, or one plan, twice, and tells what came of it. */
+function replay(seed: number, flags: Flags): void {
+  if (seed > SEED_MAX) throw new UsageError(`the seed is ${seed}; give a whole number from 0 to 2^52`);
+  const plan = flags.plan === undefined ? planOf(seed) : parsePlan(seed, flags.plan);
+  const report = runRepeatably(plan, { isTwice: true });
+  const isFailure = report.findings.length > 0;
+  if (!isFailure) process.stdout.write(`${flags.json ? JSON.stringify(report) : formatClean(report)}\n`);
+  else tellFailure(plan, report, flags);
+  if (isFailure) process.exitCode = 1;
+}
+
+/** A plan that was given is told as it is; a seed's own is shrunk before. */
+function tellFailure(plan: SwarmPlan, report: SeedReport, { json, shrink, plan: given }: Flags): void {
+  const shrinks = shrink && given === undefined;
+  const print = (text: string): void => void process.stdout.write(`${text}\n`);
+  if (!json) {
+    if (given !== undefined) print([`seed ${report.seed} fails`, ...tellPlan(plan, report)].join('\n'));
+    else print(formatFailure(report));
+    if (shrinks) print(tellShrunk(plan, report).text);
+    return;
   }
-  if (report.findings.length > 0) process.exitCode = 1;
+  const shrunk = shrinks ? tellShrunk(plan, report) : undefined;
+  const replayIt = replayCommand(shrunk?.shrunk.plan ?? plan);
+  print(JSON.stringify({ ...report, shrunk: shrunk?.shrunk.report, trace: shrunk?.text, replay: replayIt }));
+}
+
+function formatClean({ seed, outcomes, ...report }: SeedReport): string {
+  const ended = Object.entries(outcomes).map(([name, n]) => `${n} ${name}`);
+  return (
+    `seed ${seed}: no violation, twice the same\n  ${report.plan}\n` +
+    `  ${report.requests} requests (${ended.join(', ')}), ` +
+    `${report.crashes} crashes, ${report.verbs} verbs, ${report.virtualNs / 1e6} ms, digest ${report.digest}`
+  );
 }
 
 async function swarm(flags: Flags): Promise<void> {
@@ -124,7 +161,7 @@ function formatResult({ sum, failures, ...result }: VerifyResult): string {
       : `${failures.length} failing seeds: ${failures.map((f) => f.seed).join(', ')}`;
   return [
     `${verdict}${result.isInterrupted ? ' (interrupted)' : ''}: ${n(sum.seeds)} seeds from ${result.firstSeed}, ` +
-      `${n(sum.requests)} requests in ${result.seconds.toFixed(1)} s on ${result.jobs} workers`,
+      `${n(sum.repeated)} of them twice, ${n(sum.requests)} requests in ${result.seconds.toFixed(1)} s on ${result.jobs} workers`,
     `${n(sum.crashes)} client crashes (${n(sum.cuts)} by cut links), ${n(sum.recovererCrashes)} of recoverers; ` +
       `${n(sum.verbs)} verbs, ${n(sum.torn)} torn; ${n(sum.quietRequests)} requests held to the cost tables`,
     `${n(result.throughputOps)} requests/s; per worker ${n(result.simulatedOps)} simulated, ` +

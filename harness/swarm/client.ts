@@ -21,6 +21,7 @@ import { Outcome as Ended, type History, NO_VALUE } from '../check/linearizabili
 import { roundTripLimit } from './bounds.js';
 import type { Load } from './load.js';
 import type { SwarmPlan } from './plan.js';
+import type { Teller, Trace } from './trace.js';
 import { valueId } from './values.js';
 
 /** Outcomes of the product, as histories have them. */
@@ -54,6 +55,8 @@ export interface Run {
   readonly load: Load;
   readonly history: History;
   readonly hooks: SwarmHooks;
+  /** Tells what happens, when somebody is to read it. */
+  readonly trace: Trace | undefined;
   /** Requests answered, by product outcome. */
   readonly outcomes: Float64Array;
   /** Coroutines that have not made all their requests. */
@@ -113,6 +116,7 @@ export class SwarmClient {
   readonly #rtts: Int32Array;
   readonly #quietSince: Float64Array;
   readonly #isFinished: Uint8Array;
+  readonly #tellers: readonly Teller[];
   readonly #firstRow: number;
   /** Batches posted so far: deaths are planned by it. */
   posted = 0;
@@ -157,6 +161,11 @@ export class SwarmClient {
     this.#rtts = new Int32Array(n);
     this.#quietSince = new Float64Array(n);
     this.#isFinished = new Uint8Array(n);
+    this.#tellers = this.ledgers.map((_, i) => ({
+      name: `client ${options.cid}.${i}`,
+      request: '',
+      key: -1,
+    }));
     this.#firstRow = options.thread;
     for (let i = 0; i < n; i++) this.#prepare(i);
   }
@@ -185,6 +194,7 @@ export class SwarmClient {
     if (this.isDead) return;
     this.isDead = true;
     this.fabric.crash();
+    this.run.trace?.note(`client ${this.cid} DIES`);
     this.run.world.note(0xdead + this.cid);
     for (let i = 0; i < this.left.length; i++) this.#finish(i);
     this.onDeath();
@@ -255,8 +265,17 @@ export class SwarmClient {
       run.writesBegun++;
       this.#quietSince[i]++;
     }
+    if (run.trace !== undefined) this.#tellRequest(i, value);
     this.#loop[i] = this.#loops[i][kind];
     this.#advance(i);
+  }
+
+  #tellRequest(i: number, value: number): void {
+    const { load, trace } = this.run;
+    const teller = this.#tellers[i];
+    teller.request = `${Object.keys(RequestKind)[load.kind]} key ${load.key}`;
+    teller.key = load.key;
+    trace?.note(value === NO_VALUE ? 'begins' : `begins, value ${value}`, teller);
   }
 
   #draw(i: number): void {
@@ -283,6 +302,7 @@ export class SwarmClient {
         return;
       }
     } catch (error) {
+      this.run.trace?.note(`stops: ${(error as Error).message}`, this.#tellers[i]);
       this.run.fail('error', `client ${this.cid} coroutine ${i}: ${(error as Error).message}`);
       return;
     }
@@ -296,6 +316,7 @@ export class SwarmClient {
 
   #post(i: number, batch: VerbBatch): void {
     this.run.hooks.posting?.(batch, this.coroutines[i]);
+    this.run.trace?.posted(batch, this.#tellers[i]);
     this.fabric.post(batch);
     if (++this.posted === this.diesAfter) {
       const { random } = this.run.world;
@@ -306,6 +327,7 @@ export class SwarmClient {
 
   #completed(batch: VerbBatch): void {
     const i = batch.tag;
+    this.run.trace?.completed(batch);
     this.ledgers[i].add(batch);
     if (!batch.isPoll) {
       this.#pollNs[i] = 0;
@@ -323,6 +345,8 @@ export class SwarmClient {
     let value = NO_VALUE;
     if (kind === RequestKind.SEARCH && outcome === Outcome.OK)
       value = valueId(cx.client.local.bytes, cx.foundAt, cx.foundBytes);
+    const found = value === NO_VALUE ? '' : `, value ${value}`;
+    run.trace?.note(`answers ${Object.keys(Outcome)[outcome - 1]}${found}`, this.#tellers[i]);
     const nowNs = run.world.nowNs;
     run.history.complete(this.row[i], ENDED[outcome], value, nowNs);
     run.world.note(outcome);

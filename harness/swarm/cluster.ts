@@ -9,6 +9,8 @@ import { Load } from './load.js';
 import { latencyOf, type SwarmPlan } from './plan.js';
 import { Recoverer, type Task } from './recoverer.js';
 import { buffers } from './registered.js';
+import type { Trace } from './trace.js';
+import { WatchedMemory } from './watched-memory.js';
 
 /** Something that must never be. */
 export interface Finding {
@@ -30,6 +32,7 @@ export class Cluster implements Run {
   readonly load: Load;
   readonly history: History;
   readonly hooks: SwarmHooks;
+  readonly trace: Trace | undefined;
   readonly outcomes = new Float64Array(7);
   readonly freeCells = new Set<number>();
   readonly findings: Finding[] = [];
@@ -48,15 +51,17 @@ export class Cluster implements Run {
   #cids = 0;
   #recoveries = 0;
 
-  constructor(plan: SwarmPlan, hooks: SwarmHooks = {}) {
+  constructor(plan: SwarmPlan, hooks: SwarmHooks = {}, trace?: Trace) {
     this.plan = plan;
     this.hooks = hooks;
-    this.world = new SimWorld(formatted(plan), {
+    this.trace = trace;
+    this.world = new SimWorld(formatted(plan, trace), {
       seed: plan.seed,
       latency: latencyOf(plan),
       faults: plan.faults,
     });
     this.view = new View(new Geometry(plan.pool));
+    trace?.attach(this.world, this.view, plan.keys);
     this.load = new Load(plan);
     this.history = new History({ capacity: plan.clients * plan.coroutines * plan.requests });
     buffers.release();
@@ -122,6 +127,7 @@ export class Cluster implements Run {
       const roundTripNs = 2 * plan.latency.leastNs + plan.latency.jitterNs + plan.thinkNs / 2;
       world.at(1 + random.below((estimate / plan.coroutines) * roundTripNs), () => {
         this.cuts++;
+        this.trace?.note(`client ${client.cid} loses its link to MN ${mn}`);
         client.fabric.cutLink(mn, true);
       });
     }
@@ -135,6 +141,7 @@ export class Cluster implements Run {
     const tasks = open.map((i) => [...client.objects[i]]);
     world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => {
       client.fabric.fence();
+      this.trace?.note(`client ${client.cid} is fenced, and ${open.length} requests of it recovered`);
       this.#recover(tasks, () => {
         this.writesActive -= open.length;
         this.#recoveries--;
@@ -197,9 +204,10 @@ export class Cluster implements Run {
 }
 
 /** Formatted memory nodes that serve calls. */
-function formatted({ pool }: SwarmPlan): SimMemory {
+function formatted({ pool }: SwarmPlan, trace: Trace | undefined): SimMemory {
   const { nodeBytes } = new Geometry(pool);
-  const nodes = new SimMemory(Array.from({ length: pool.nodes }, () => nodeBytes));
+  const sizes = Array.from({ length: pool.nodes }, () => nodeBytes);
+  const nodes = trace === undefined ? new SimMemory(sizes) : new WatchedMemory(sizes, trace);
   for (let mn = 0; mn < pool.nodes; mn++) {
     const service = new NodeService(pool, mn, {
       read: (offset, into, at, lengthBytes) => nodes.read(mn, offset, into, at, lengthBytes),

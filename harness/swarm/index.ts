@@ -5,4 +5,4 @@
 export type { SwarmHooks } from './client.js';
 export type { Finding } from './cluster.js';
 export { planOf, type SwarmPlan } from './plan.js';
-export { formatFailure, runPlan, runSeed, type SeedOptions, type SeedReport } from './seed.js';
+export { formatFailure, runPlan, runSeed, type SeedReport } from './seed.js';

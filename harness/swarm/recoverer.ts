@@ -5,6 +5,7 @@ import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.
 import { Recovered, recoverRequest } from '../../fusee/recovery/index.js';
 import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
 import { clientBytes, type Run, type TakenObject } from './client.js';
+import type { Teller } from './trace.js';
 
 /** The objects of one request, oldest first: what a walk of the log would find. */
 export type Task = readonly TakenObject[];
@@ -31,6 +32,7 @@ export class Recoverer {
   readonly #run: Run;
   readonly #options: RecovererOptions;
   readonly #steps: Op<void>;
+  readonly #teller: Teller;
   #posted = 0;
   #isDone = false;
 
@@ -41,7 +43,11 @@ export class Recoverer {
       localBytes: clientBytes(1),
       rpcTimeoutNs: run.plan.rpcTimeoutNs,
     });
-    this.fabric.onCompleted = () => this.#advance();
+    this.#teller = { name: `recoverer ${options.cid}`, request: '', key: -1 };
+    this.fabric.onCompleted = (batch) => {
+      run.trace?.completed(batch);
+      this.#advance();
+    };
     const state = new ClientState({
       view: run.view,
       local: this.fabric.local,
@@ -63,6 +69,7 @@ export class Recoverer {
         cx.write.expired = false;
         const recovered = yield* (this.#run.hooks.recover ?? recoverRequest)(cx, task[o]);
         this.results.push(recovered);
+        this.#run.trace?.note(`has recovered: ${Object.keys(Recovered)[recovered - 1]}`, this.#teller);
         this.#run.world.note(recovered);
         if (recovered === Recovered.DROPPED) o--;
         else if (recovered !== Recovered.FAILED) break;
@@ -90,12 +97,14 @@ export class Recoverer {
   }
 
   #ring(batch: VerbBatch): void {
-    const { world } = this.#run;
+    const { world, trace } = this.#run;
+    trace?.posted(batch, this.#teller);
     this.fabric.post(batch);
     if (++this.#posted !== this.#options.diesAfter) return;
     world.at(world.nowNs + world.random.below(3000), () => {
       if (this.#isDone) return;
       this.fabric.crash();
+      trace?.note(`recoverer ${this.#options.cid} DIES`);
       this.#options.onDeath(this);
     });
   }

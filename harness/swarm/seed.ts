@@ -8,6 +8,7 @@ import type { SwarmHooks } from './client.js';
 import { Cluster, type Finding } from './cluster.js';
 import { checkInvariants, type Found } from './invariants.js';
 import { planOf, type SwarmPlan } from './plan.js';
+import type { Trace } from './trace.js';
 import { valueId } from './values.js';
 
 /** What came of one run. Everything but the two times follows from the plan. */
@@ -45,6 +46,10 @@ export interface SeedOptions {
   readonly checks?: boolean;
   /** What a test puts in the way of the product. */
   readonly hooks?: SwarmHooks;
+  /** Notes what every verb did. */
+  readonly trace?: Trace;
+  /** Called when the run has come to rest, ahead of the checks. */
+  readonly onRest?: () => void;
 }
 
 const LAST_REQUESTS = 6;
@@ -61,12 +66,37 @@ export function runSeed(seed: number, options: SeedOptions = {}): SeedReport {
 /** Runs a plan. */
 export function runPlan(plan: SwarmPlan, options: SeedOptions = {}): SeedReport {
   const startMs = performance.now();
-  const cluster = new Cluster(plan, options.hooks);
+  const cluster = new Cluster(plan, options.hooks, options.trace);
   cluster.toQuiescence();
   const runMs = performance.now() - startMs;
+  options.onRest?.();
   if (options.checks !== false && cluster.findings.length === 0) checkCluster(cluster);
   return reportOf(cluster, { runMs, checkMs: performance.now() - startMs - runMs });
 }
+
+/**
+ * Runs a plan, and once more if it failed or `isTwice` says so. Two runs that differ are a finding, and the
+ * first: of what is not deterministic nothing else can be said.
+ */
+export function runRepeatably(
+  plan: SwarmPlan,
+  options: SeedOptions & { readonly isTwice?: boolean } = {},
+): SeedReport {
+  const report = runPlan(plan, options);
+  if (report.findings.length === 0 && options.isTwice !== true) return report;
+  const again = runPlan(plan, options);
+  const differs = (Object.keys(report) as (keyof SeedReport)[]).find(
+    (name) => name !== 'runMs' && name !== 'checkMs' && told(report[name]) !== told(again[name]),
+  );
+  if (differs === undefined) return report;
+  // Digests differ whenever anything does; what else differs says more, and comes first.
+  const message =
+    `a second run of the same plan went differently: ${differs} ${told(report[differs])}, ` +
+    `then ${told(again[differs])}; digest ${report.digest}, then ${again.digest}`;
+  return { ...report, findings: [{ kind: 'determinism', message }, ...report.findings] };
+}
+
+const told = (value: unknown): string => JSON.stringify(value);
 
 function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): SeedReport {
   const { plan, world, history } = cluster;
@@ -95,7 +125,7 @@ function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): 
 }
 
 /** The plan in a line. */
-function describePlan(plan: SwarmPlan): string {
+export function describePlan(plan: SwarmPlan): string {
   const { pool, faults } = plan;
   const mix = plan.mix.map((weight, kind) => `${Object.keys(RequestKind)[kind]} ${weight}`).join(' ');
   return (
@@ -166,13 +196,17 @@ function readBack(cluster: Cluster, found: Found): Map<number, number> {
   return final;
 }
 
+/** The findings, a line or more each. */
+export const formatFindings = ({ findings }: SeedReport): string[] =>
+  findings.map(({ kind, message }) => `${kind}: ${message}`);
+
 /** What a failing seed prints. */
 export function formatFailure(report: SeedReport): string {
   return [
     `seed ${report.seed} fails; replay it with: fusee verify --seed ${report.seed}`,
     `  ${report.plan}`,
     `  ${report.requests} requests, ${report.crashes} crashes, digest ${report.digest}`,
-    ...report.findings.map(({ kind, message }) => `${kind}: ${message}`),
+    ...formatFindings(report),
     'last requests of each client:',
     ...report.lastRequests.map((line) => `  ${line}`),
   ].join('\n');

@@ -15,48 +15,77 @@ export interface SpeedRow {
   readonly findings: number;
 }
 
-/** Runs each speed plan `repeats` times after one run to warm up, and keeps the median. */
-export function measureSpeed(options: { repeats: number; requests?: number }): SpeedRow[] {
+/** One run's time, milliseconds of one core: up to its rest, and with its checks. */
+interface Timed {
+  readonly runMs: number;
+  readonly checkedMs: number;
+  readonly report: SeedReport;
+}
+
+/**
+ * Runs each speed plan `repeats` times after one run to warm up, and keeps the medians; every run gives both
+ * rates.
+ * @param options.onRow called with each row as it is known: all of them take the better part of a minute.
+ */
+export function measureSpeed(options: {
+  repeats: number;
+  requests?: number;
+  onRow?: (row: SpeedRow) => void;
+}): SpeedRow[] {
   return speedPlans().map(({ name, plan }) => {
     const sized: SwarmPlan = { ...plan, requests: options.requests ?? plan.requests };
     runPlan({ ...sized, requests: Math.ceil(sized.requests / 8) });
-    const timed = (checks: boolean): { ms: number; report: SeedReport }[] =>
-      Array.from({ length: options.repeats }, () => {
-        const before = process.cpuUsage();
-        const report = runPlan(sized, { checks });
-        const { user, system } = process.cpuUsage(before);
-        return { ms: (user + system) / 1000, report };
-      });
-    const unchecked = timed(false);
-    const checked = timed(true);
-    const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
-    const { requests, events } = checked[0].report;
-    return {
+    const timed = Array.from({ length: options.repeats }, () => timeRun(sized));
+    const { requests, events } = timed[0].report;
+    const row: SpeedRow = {
       name,
       requests,
       events,
-      runOps: requests / (median(unchecked.map((t) => t.ms)) / 1000),
-      checkedOps: requests / (median(checked.map((t) => t.ms)) / 1000),
-      findings: checked.reduce((sum, { report }) => sum + report.findings.length, 0),
+      runOps: requests / (median(timed.map((t) => t.runMs)) / 1000),
+      checkedOps: requests / (median(timed.map((t) => t.checkedMs)) / 1000),
+      findings: timed.reduce((sum, { report }) => sum + report.findings.length, 0),
     };
+    options.onRow?.(row);
+    return row;
   });
 }
 
-/** The table, for people. */
-export function formatSpeed(rows: readonly SpeedRow[]): string {
-  const header = ['load (16-byte values)', 'requests', 'events', 'ops/s simulated', 'ops/s with checks'];
-  const cells = rows.map((row) => [
+function timeRun(plan: SwarmPlan): Timed {
+  const before = process.cpuUsage();
+  const sinceMs = (): number => {
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  };
+  let runMs = 0;
+  const report = runPlan(plan, {
+    onRest: () => {
+      runMs = sinceMs();
+    },
+  });
+  return { runMs, checkedMs: sinceMs(), report };
+}
+
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
+
+const HEADINGS = ['load (16-byte values)', 'requests', 'events', 'ops/s simulated', 'ops/s with checks'];
+
+/** The heading of the table, for people. */
+export const speedHeading = (): string => speedLine(HEADINGS);
+
+/** One line of the table; they come one by one, so widths are fixed. */
+export const formatSpeed = (row: SpeedRow): string =>
+  speedLine([
     row.name,
     String(row.requests),
     String(row.events),
     Math.round(row.runOps).toLocaleString('en'),
     Math.round(row.checkedOps).toLocaleString('en'),
   ]);
-  const table = [header, ...cells];
-  const widths = header.map((_, c) => Math.max(...table.map((line) => line[c].length)));
-  return table
-    .map((line) =>
-      line.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c]))).join('  '),
-    )
-    .join('\n');
+
+function speedLine(cells: readonly string[]): string {
+  const widths = HEADINGS.map((heading) => Math.max(heading.length, 10));
+  return cells
+    .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c])))
+    .join('  ')
+    .trimEnd();
 }

@@ -2,7 +2,10 @@
  * A process that runs seeds: told a range, it answers with a sum of reports and the failures; ends with its
  * channel.
  */
-import { formatFailure, runSeed, type SeedReport } from './seed.js';
+import type { SwarmHooks } from './client.js';
+import { tellShrunk } from './failure.js';
+import { planOf } from './plan.js';
+import { formatFailure, runRepeatably, type SeedReport } from './seed.js';
 
 /** Seeds `first` to `first + count - 1`, in the arithmetic of {@link seedAt}. */
 export interface RunSeeds {
@@ -25,6 +28,8 @@ export interface SwarmFailure {
 /** Sums over many seeds. */
 export interface SwarmSum {
   seeds: number;
+  /** Seeds that were run twice, and came to the same. */
+  repeated: number;
   requests: number;
   quietRequests: number;
   crashes: number;
@@ -41,6 +46,7 @@ export interface SwarmSum {
 /** A sum of nothing. */
 export const emptySum = (): SwarmSum => ({
   seeds: 0,
+  repeated: 0,
   requests: 0,
   quietRequests: 0,
   crashes: 0,
@@ -59,17 +65,32 @@ export function addSum(sum: SwarmSum, more: SwarmSum): void {
   for (const name of Object.keys(sum) as (keyof SwarmSum)[]) sum[name] += more[name];
 }
 
+/** Every so many seeds one is run twice, whatever comes of it: a run must be determined by its seed. */
+const TWICE_EVERY = 16;
+/** Failing seeds that a worker shrinks: the others are the same, as a rule, and it takes a while. */
+const SHRUNK_MAX = 1;
+let shrunk = 0;
+
 /** Runs seeds one after another. */
-export function runSeeds(seeds: readonly number[]): { sum: SwarmSum; failures: SwarmFailure[] } {
+export function runSeeds(
+  seeds: readonly number[],
+  options: { readonly hooks?: SwarmHooks } = {},
+): { sum: SwarmSum; failures: SwarmFailure[] } {
   const sum = emptySum();
   const failures: SwarmFailure[] = [];
   for (const seed of seeds) {
-    const report: SeedReport = runSeed(seed);
+    const isTwice = seed % TWICE_EVERY === 0;
+    const report: SeedReport = runRepeatably(planOf(seed), { ...options, isTwice });
     const isFailure = report.findings.length > 0;
-    addSum(sum, { ...report, seeds: 1, failures: Number(isFailure) });
-    if (isFailure) failures.push({ seed, text: formatFailure(report) });
+    addSum(sum, { ...report, seeds: 1, repeated: Number(isTwice), failures: Number(isFailure) });
+    if (isFailure) failures.push({ seed, text: tell(seed, report, options.hooks) });
   }
   return { sum, failures };
+}
+
+function tell(seed: number, report: SeedReport, hooks: SwarmHooks | undefined): string {
+  if (shrunk++ >= SHRUNK_MAX) return formatFailure(report);
+  return `${formatFailure(report)}\n${tellShrunk(planOf(seed), report, { hooks }).text}`;
 }
 
 if (process.send !== undefined && process.argv[1]?.match(/swarm[/\\]worker\.[jt]s$/)) {
