@@ -185,7 +185,7 @@ export function speedPlans(): { name: string; plan: SwarmPlan }[] {
     },
     clients: 8,
     coroutines: 4,
-    requests: 12_000,
+    requests: 10_000,
     keys: Array.from({ length: 2000 }, (_, k) => `key${k}`.padEnd(12, '.')),
     valueBytesLeast: 16,
     valueBytesMost: 16,
