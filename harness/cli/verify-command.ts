@@ -161,7 +161,8 @@ function formatResult({ sum, failures, ...result }: VerifyResult): string {
       : `${failures.length} failing seeds: ${failures.map((f) => f.seed).join(', ')}`;
   return [
     `${verdict}${result.isInterrupted ? ' (interrupted)' : ''}: ${n(sum.seeds)} seeds from ${result.firstSeed}, ` +
-      `${n(sum.repeated)} of them twice, ${n(sum.requests)} requests in ${result.seconds.toFixed(1)} s on ${result.jobs} workers`,
+      `${n(sum.repeated)} of them twice, ` +
+      `${n(sum.requests)} requests in ${result.seconds.toFixed(1)} s on ${result.jobs} workers`,
     `${n(sum.crashes)} client crashes (${n(sum.cuts)} by cut links), ${n(sum.recovererCrashes)} of recoverers; ` +
       `${n(sum.verbs)} verbs, ${n(sum.torn)} torn; ${n(sum.quietRequests)} requests held to the cost tables`,
     `${n(result.throughputOps)} requests/s; per worker ${n(result.simulatedOps)} simulated, ` +

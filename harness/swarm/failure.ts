@@ -1,4 +1,4 @@
-/** What a failing seed tells: its findings, a plan that is as small as can be and fails alike, and its verbs. */
+/** What a failing seed tells: its findings, a plan as small as can be that fails alike, and its verbs. */
 import type { SwarmHooks } from './client.js';
 import type { Finding } from './cluster.js';
 import type { SwarmPlan } from './plan.js';
@@ -21,7 +21,8 @@ export function tellShrunk(
   const how = shrunk.isCutShort
     ? 'the clock ended it: another run may come to another plan'
     : 'the same every time';
-  const head = `shrunk from ${report.requests} requests to ${shrunk.report.requests} in ${shrunk.attempts} runs (${how}):`;
+  const from = `shrunk from ${report.requests} requests to ${shrunk.report.requests}`;
+  const head = `${from} in ${shrunk.attempts} runs (${how}):`;
   return { shrunk, text: [head, ...tellPlan(shrunk.plan, shrunk.report, options.hooks)].join('\n') };
 }
 

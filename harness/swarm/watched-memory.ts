@@ -1,4 +1,4 @@
-/** Memory nodes of a simulation that somebody watches: they tell each verb, or part of one, as it executes. */
+/** Memory nodes of a simulation that somebody watches: they tell each verb, or part of it, as it executes. */
 import { SimMemory } from '../../fusee/fabric/sim/index.js';
 import type { VerbBatch } from '../../fusee/verbs/index.js';
 
