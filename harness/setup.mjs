@@ -52,3 +52,4 @@ if (!packagesAreCurrent()) {
 step('building the native addon', process.execPath, [join('native', 'build.mjs')], { dropsOutput: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 step('compiling TypeScript', process.execPath, [tsc, '-p', '.'], { dropsOutput: true });
+step('bundling', process.execPath, [join('harness', 'bundle.mjs')], { dropsOutput: true });

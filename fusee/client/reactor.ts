@@ -3,13 +3,16 @@
  *
  * Rules of this file:
  * - A turn advances every coroutine that may go on, posts what they yield, and polls the fabric once.
+ * - Requests begin together: all that begin in a turn are staged and hashed first, then the cache entries of
+ *   all are touched, so that memory is waited for once and not once each; then all are begun.
  * - Nothing is allocated per round trip but the generators' own result objects.
  * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a
  *   winner that shares the core can run.
  */
 import type { Fabric } from '../fabric/contract.js';
+import type { IndexCache } from '../index/index.js';
 import type { Coroutine } from '../ops/index.js';
-import { DONE, FabricError, type Ledger, type OpLoop, type VerbBatch } from '../verbs/index.js';
+import { DONE, type Ledger, type OpLoop, resume, type VerbBatch } from '../verbs/index.js';
 
 /** Where requests come from, and where their ends go. */
 export interface RequestSource {
@@ -49,6 +52,8 @@ const READY = 1;
 const POSTED = 2;
 /** Yielded a poll, or an empty batch, and waits for its next turn. */
 const WAITING = 3;
+/** Has its next request staged, and begins it before the turn ends. */
+const STAGED = 4;
 
 /** Drives the coroutines of one client; the head of this file states its rules. */
 export class Reactor {
@@ -66,6 +71,12 @@ export class Reactor {
   readonly #skip: Uint16Array;
   readonly #skipped: Uint16Array;
   readonly #done: VerbBatch[] = [];
+  /** Coroutines that begin a request in this turn. */
+  readonly #staged: Uint16Array;
+  #stagedCount = 0;
+  /** Where the cache has their keys. */
+  readonly #sets: Uint32Array;
+  readonly #cache: IndexCache;
   #active = 0;
   #idleTurns = 0;
 
@@ -87,6 +98,10 @@ export class Reactor {
     this.#completedNs = new Float64Array(n);
     this.#skip = new Uint16Array(n);
     this.#skipped = new Uint16Array(n);
+    this.#staged = new Uint16Array(n);
+    this.#sets = new Uint32Array(n);
+    // All coroutines of a client share its cache.
+    this.#cache = coroutines[0].cx.client.cache;
   }
 
   /** Coroutines with a request in flight. */
@@ -96,7 +111,7 @@ export class Reactor {
 
   /** Lets resting coroutines ask the source again. */
   wake(): void {
-    for (let i = 0; i < this.#state.length; i++) if (this.#state[i] === RESTING) this.#start(i);
+    for (let i = 0; i < this.#state.length; i++) if (this.#state[i] === RESTING) this.#stage(i);
   }
 
   /**
@@ -109,6 +124,7 @@ export class Reactor {
       if (state[i] === READY) this.#advance(i);
       else if (state[i] === WAITING && this.#skip[i]-- === 0) this.#retry(i);
     }
+    while (this.#stagedCount > 0) this.#begin();
     const done = this.#done;
     const completed = this.#fabric.poll(done);
     for (let k = 0; k < completed; k++) {
@@ -127,35 +143,47 @@ export class Reactor {
     return completed;
   }
 
-  #start(i: number): void {
-    const loop = this.#source.next(this.#coroutines[i]);
+  /** Lets the source stage the coroutine's next request, if it has one. */
+  #stage(i: number): void {
+    const coroutine = this.#coroutines[i];
+    const loop = this.#source.next(coroutine);
     this.#loops[i] = loop;
-    if (loop === null) return;
-    this.#coroutines[i].cx.write.expired = false;
+    if (loop === null) {
+      this.#state[i] = RESTING;
+      return;
+    }
+    this.#sets[this.#stagedCount] = coroutine.cx.prepare();
+    coroutine.cx.write.expired = false;
     this.#postedNs[i] = 0;
     this.#skipped[i] = 0;
-    this.#state[i] = READY;
+    this.#state[i] = STAGED;
+    this.#staged[this.#stagedCount++] = i;
     this.#active++;
   }
 
-  /** Runs coroutine `i` up to its next round trip, through the ends and starts of requests. */
+  /** Begins all requests that are staged; those that end at once may stage others. */
+  #begin(): void {
+    const count = this.#stagedCount;
+    const staged = this.#staged;
+    this.#cache.touch(this.#sets, count);
+    // Should one of them throw, the others go on with the next turn.
+    for (let k = 0; k < count; k++) this.#state[staged[k]] = READY;
+    // One that ends at once takes a place ahead of those not yet looked at, never one of theirs.
+    this.#stagedCount = 0;
+    for (let k = 0; k < count; k++) this.#advance(staged[k]);
+  }
+
+  /** Runs coroutine `i` up to its next round trip, or to the end of its request and the staging of another. */
   #advance(i: number): void {
-    for (;;) {
-      const loop = this.#loops[i] as OpLoop;
-      const result = loop.next();
-      if (result.done) throw new FabricError('a coroutine was driven on after an error ended it');
-      const batch = result.value;
-      if (batch !== DONE) {
-        this.#submit(i, batch);
-        return;
-      }
-      const now = this.#completedNs[i];
-      this.#source.ended(this.#coroutines[i], this.#postedNs[i] === 0 ? now : this.#postedNs[i], now);
-      this.#state[i] = RESTING;
-      this.#active--;
-      this.#start(i);
-      if (this.#state[i] === RESTING) return;
+    const batch = resume(this.#loops[i] as OpLoop);
+    if (batch !== DONE) {
+      this.#submit(i, batch);
+      return;
     }
+    const now = this.#completedNs[i];
+    this.#source.ended(this.#coroutines[i], this.#postedNs[i] === 0 ? now : this.#postedNs[i], now);
+    this.#active--;
+    this.#stage(i);
   }
 
   #submit(i: number, batch: VerbBatch): void {

@@ -47,6 +47,8 @@ export class IndexCache {
   readonly #words: Uint32Array;
   /** The entry that the last {@link lookup} found, as a word offset. */
   #at = 0;
+  /** What {@link touch} read last, for no use but that a compiler must not leave the reads out. */
+  touched = 0;
   hits = 0;
   misses = 0;
   bypassed = 0;
@@ -97,6 +99,24 @@ export class IndexCache {
     return true;
   }
 
+  /** Where the entries of a place stand, for {@link touch}; 0 when the cache is off. */
+  setOf(place: KeyPlace): number {
+    return this.#setMask < 0 ? 0 : this.#set(place);
+  }
+
+  /**
+   * Reads the first two entries of each of `count` sets: a tight loop, so that the processor waits for all of them
+   * together and look-ups then find them near; look-ups one after the other would wait once each.
+   */
+  touch(sets: Uint32Array, count: number): void {
+    if (this.#setMask < 0) return;
+    const words = this.#words;
+    let read = 0;
+    const stride = this.#entryWords;
+    for (let i = 0; i < count; i++) read ^= words[sets[i]] ^ words[sets[i] + stride];
+    this.touched = read;
+  }
+
   /** Logical index offset of the slot that the last successful {@link lookup} found. */
   get slot(): number {
     return this.#words[this.#at + SLOT_LO] + this.#words[this.#at + SLOT_HI] * 0x100000000;
@@ -134,8 +154,10 @@ export class IndexCache {
     } else if (!own && (w[e + WORD_LO] !== slotWord.lo || w[e + WORD_HI] !== slotWord.hi)) {
       w[e + INVALID]++;
     }
-    w[e + SLOT_LO] = slot % 0x100000000;
-    w[e + SLOT_HI] = Math.floor(slot / 0x100000000);
+    // Not `%`: of doubles it is a call into a C library.
+    const high = Math.floor(slot / 0x100000000);
+    w[e + SLOT_LO] = slot - high * 0x100000000;
+    w[e + SLOT_HI] = high;
     w[e + WORD_LO] = slotWord.lo;
     w[e + WORD_HI] = slotWord.hi;
   }

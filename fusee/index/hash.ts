@@ -26,51 +26,92 @@ export function keyMemory(key: Uint8Array): KeyMemory {
   return { words, bytes };
 }
 
+/** The 64 hash bits of a key, as two *signed* 32-bit numbers: those stay unboxed. */
+export interface HashPair {
+  /** Gives subtable and fingerprint. */
+  placeHash: number;
+  /** Gives the groups. */
+  groupHash: number;
+}
+
 /**
- * xxHash32 of `lengthBytes` bytes at `at`, a multiple of 4, as a *signed* 32-bit number: those stay unboxed.
+ * xxHash32 of `lengthBytes` bytes at `at`, a multiple of 4, by two seeds at once: the key is read once, and the
+ * two chains of multiplications overlap.
  */
-export function xxHash32({ words, bytes }: KeyMemory, at: number, lengthBytes: number, seed: number): number {
+export function xxHash32Pair(
+  { words, bytes }: KeyMemory,
+  at: number,
+  lengthBytes: number,
+  seeds: Readonly<HashPair>,
+  into: HashPair,
+): void {
   let w = at >>> 2;
   const wordsEnd = w + (lengthBytes >>> 2);
+  const { placeHash: s, groupHash: t } = seeds;
+  let g: number;
   let h: number;
   if (lengthBytes >= 16) {
-    let a = (seed + P1 + P2) | 0;
-    let b = (seed + P2) | 0;
-    let c = seed | 0;
-    let d = (seed - P1) | 0;
+    let a = (s + P1 + P2) | 0;
+    let b = (s + P2) | 0;
+    let c = s | 0;
+    let d = (s - P1) | 0;
+    let e = (t + P1 + P2) | 0;
+    let f = (t + P2) | 0;
+    let i = t | 0;
+    let j = (t - P1) | 0;
     for (; w + 4 <= wordsEnd; w += 4) {
-      a = round(a, words[w]);
-      b = round(b, words[w + 1]);
-      c = round(c, words[w + 2]);
-      d = round(d, words[w + 3]);
+      const w0 = Math.imul(words[w], P2);
+      const w1 = Math.imul(words[w + 1], P2);
+      const w2 = Math.imul(words[w + 2], P2);
+      const w3 = Math.imul(words[w + 3], P2);
+      a = round(a, w0);
+      b = round(b, w1);
+      c = round(c, w2);
+      d = round(d, w3);
+      e = round(e, w0);
+      f = round(f, w1);
+      i = round(i, w2);
+      j = round(j, w3);
     }
-    h = (rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18)) | 0;
+    g = (rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18)) | 0;
+    h = (rotate(e, 1) + rotate(f, 7) + rotate(i, 12) + rotate(j, 18)) | 0;
   } else {
-    h = (seed + P5) | 0;
+    g = (s + P5) | 0;
+    h = (t + P5) | 0;
   }
+  g = (g + lengthBytes) | 0;
   h = (h + lengthBytes) | 0;
-  for (; w < wordsEnd; w++) h = Math.imul(rotate((h + Math.imul(words[w], P3)) | 0, 17), P4);
+  for (; w < wordsEnd; w++) {
+    const lane = Math.imul(words[w], P3);
+    g = Math.imul(rotate((g + lane) | 0, 17), P4);
+    h = Math.imul(rotate((h + lane) | 0, 17), P4);
+  }
   const end = at + lengthBytes;
-  for (let p = wordsEnd << 2; p < end; p++) h = Math.imul(rotate((h + Math.imul(bytes[p], P5)) | 0, 11), P1);
-  h = Math.imul(h ^ (h >>> 15), P2);
+  for (let p = wordsEnd << 2; p < end; p++) {
+    const lane = Math.imul(bytes[p], P5);
+    g = Math.imul(rotate((g + lane) | 0, 11), P1);
+    h = Math.imul(rotate((h + lane) | 0, 11), P1);
+  }
+  into.placeHash = avalanche(g);
+  into.groupHash = avalanche(h);
+}
+
+function avalanche(hash: number): number {
+  let h = Math.imul(hash ^ (hash >>> 15), P2);
   h = Math.imul(h ^ (h >>> 13), P3);
   return h ^ (h >>> 16);
 }
 
 const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits));
-const round = (acc: number, lane: number): number =>
-  Math.imul(rotate((acc + Math.imul(lane, P2)) | 0, 13), P1);
+/** One step; `product` is the lane times P2, the same for every seed. */
+const round = (acc: number, product: number): number => Math.imul(rotate((acc + product) | 0, 13), P1);
 
-const SEED_PLACE = 0;
-const SEED_GROUPS = 0x9e3779b9;
+const SEEDS: Readonly<HashPair> = { placeHash: 0, groupHash: 0x9e3779b9 | 0 };
 
 /** The places of one key in one index; filled by {@link locateKey}, reused for each request. */
-export interface KeyPlace {
+export interface KeyPlace extends HashPair {
   readonly subtables: number;
   readonly groups: number;
-  /** The 64 hash bits, as two signed 32-bit numbers. */
-  placeHash: number;
-  groupHash: number;
   fingerprint: number;
   /**
    * Logical index offsets of the two combined buckets; both lie in one subtable, hence on the same replicas.
@@ -93,11 +134,9 @@ export const keyPlace = (index: { subtables: number; groups: number }): KeyPlace
 
 /** Computes where the key of `lengthBytes` bytes at `at`, a multiple of 4, may live. */
 export function locateKey(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number): void {
-  const h1 = xxHash32(memory, at, lengthBytes, SEED_PLACE);
-  const h2 = xxHash32(memory, at, lengthBytes, SEED_GROUPS);
+  xxHash32Pair(memory, at, lengthBytes, SEEDS, place);
+  const { placeHash: h1, groupHash: h2 } = place;
   const groups = place.groups;
-  place.placeHash = h1;
-  place.groupHash = h2;
   place.fingerprint = h1 >>> 24;
   const base = (h1 & (place.subtables - 1)) * groups * GROUP_BYTES;
   const first = ((h2 & 0x7fff) * groups) >>> 15;

@@ -63,8 +63,8 @@ assertLayout(oldValueCrc({ hi: 0, lo: 0 }) !== 0, 'a zeroed log entry is incompl
 
 /** Writes a 48-bit pointer, least significant byte first. */
 export function putPointer(bytes: Uint8Array, at: number, pointer: number): void {
-  const lo = pointer % 0x1000000;
   const hi = Math.floor(pointer / 0x1000000);
+  const lo = pointer - hi * 0x1000000;
   bytes[at] = lo;
   bytes[at + 1] = lo >>> 8;
   bytes[at + 2] = lo >>> 16;

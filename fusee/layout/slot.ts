@@ -28,8 +28,10 @@ const KIND_MASK = 63;
 
 /** Writes a slot word. `pointer` is the object's 64-byte aligned pointer, plus kind bits. */
 export function makeSlot(into: Word, pointer: number, lines: number, fingerprint: number): Word {
-  into.hi = Math.floor(pointer / 65536);
-  into.lo = (((pointer % 65536) << 16) | (lines << 8) | fingerprint) >>> 0;
+  const hi = Math.floor(pointer / 65536);
+  into.hi = hi;
+  // Not `%`: of doubles it is a call into a C library.
+  into.lo = (((pointer - hi * 65536) << 16) | (lines << 8) | fingerprint) >>> 0;
   return into;
 }
 

@@ -111,6 +111,8 @@ export class Context {
   readonly keyAt: number;
   keyBytes = 0;
   valueBytes = 0;
+  /** {@link place} is already the staged key's. */
+  isPrepared = false;
 
   outcome: Outcome = Outcome.OK;
   /** SEARCH, OK: the value in registered memory; valid until the coroutine's next request. */
@@ -136,15 +138,15 @@ export class Context {
   /** The cache's hint (`locate.ts`): its slot and word, and the verb that reads the slot. */
   isHit = false;
   hint: Hint = 0;
-  hintSlot = 0;
+  hintSlot = -0;
   hintRead = 0;
   readonly hintWord: Word = word();
   /** Result of {@link locate}: the key's slot, with its word in {@link matchedWord}. */
   located: Located = 0;
-  slot = 0;
+  slot = -0;
 
   /** The cell in use: pointer of its last line, lines and class of its object. */
-  cell = 0;
+  cell = -0;
   lines = 0;
   sizeClass = 0;
   readonly #deferred = new Float64Array(DEFERRED_LIMIT);
@@ -180,9 +182,20 @@ export class Context {
     this.write.bucketsLocal = this.backupBuckets;
   }
 
+  /**
+   * Hashes the staged key ahead of the request, so that a driver of many coroutines can fetch what their
+   * cache look-ups will touch, all at once. Gives where the cache has the key, if it has it.
+   */
+  prepare(): number {
+    locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    this.isPrepared = true;
+    return this.client.cache.setOf(this.place);
+  }
+
   /** Begins a request on the staged key. */
   begin(): void {
-    locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    if (!this.isPrepared) locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    this.isPrepared = false;
     this.lostRound = false;
     this.torn = 0;
   }

@@ -63,7 +63,7 @@ export function hintHolds(cx: Context): boolean {
 /** Appends a READ of an object, from its primary replica, into the match area. */
 export function appendObjectRead(cx: Context, pointer: number, lines: number): number {
   const { view } = cx.client;
-  return cx.batch.read(
+  return cx.batch.readObject(
     view.dataMn(pointer, 0),
     view.dataOffset(pointer, 0),
     cx.matchArea,
@@ -108,7 +108,7 @@ export function* locateLoop(cx: Context): OpLoop {
 
 function acceptStaleHint(cx: Context): void {
   if (cx.batch.anyFailed()) return;
-  if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord)) !== ObjectIs.THE_KEYS) return;
+  if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord), 0) !== ObjectIs.THE_KEYS) return;
   copyWord(cx.matchedWord, cx.hintWord);
   cx.slot = cx.hintSlot;
   cx.learn(cx.slot, cx.matchedWord, false);

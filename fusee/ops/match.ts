@@ -37,7 +37,7 @@ export function* matchLoop(cx: Context): OpLoop {
         const lengthBytes = slotLines(w) * LINE_BYTES;
         if (used + lengthBytes > cx.matchBytes) break;
         const pointer = ownerPointer(w);
-        b.read(view.dataMn(pointer, 0), view.dataOffset(pointer, 0), cx.matchArea + used, lengthBytes);
+        b.readObject(view.dataMn(pointer, 0), view.dataOffset(pointer, 0), cx.matchArea + used, lengthBytes);
         candidates[count++] = next;
         used += lengthBytes;
       }
@@ -46,7 +46,7 @@ export function* matchLoop(cx: Context): OpLoop {
         candidateWord(words, cx.buckets, candidates[i], w);
         if (b.status(i) !== Status.OK) cx.matched = MATCH_FAILED;
         else {
-          const is = checkObject(cx, at, slotLines(w));
+          const is = checkObject(cx, at, slotLines(w), i);
           if (is === ObjectIs.TORN) cx.matched = MATCH_TORN;
           else if (is === ObjectIs.THE_KEYS) {
             cx.matched = candidates[i];

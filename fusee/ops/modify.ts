@@ -131,7 +131,7 @@ function* lose(cx: Context, operation: Modification): Op<boolean> {
       appendObjectRead(cx, ownerPointer(write.lost), slotLines(write.lost));
       yield cx.batch;
       if (cx.batch.anyFailed()) return false;
-      is = checkObject(cx, cx.matchArea, slotLines(write.lost));
+      is = checkObject(cx, cx.matchArea, slotLines(write.lost), 0);
       if (is === ObjectIs.TORN) countTorn(cx);
     } while (is === ObjectIs.TORN);
     if (is === ObjectIs.THE_KEYS) {

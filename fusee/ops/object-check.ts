@@ -7,20 +7,26 @@ import type { Context } from './context.js';
 export const ObjectIs = { THE_KEYS: 0, ANOTHERS: 1, TORN: 2 } as const;
 export type ObjectIs = (typeof ObjectIs)[keyof typeof ObjectIs];
 
+/** The object's CRC, which the fabric may have computed, is not asked for. */
+const NO_VERB = -1;
+
 /**
- * Checks lengths, CRC and key of an object of `lines` lines at `at` in registered memory.
+ * Checks lengths, CRC and key of an object of `lines` lines at `at` in registered memory, where verb `verb` of
+ * the coroutine's batch has read it.
  *
  * The CRC comes first: a torn object's key proves nothing. On THE_KEYS, `cx.foundAt` and `cx.foundBytes` name
  * the value.
  */
-export function checkObject(cx: Context, at: number, lines: number): ObjectIs {
+export function checkObject(cx: Context, at: number, lines: number, verb = NO_VERB): ObjectIs {
   const local: LocalMemory = cx.client.local;
   const lengths = local.words[at >>> 2];
   const keyBytes = lengths & 0xffff;
   const valueBytes = lengths >>> 16;
   const payload = keyBytes + valueBytes;
   if (HEADER_BYTES + payload + LOG_ENTRY_BYTES > lines * LINE_BYTES) return ObjectIs.TORN;
-  if (local.crc32c(at + HEADER_BYTES, payload, lengths) !== local.words[(at >>> 2) + 1]) return ObjectIs.TORN;
+  let crc = verb === NO_VERB ? -1 : cx.batch.crcOf(verb);
+  if (crc < 0) crc = local.crc32c(at + HEADER_BYTES, payload, lengths);
+  if (crc !== local.words[(at >>> 2) + 1]) return ObjectIs.TORN;
   if (keyBytes !== cx.keyBytes || !sameKey(local, at + HEADER_BYTES, cx.keyAt, keyBytes))
     return ObjectIs.ANOTHERS;
   cx.foundAt = at + HEADER_BYTES + keyBytes;

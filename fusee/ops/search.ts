@@ -49,7 +49,7 @@ function endHit(cx: Context): boolean {
   if (!hintHolds(cx)) return false;
   cx.hint = Hint.USELESS;
   if (cx.batch.status(objectRead) !== Status.OK) return false;
-  if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord)) !== ObjectIs.THE_KEYS) return false;
+  if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord), objectRead) !== ObjectIs.THE_KEYS) return false;
   cx.outcome = Outcome.OK;
   return true;
 }

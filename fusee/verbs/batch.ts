@@ -40,9 +40,13 @@ export const Field = {
   /** CAS: expected value. FAA: addend. RPC: local offset (lo) and capacity (hi) of the response. */
   EXPECT_LO: 6,
   EXPECT_HI: 7,
+  /** CAS: the new value. READ: 1 in lo when it reads an object. */
   SWAP_LO: 8,
   SWAP_HI: 9,
-  /** The word that CAS, FAA or an 8-byte READ into the descriptor found. RPC: response length (lo). */
+  /**
+   * The word that CAS, FAA or an 8-byte READ into the descriptor found. RPC: response length (lo). READ of an
+   * object: its CRC (lo), where the fabric has computed it (hi is 1).
+   */
   FOUND_LO: 10,
   FOUND_HI: 11,
   STATUS: 12,
@@ -109,8 +113,28 @@ export class VerbBatch {
     const d = this.#append(Opcode.READ, mn, remote);
     this.#words[d + Field.LOCAL] = local;
     this.#words[d + Field.LENGTH] = lengthBytes;
+    this.#words[d + Field.SWAP_LO] = 0;
+    this.#words[d + Field.SWAP_HI] = 0;
     this.bytes += lengthBytes;
     return this.count++;
+  }
+
+  /**
+   * READ of a whole object: two lengths of 16 bits, a CRC, and so many bytes. A fabric whose processor has the
+   * bytes at hand may compute their CRC on the way: {@link crcOf} tells.
+   */
+  readObject(mn: number, remote: number, local: number, lengthBytes: number): number {
+    const i = this.read(mn, remote, local, lengthBytes);
+    const d = this.#first + (i << 4);
+    this.#words[d + Field.SWAP_LO] = 1;
+    this.#words[d + Field.FOUND_HI] = 0;
+    return i;
+  }
+
+  /** The CRC of the object that verb `i` read, or -1 when the fabric left it to the reader. */
+  crcOf(i: number): number {
+    const d = this.#first + (i << 4);
+    return this.#words[d + Field.FOUND_HI] === 1 ? this.#words[d + Field.FOUND_LO] : -1;
   }
 
   /** READ of one aligned word into the descriptor itself; {@link found} gives it. */
@@ -118,6 +142,8 @@ export class VerbBatch {
     const d = this.#append(Opcode.READ, mn, remote);
     this.#words[d + Field.LOCAL] = (d + Field.FOUND_LO) << 2;
     this.#words[d + Field.LENGTH] = 8;
+    this.#words[d + Field.SWAP_LO] = 0;
+    this.#words[d + Field.SWAP_HI] = 0;
     this.bytes += 8;
     return this.count++;
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { VerbBatch } from './batch.js';
 import { CorruptionError, FabricError, FuseeError, UsageError } from './errors.js';
 import { LocalMemory } from './local-memory.js';
-import { DONE, type OpLoop, Stage } from './op.js';
+import { DONE, type OpLoop, resume, Stage } from './op.js';
 import { copyWord, formatWord, isZero, sameWord, word } from './word.js';
 
 function batches(count: number): VerbBatch[] {
@@ -10,6 +10,21 @@ function batches(count: number): VerbBatch[] {
   const local = new LocalMemory(buffer, () => 0);
   return Array.from({ length: count }, () => new VerbBatch(local, 1));
 }
+
+describe('resume', () => {
+  it('gives batches and DONE, and refuses a loop that an error has ended', () => {
+    const [batch] = batches(1);
+    function* loop(): OpLoop {
+      yield batch;
+      yield DONE;
+      throw new CorruptionError('bytes are wrong');
+    }
+    const running = loop();
+    expect([resume(running), resume(running)]).toEqual([batch, DONE]);
+    expect(() => resume(running)).toThrow(CorruptionError);
+    expect(() => resume(running)).toThrow(FabricError);
+  });
+});
 
 describe('a stage', () => {
   it('runs one call of its loop per yield*, and hands through every batch of it', () => {

@@ -6,6 +6,7 @@
  * object that `next()` makes. Whoever drives it (reactor, simulator, explorer) decides what a round trip is.
  */
 import type { VerbBatch } from './batch.js';
+import { FabricError } from './errors.js';
 
 /** Yielded in place of a batch: this call is complete, and its results stand in the context. */
 export const DONE = null;
@@ -15,6 +16,21 @@ export type OpLoop = Generator<VerbBatch | typeof DONE, never, undefined>;
 
 /** One call of a protocol step that is not on the hot path: a plain generator, made for the call. */
 export type Op<T> = Generator<VerbBatch, T, undefined>;
+
+const generatorNext = Object.getPrototypeOf(function* () {}.prototype).next as (
+  this: OpLoop,
+) => IteratorResult<VerbBatch | typeof DONE, never>;
+
+/**
+ * Goes on with a loop: its next batch, or DONE. Not `loop.next()`: each generator function gives its
+ * generators another prototype, and a look-up that meets many of them is slow.
+ * @throws FabricError when an error has ended the loop before.
+ */
+export function resume(loop: OpLoop): VerbBatch | typeof DONE {
+  const result = generatorNext.call(loop);
+  if (result.done) throw new FabricError('a coroutine was driven on after an error ended it');
+  return result.value;
+}
 
 const END: IteratorResult<VerbBatch, void> = { done: true, value: undefined };
 
@@ -32,7 +48,7 @@ export class Stage implements Iterable<VerbBatch, void, undefined> {
   }
 
   next(): IteratorResult<VerbBatch, void> {
-    const result = this.#loop.next();
+    const result = generatorNext.call(this.#loop);
     return result.value === DONE ? END : (result as IteratorResult<VerbBatch, void>);
   }
 

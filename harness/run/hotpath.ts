@@ -9,12 +9,13 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { openSession, type Session } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import type { Recording } from '../../fusee/fabric/recording.js';
 import type { ShmFabric } from '../../fusee/fabric/shm.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
-import { CorruptionError } from '../../fusee/verbs/index.js';
+import { CorruptionError, UsageError } from '../../fusee/verbs/index.js';
 import {
   generateStream,
   KeyTable,
@@ -109,8 +110,8 @@ class Player {
   readonly #source: StreamSource;
   readonly #reactor: Reactor;
 
-  static async start(c: Case, pool: string): Promise<Player> {
-    const requests = c.requestsPerRound * (ROUNDS + WARMUP_ROUNDS + SLICES + 30);
+  static async start(c: Case, pool: string, rounds: number): Promise<Player> {
+    const requests = c.requestsPerRound * (rounds + WARMUP_ROUNDS + SLICES + 30);
     const { replicas, searchRatio } = c;
     const config = planPool({
       workload: 'mix',
@@ -247,12 +248,12 @@ function measuredStreams(c: Case, requests: number): RequestStream[] {
   );
 }
 
-async function measure(c: Case): Promise<HotPathRow> {
-  const ours = await Player.start(c, `hotpath-${process.pid}-a`);
+async function measure(c: Case, rounds: number): Promise<HotPathRow> {
+  const ours = await Player.start(c, `hotpath-${process.pid}-a`, rounds);
   try {
-    const native = await Player.start(c, `hotpath-${process.pid}-b`);
+    const native = await Player.start(c, `hotpath-${process.pid}-b`, rounds);
     try {
-      return await compare(c, ours, native);
+      return await compare(c, ours, native, rounds);
     } finally {
       await native.end();
     }
@@ -261,7 +262,7 @@ async function measure(c: Case): Promise<HotPathRow> {
   }
 }
 
-async function compare(c: Case, ours: Player, native: Player): Promise<HotPathRow> {
+async function compare(c: Case, ours: Player, native: Player, rounds: number): Promise<HotPathRow> {
   const slices = native.record(c.requestsPerRound);
   const heapBytesPerOperation = heapPerOperation(c, ours);
   const collections: number[] = [];
@@ -273,7 +274,7 @@ async function compare(c: Case, ours: Player, native: Player): Promise<HotPathRo
   const nativeRates: number[] = [];
   let windowMs = 0;
   let rttsPerOperation = 0;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const startNs = ours.fabric.nowNs();
     const played = ours.play(c.requestsPerRound);
     const elapsedNs = ours.fabric.nowNs() - startNs;
@@ -323,15 +324,33 @@ function loadStreams(valueBytes: number): RequestStream[] {
 
 const millions = (n: number): string => (n / 1e6).toFixed(2);
 
-/** Runs all cases, printing a row each. */
-export async function runHotPath(options: { json: boolean }): Promise<void> {
+export interface HotPathOptions {
+  /** One JSON object per case in place of text. */
+  readonly json: boolean;
+  /** Only the cases whose name contains this. */
+  readonly only?: string;
+  /** Rounds that each figure is the median of. @default 301 */
+  readonly rounds?: number;
+}
+
+/**
+ * Runs all cases, printing a row each.
+ * @throws UsageError when `only` names no case, or `rounds` is no whole number from 1 to 10,000.
+ */
+export async function runHotPath(options: HotPathOptions): Promise<void> {
+  const { only = '', rounds = ROUNDS } = options;
+  const cases = CASES.filter(({ name }) => name.includes(only));
+  if (cases.length === 0)
+    throw new UsageError(`no case is called "${only}": choose from ${CASES.map((c) => c.name).join(', ')}`);
+  if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 10_000))
+    throw new UsageError(`rounds is ${rounds}: choose a whole number from 1 to 10,000`);
   if (!options.json) {
     process.stdout.write(
-      `one client, ${COROUTINES} coroutines, ${RECORDS} keys, 1-KiB values, median of ${ROUNDS} rounds\n`,
+      `one client, ${COROUTINES} coroutines, ${RECORDS} keys, 1-KiB values, median of ${rounds} rounds\n`,
     );
   }
-  for (const c of CASES) {
-    const row = await measure(c);
+  for (const c of cases) {
+    const row = await measure(c, rounds);
     if (options.json) {
       process.stdout.write(`${JSON.stringify(row)}\n`);
       continue;
@@ -348,5 +367,12 @@ export async function runHotPath(options: { json: boolean }): Promise<void> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await runHotPath({ json: process.argv.includes('--json') });
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean' }, only: { type: 'string' }, rounds: { type: 'string' } },
+  });
+  await runHotPath({
+    json: values.json === true,
+    only: values.only,
+    rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+  });
 }

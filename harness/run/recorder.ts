@@ -10,18 +10,24 @@ import type { OperationReport } from './messages.js';
 const OPERATIONS = ['search', 'insert', 'update', 'delete', 'put', 'rmw'] as const satisfies Operation[];
 /** Length of an interval of the throughput series. */
 export const SERIES_MS = 100;
+const INTERVAL_NS = SERIES_MS * 1e6;
+/** Places in the times of a recorder. */
+const START = 0;
+const END = 1;
 const OUTCOMES = Object.keys(Outcome).length + 1;
 
 /** Recorder of one phase of one client. */
 export class PhaseRecorder {
-  readonly histograms = OPERATIONS.map(() => new LatencyHistogram());
   readonly ledgers = OPERATIONS.map(() => new Ledger());
   readonly #warmupLedger = new Ledger();
   readonly #outcomes = OPERATIONS.map(() => new Uint32Array(OUTCOMES));
   readonly #intervals: { operations: number; p99Ns: number }[] = [];
+  /** Of the open interval alone, by kind: one record a request, and both series and sums come from it. */
+  readonly #open = OPERATIONS.map(() => new LatencyHistogram());
+  readonly #closed = OPERATIONS.map(() => new LatencyHistogram());
   readonly #interval = new LatencyHistogram();
-  #seriesNs: number;
-  #intervalIndex = 0;
+  /** Start of the series, and end of the open interval: in an array, where doubles stay unboxed. */
+  readonly #times = new Float64Array(2);
   warmupOperations = 0;
   operations = 0;
 
@@ -29,7 +35,8 @@ export class PhaseRecorder {
    * @param measureNs start of the measured window, and of the series; 0: with the first request that ends.
    */
   constructor(measureNs: number) {
-    this.#seriesNs = measureNs;
+    this.#times[START] = measureNs;
+    this.#times[END] = measureNs + INTERVAL_NS;
   }
 
   /** The ledger of an operation in flight now; warm-up is counted nowhere. */
@@ -53,13 +60,10 @@ export class PhaseRecorder {
     }
     this.operations++;
     const latencyNs = completedNs - postedNs;
-    this.histograms[operation].record(latencyNs);
+    const times = this.#times;
+    if (completedNs >= times[END]) this.#closeUntil(completedNs);
+    this.#open[operation].record(latencyNs);
     this.#outcomes[operation][outcome]++;
-    // The clock counts from the host's start: a series from 0 would begin with all the time before.
-    if (this.#seriesNs === 0) this.#seriesNs = completedNs;
-    const index = Math.max(0, Math.floor((completedNs - this.#seriesNs) / (SERIES_MS * 1e6)));
-    if (index !== this.#intervalIndex) this.#closeIntervals(index);
-    this.#interval.record(latencyNs);
   }
 
   /** The latest interval's p99, for progress displays. */
@@ -69,14 +73,16 @@ export class PhaseRecorder {
 
   /** Closes the open interval and gives the series. */
   series(): readonly { operations: number; p99Ns: number }[] {
-    this.#closeIntervals(this.#intervalIndex + 1);
+    this.#close();
     return this.#intervals;
   }
 
   /** What happened, per operation that happened at all. */
   report(): OperationReport[] {
     return OPERATIONS.flatMap((operation, i) => {
-      const latency = this.histograms[i];
+      const latency = new LatencyHistogram();
+      latency.merge(this.#closed[i]);
+      latency.merge(this.#open[i]);
       if (latency.count === 0) return [];
       const outcomes: Record<string, number> = {};
       this.#outcomes[i].forEach((count, outcome) => {
@@ -94,11 +100,28 @@ export class PhaseRecorder {
     });
   }
 
-  #closeIntervals(next: number): void {
-    for (; this.#intervalIndex < next; this.#intervalIndex++) {
-      const operations = this.#interval.count;
-      this.#intervals.push({ operations, p99Ns: operations === 0 ? 0 : this.#interval.percentile(99) });
-      if (operations > 0) this.#interval.reset();
+  /** Closes every interval that ended by `nowNs`. */
+  #closeUntil(nowNs: number): void {
+    const times = this.#times;
+    // The clock counts from the host's start: a series from 0 would begin with all the time before.
+    if (times[START] === 0) {
+      times[START] = nowNs;
+      times[END] = nowNs + INTERVAL_NS;
     }
+    while (nowNs >= times[END]) this.#close();
+  }
+
+  #close(): void {
+    this.#times[END] += INTERVAL_NS;
+    const interval = this.#interval;
+    this.#open.forEach((open, i) => {
+      if (open.count === 0) return;
+      interval.merge(open);
+      this.#closed[i].merge(open);
+      open.reset();
+    });
+    const operations = interval.count;
+    this.#intervals.push({ operations, p99Ns: operations === 0 ? 0 : interval.percentile(99) });
+    if (operations > 0) interval.reset();
   }
 }

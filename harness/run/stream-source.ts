@@ -12,6 +12,7 @@ import {
   readStamp,
   stampValue,
 } from '../../workloads/index.js';
+import { KeyAhead } from './key-ahead.js';
 import { PhaseRecorder } from './recorder.js';
 
 const RMW = RequestKind.READ_MODIFY_WRITE;
@@ -56,8 +57,13 @@ export class StreamSource implements RequestSource {
   readonly endsWithFirst: boolean;
   readonly #inserted: Float64Array;
   #insertedCount = 0;
-  readonly #streams: readonly RequestStream[];
+  // The arrays alone: streams come from several makers, and an object of yet another shape is slow to read.
+  readonly #kinds: readonly Uint8Array[];
+  readonly #numbers: readonly Float64Array[];
+  readonly #fromLatest: readonly Uint8Array[];
+  readonly #valueSizes: readonly (Uint32Array | null)[];
   readonly #keys: KeySource;
+  readonly #ahead: KeyAhead;
   readonly #frontier: LatestFrontier | null;
   readonly #local: LocalMemory;
   readonly #view: DataView;
@@ -71,8 +77,11 @@ export class StreamSource implements RequestSource {
   readonly #searchedNs: Float64Array;
   readonly #measured: Uint8Array;
   #sequence = 0;
-  /** Fabric time of the latest completion: tells warm-up from window without a clock call. */
-  #latestNs = 0;
+  /**
+   * Fabric time of the latest completion: tells warm-up from window without a clock call. In an array, since a
+   * field that begins as 0 and becomes a double changes the object's shape.
+   */
+  readonly #latestNs = new Float64Array(1);
 
   constructor(options: StreamSourceOptions) {
     const n = options.streams.length;
@@ -80,8 +89,12 @@ export class StreamSource implements RequestSource {
     this.endsWithFirst = options.endsWithFirst;
     this.#sequence = options.firstSequence ?? 0;
     this.#inserted = new Float64Array(countAdding(options.streams));
-    this.#streams = options.streams;
+    this.#kinds = options.streams.map((s) => s.kinds);
+    this.#numbers = options.streams.map((s) => s.keys);
+    this.#fromLatest = options.streams.map((s) => s.fromLatest);
+    this.#valueSizes = options.streams.map((s) => s.valueSizes ?? null);
     this.#keys = options.keys;
+    this.#ahead = new KeyAhead(options.keys, options.streams);
     this.#frontier = options.frontier;
     this.#local = options.local;
     this.#view = new DataView(options.local.buffer);
@@ -99,7 +112,7 @@ export class StreamSource implements RequestSource {
   /** True when some stream has been played to its end. */
   get exhausted(): boolean {
     for (let i = 0; i < this.#position.length; i++)
-      if (this.#position[i] >= this.#streams[i].length) return true;
+      if (this.#position[i] >= this.#kinds[i].length) return true;
     return false;
   }
 
@@ -124,21 +137,24 @@ export class StreamSource implements RequestSource {
       this.#stageValue(coroutine, this.#key[i]);
       return coroutine.loops[Kind.UPDATE];
     }
-    const stream = this.#streams[i];
+    const kinds = this.#kinds[i];
     const position = this.#position[i];
-    if (this.stopping || position >= stream.length) return null;
+    if (this.stopping || position >= kinds.length) return null;
     this.#position[i] = position + 1;
-    const kind = stream.kinds[position];
-    const drawn = stream.keys[position];
-    const key =
-      stream.fromLatest[position] !== 0 && this.#frontier !== null ? this.#frontier.keyOf(drawn) : drawn;
+    const kind = kinds[position];
+    const drawn = this.#numbers[i][position];
+    const isDrawn = this.#frontier === null || this.#fromLatest[i][position] === 0;
+    const key = isDrawn ? drawn : this.#frontier.keyOf(drawn);
     this.#kind[i] = kind;
     this.#key[i] = key;
-    this.#measured[i] = this.#latestNs >= this.#measureNs ? 1 : 0;
-    this.#stageKey(coroutine, key);
+    this.#measured[i] = this.#latestNs[0] >= this.#measureNs ? 1 : 0;
+    const { cx } = coroutine;
+    cx.keyBytes = this.#ahead.copy(i, position, this.#local.words, cx.keyAt >>> 2);
+    if (cx.keyBytes === 0) this.#stageKey(coroutine, key);
     if (kind === RequestKind.SEARCH || kind === RMW) return coroutine.loops[Kind.SEARCH];
     if (kind !== RequestKind.DELETE) {
-      if (stream.valueSizes !== undefined) this.#stageSizedValue(coroutine, key, stream.valueSizes[position]);
+      const sizes = this.#valueSizes[i];
+      if (sizes !== null) this.#stageSizedValue(coroutine, key, sizes[position]);
       else this.#stageValue(coroutine, key);
     }
     return coroutine.loops[kind];
@@ -148,7 +164,7 @@ export class StreamSource implements RequestSource {
     const { cx } = coroutine;
     const i = cx.coroutine;
     const kind = this.#kind[i];
-    this.#latestNs = completedNs;
+    this.#latestNs[0] = completedNs;
     const searched = this.#searchedNs[i];
     if ((kind === RequestKind.SEARCH || kind === RMW) && searched === 0 && cx.outcome === Outcome.OK) {
       if (checkValue(this.#view, cx.foundAt, cx.foundBytes, this.#key[i]) !== 0) this.#wrong(coroutine);

@@ -28,6 +28,7 @@ struct Executor {
   uint32_t targetCount;
   RpcClient* rpc;      // null under replay: RPCs FAIL
   const uint8_t* end;  // of the memory that holds the batches
+  bool checksObjects;  // READs of objects get their CRC
 };
 
 // How many verbs to execute: never beyond the memory, even if the header was overwritten after posting.

@@ -34,6 +34,7 @@ export function describeVerbs(suite: Suite): void {
       [8 * KIB],
       rangesAreExact,
     );
+    suite.test('a READ of an object leaves its CRC, or says that it did not', [KIB], objectsAreChecked);
     suite.test('CAS swaps only what it expects, and tells what it found', [KIB], async (pool) => {
       const probe = new Probe(pool.attach());
       const high = word(0x8000_0001, 0xffff_ffff);
@@ -57,6 +58,40 @@ export function describeVerbs(suite: Suite): void {
       expect(found).toEqual([word(), word(0, 0xffff_ffff), word(1, 0), word(), word(7, 9)]);
     });
   });
+}
+
+/** Whatever bytes lie where an object's lengths should be. */
+async function objectsAreChecked(pool: { attach(): Probe['fabric'] }): Promise<void> {
+  const probe = new Probe(pool.attach());
+  const { local } = probe.fabric;
+  const readBytes = 256;
+  const cases = [
+    { keyBytes: 5, valueBytes: 100 },
+    { keyBytes: 0, valueBytes: 0 },
+    { keyBytes: 8, valueBytes: readBytes - 16 },
+    { keyBytes: 8, valueBytes: readBytes - 15 },
+    { keyBytes: 0xffff, valueBytes: 0xffff },
+  ];
+  for (const { keyBytes, valueBytes } of cases) {
+    const payload = keyBytes + valueBytes;
+    const lengths = (keyBytes | (valueBytes << 16)) >>> 0;
+    probe.fill(Array.from({ length: readBytes }, (_, i) => (i * 11 + 3) & 255));
+    local.words[probe.buffer >>> 2] = lengths;
+    probe.batch.reset().write(0, 0, probe.buffer, readBytes);
+    probe.batch.readObject(0, 0, probe.buffer + 1024, readBytes);
+    probe.batch.read(0, 0, probe.buffer + 2048, readBytes);
+    await probe.roundTrip();
+    expect(probe.statuses()).toEqual([OK, OK, OK]);
+    expect(probe.bytes(1024, readBytes)).toEqual(probe.bytes(2048, readBytes));
+    const crc = probe.batch.crcOf(1);
+    if (payload > readBytes - 8) expect(crc).toBe(-1);
+    else expect([-1, local.crc32c(probe.buffer + 1024 + 8, payload, lengths)]).toContain(crc);
+  }
+  // Nothing stays of it in the descriptor: the next verb there reads no object.
+  probe.batch.reset().read8(0, 8);
+  probe.batch.read(0, 0, probe.buffer + 1024, readBytes);
+  await probe.roundTrip();
+  expect(probe.batch.foundLo(0)).toBe(local.words[(probe.buffer + 1024 + 8) >>> 2]);
 }
 
 async function rangesAreExact(pool: { attach(): Probe['fabric'] }): Promise<void> {
