@@ -1,9 +1,10 @@
 /**
- * Bundles the entry points whose speed is measured, each into one module: `node harness/bundle.mjs`, after tsc.
+ * Bundles the entry points whose speed is measured, each into one module: `node harness/bundle.mjs`, after
+ * tsc.
  *
- * V8 reads an imported binding from its cell at every use and checks that it is initialised; the constants and
- * functions of one module it knows. On the hot path, which touches a hundred of them for a request, this is a
- * third of the time (`npm run bench:hotpath` shows it). Types stay what tsc made of them.
+ * V8 reads an imported binding from its cell at every use and checks that it is initialised; the constants
+ * and functions of one module it knows. On the hot path, which touches a hundred of them for a request, this
+ * is a third of the time (`npm run bench:hotpath` shows it). Types stay what tsc made of them.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -173,7 +173,9 @@ export class Reactor {
     for (let k = 0; k < count; k++) this.#advance(staged[k]);
   }
 
-  /** Runs coroutine `i` up to its next round trip, or to the end of its request and the staging of another. */
+  /**
+   * Runs coroutine `i` up to its next round trip, or to the end of its request and the staging of another.
+   */
   #advance(i: number): void {
     const batch = resume(this.#loops[i] as OpLoop);
     if (batch !== DONE) {

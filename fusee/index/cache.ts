@@ -105,8 +105,8 @@ export class IndexCache {
   }
 
   /**
-   * Reads the first two entries of each of `count` sets: a tight loop, so that the processor waits for all of them
-   * together and look-ups then find them near; look-ups one after the other would wait once each.
+   * Reads the first two entries of each of `count` sets: a tight loop, so that the processor waits for all of
+   * them together and look-ups then find them near; look-ups one after the other would wait once each.
    */
   touch(sets: Uint32Array, count: number): void {
     if (this.#setMask < 0) return;

@@ -35,8 +35,8 @@ export interface HashPair {
 }
 
 /**
- * xxHash32 of `lengthBytes` bytes at `at`, a multiple of 4, by two seeds at once: the key is read once, and the
- * two chains of multiplications overlap.
+ * xxHash32 of `lengthBytes` bytes at `at`, a multiple of 4, by two seeds at once: the key is read once, and
+ * the two chains of multiplications overlap.
  */
 export function xxHash32Pair(
   { words, bytes }: KeyMemory,

@@ -11,8 +11,8 @@ export type ObjectIs = (typeof ObjectIs)[keyof typeof ObjectIs];
 const NO_VERB = -1;
 
 /**
- * Checks lengths, CRC and key of an object of `lines` lines at `at` in registered memory, where verb `verb` of
- * the coroutine's batch has read it.
+ * Checks lengths, CRC and key of an object of `lines` lines at `at` in registered memory, where verb `verb`
+ * of the coroutine's batch has read it.
  *
  * The CRC comes first: a torn object's key proves nothing. On THE_KEYS, `cx.foundAt` and `cx.foundBytes` name
  * the value.

@@ -120,8 +120,8 @@ export class VerbBatch {
   }
 
   /**
-   * READ of a whole object: two lengths of 16 bits, a CRC, and so many bytes. A fabric whose processor has the
-   * bytes at hand may compute their CRC on the way: {@link crcOf} tells.
+   * READ of a whole object: two lengths of 16 bits, a CRC, and so many bytes. A fabric whose processor has
+   * the bytes at hand may compute their CRC on the way: {@link crcOf} tells.
    */
   readObject(mn: number, remote: number, local: number, lengthBytes: number): number {
     const i = this.read(mn, remote, local, lengthBytes);

@@ -237,7 +237,9 @@ async function runPhases(
   }
 }
 
-/** Returns what it loaded and how long it took. @throws the abort's reason; FabricError when records failed. */
+/**
+ * Returns what it loaded and how long it took. @throws the abort's reason; FabricError when records failed.
+ */
 async function load(
   clients: readonly ClientChild[],
   { progress, abort }: { progress: CellProgress; abort: AbortSignal },
