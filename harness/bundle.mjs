@@ -11,14 +11,18 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/**
+ * Source, and output in dist. A process loads one of them and nothing beside it: two copies of a class
+ * differ.
+ */
 const ENTRIES = [
-  'fusee/client/index',
-  'harness/run/client-process',
-  'harness/run/hotpath',
-  'harness/swarm/worker',
+  ['fusee/client/index', 'fusee'],
+  ['harness/run/client-process', 'harness/run/client-process'],
+  ['harness/run/hotpath', 'harness/run/hotpath'],
+  ['harness/swarm/worker', 'harness/swarm/worker'],
 ];
 
-for (const entry of ENTRIES) {
+for (const [entry, output] of ENTRIES) {
   const bundle = await rolldown({
     input: join(root, `${entry}.ts`),
     platform: 'node',
@@ -26,6 +30,6 @@ for (const entry of ENTRIES) {
     optimization: { inlineConst: true },
     logLevel: 'warn',
   });
-  await bundle.write({ file: join(root, 'dist', `${entry}.js`), format: 'esm' });
+  await bundle.write({ file: join(root, 'dist', `${output}.js`), format: 'esm' });
   await bundle.close();
 }
