@@ -144,7 +144,10 @@ export class Geometry {
       `${this.regions} regions of ${config.regionBytes} bytes exceed the 48 bits of a pointer; ` +
         'use smaller regions or fewer',
     );
-    assertLayout(this.subtableBytes % GROUP_BYTES === 0, 'neighbouring subtables do not overlap');
+    assertLayout(
+      this.subtableBytes >= config.groupsPerSubtable * GROUP_BYTES && this.subtableBytes % GROUP_BYTES === 0,
+      'neighbouring subtables do not overlap',
+    );
     assertLayout(
       this.dataBase >= INDEX_BASE + config.subtables * this.subtableBytes,
       'data lies behind the index',

@@ -15,6 +15,7 @@ import {
   CRASH_MIXES,
   type Suite,
   suiteOf,
+  UNDONE_MIXES,
 } from '../check/scenario/suites.js';
 import { runSeed } from '../swarm/seed.js';
 
@@ -33,6 +34,7 @@ const QUICK: readonly Suite[] = [
   suiteOf('bare slot', [BARE_3], { replicas: 3 }),
   suiteOf('bare slot, link failure', [BARE_2], { replicas: 3, cuts: 1 }),
   suiteOf('base', BASE_MIXES, { replicas: 2 }),
+  suiteOf('undone votes', UNDONE_MIXES, { replicas: 4 }),
   suiteOf('base', BASE_MIXES, { replicas: 1 }),
   suiteOf('base', BASE_MIXES.slice(12), { replicas: 3 }),
 ];

@@ -35,8 +35,8 @@ export class KeyAhead {
   }
 
   /**
-   * Copies the name of request `position` of a stream to word `to` of `words`; returns its length in bytes, or
-   * 0 when the caller must copy it: a long one, or one that is known only when its request begins.
+   * Copies the name of request `position` of a stream to word `to` of `words`; returns its length in bytes,
+   * or 0 when the caller must copy it: a long one, or one that is known only when its request begins.
    */
   copy(coroutine: number, position: number, words: Uint32Array, to: number): number {
     const ahead = position & (AHEAD - 1);

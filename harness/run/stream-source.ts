@@ -78,8 +78,8 @@ export class StreamSource implements RequestSource {
   readonly #measured: Uint8Array;
   #sequence = 0;
   /**
-   * Fabric time of the latest completion: tells warm-up from window without a clock call. In an array, since a
-   * field that begins as 0 and becomes a double changes the object's shape.
+   * Fabric time of the latest completion: tells warm-up from window without a clock call. In an array, since
+   * a field that begins as 0 and becomes a double changes the object's shape.
    */
   readonly #latestNs = new Float64Array(1);
 

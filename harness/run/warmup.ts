@@ -3,6 +3,11 @@
 /** Of the time that the requests would take if they went as fast as the load. */
 const SHARE = 0.07;
 const MS_MAX = 2000;
+/**
+ * Fewer requests end before the code is compiled: their load's rate, of a few records, says nothing, and no
+ * warm-up would leave a window at speed. The verdict on trust names it.
+ */
+const REQUESTS_MIN = 20_000;
 /** For workloads that load nothing. */
 const MS_PER_REQUEST = 0.001;
 
@@ -19,6 +24,7 @@ const MS_PER_REQUEST = 0.001;
  */
 export function chooseWarmup(options: { requests: number; loaded: number; loadMs: number }): number {
   const { requests, loaded, loadMs } = options;
+  if (requests < REQUESTS_MIN) return 1;
   const perRequest = loaded === 0 ? MS_PER_REQUEST : (SHARE * loadMs) / loaded;
   return Math.min(MS_MAX, Math.max(1, Math.round(requests * perRequest)));
 }

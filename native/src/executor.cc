@@ -61,8 +61,8 @@ void failOnDeadNodes(const Executor& executor, BatchHeader* batch, uint64_t used
   }
 }
 
-// Two lengths of 16 bits, which also seed the checksum, a CRC, and so many bytes; done here, while they are in
-// the cache. Lengths that reach beyond what was read leave no CRC, and the reader finds out why.
+// Two lengths of 16 bits, which also seed the checksum, a CRC, and so many bytes; done here, while they are
+// in the cache. Lengths that reach beyond what was read leave no CRC, and the reader finds out why.
 void checkObject(const uint8_t* object, Descriptor& verb) {
   uint32_t lengths;
   if (verb.length < kObjectHeaderBytes) return;
@@ -99,7 +99,8 @@ uint32_t executeBatch(const Executor& executor, BatchHeader* batch) {
           stored = 0;
         }
         copyFromRemote(executor.local + verb.local, at, verb.length);
-        if (verb.swap == kReadsObject && executor.checksObjects) checkObject(executor.local + verb.local, verb);
+        if (verb.swap == kReadsObject && executor.checksObjects)
+          checkObject(executor.local + verb.local, verb);
         break;
       case kWrite:
         copyToRemote(at, executor.local + verb.local, verb.length);

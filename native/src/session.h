@@ -60,7 +60,8 @@ class Session {
   const std::vector<std::shared_ptr<Region>>& regions() const { return regions_; }
   // For batches in registered memory, with RPC, or for a recording that ends at `end`.
   Executor executor() {
-    return {local_, options_.localBytes, targets_.data(), targetCount_, &rpc_, local_ + options_.localBytes, true};
+    const uint8_t* end = local_ + options_.localBytes;
+    return {local_, options_.localBytes, targets_.data(), targetCount_, &rpc_, end, true};
   }
   Executor executor(const uint8_t* end) {
     return {local_, options_.localBytes, targets_.data(), targetCount_, nullptr, end, false};

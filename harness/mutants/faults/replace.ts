@@ -61,8 +61,8 @@ export const replaceFaults: readonly Fault[] = [
     breaks: 'what a stale hint names is taken for the key without a look at the object',
     edits: [
       [
-        'if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord)) !== ObjectIs.THE_KEYS) return;',
-        'checkObject(cx, cx.matchArea, slotLines(cx.hintWord));',
+        'if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord), 0) !== ObjectIs.THE_KEYS) return;',
+        'checkObject(cx, cx.matchArea, slotLines(cx.hintWord), 0);',
       ],
     ],
   },
