@@ -1,12 +1,14 @@
 /** `fusee verify`: the protocol on trial, in the simulator. Exit status 1 when anything is found. */
+import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { UsageError } from '../../fusee/verbs/index.js';
+import { HOT_FLAGS } from '../run/hot-flags.js';
 import { replayCommand, tellPlan, tellShrunk } from '../swarm/failure.js';
 import { planOf, type SeedReport, type SwarmPlan } from '../swarm/index.js';
 import { parsePlan } from '../swarm/plan-text.js';
 import { formatFailure, runRepeatably } from '../swarm/seed.js';
-import { formatSpeed, measureSpeed, speedHeading } from '../swarm/speed.js';
 import { SEED_MAX, seedFrom, type VerifyResult, verifySeeds } from '../swarm/verify.js';
 import { parseCount } from './parse.js';
 import { type ScenarioFlags, verifyExhaustive, verifyScenario } from './verify-exhaustive.js';
@@ -28,8 +30,6 @@ interface Flags extends Partial<ScenarioFlags> {
 
 /** Seeds of a run that says neither how many nor how long. */
 const SEEDS_DEFAULT = 1000;
-/** Runs of each load of `--speed`: the median stands. */
-const SPEED_REPEATS = 3;
 
 /** The `verify` command. */
 export function verifyCommand(): Command {
@@ -78,13 +78,13 @@ async function verify(flags: Flags): Promise<void> {
   else await swarm(flags);
 }
 
+/** In a process of its own: flags of V8 come with its start, and the entry point is bundled. */
 function speed({ json }: Flags): void {
-  if (!json) process.stdout.write(`${speedHeading()}\n`);
-  const rows = measureSpeed({
-    repeats: SPEED_REPEATS,
-    onRow: (row) => process.stdout.write(`${json ? JSON.stringify(row) : formatSpeed(row)}\n`),
-  });
-  if (rows.some((row) => row.findings > 0)) process.exitCode = 1;
+  const path = fileURLToPath(new URL('../swarm/speed-process.js', import.meta.url));
+  const args = [...HOT_FLAGS, path, ...(json ? ['--json'] : [])];
+  const { status, error } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  if (error !== undefined) throw error;
+  process.exitCode = status ?? 130;
 }
 
 /** Runs one seed, or one plan, twice, and tells what came of it. */

@@ -5,6 +5,7 @@ import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
 import { Child } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
+import { HOT_FLAGS } from './hot-flags.js';
 import type { ClientPlan, ClientReport, FromClient, FromNode, ToClient, ToNode } from './messages.js';
 import { chooseWarmup } from './warmup.js';
 
@@ -52,16 +53,6 @@ const START_DELAY_NS = 20e6;
 const SILENT_MS = 20_000;
 /** How long killed processes are waited for when this one exits. */
 const KILL_MS = 1000;
-/**
- * The young generation is sized on purpose: few collections, each short. The compiler may inline more than it
- * would: a request passes through many small functions, and every call saves registers (a tenth of the time).
- */
-const CLIENT_FLAGS = [
-  '--max-semi-space-size=64',
-  '--min-semi-space-size=64',
-  '--max-inlined-bytecode-size=1000',
-  '--max-inlined-bytecode-size-cumulative=3000',
-];
 
 /**
  * The processes of a cell. Once it ends, no more can join; if this process exits before, they die with it.
@@ -97,7 +88,7 @@ class Crew {
 
   addClient(index: number): ClientChild {
     const client = this.#add(
-      (): ClientChild => new Child(`client ${index}`, './client-process', { nodeFlags: CLIENT_FLAGS }),
+      (): ClientChild => new Child(`client ${index}`, './client-process', { nodeFlags: HOT_FLAGS }),
     );
     this.clients.push(client);
     return client;

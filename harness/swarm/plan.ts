@@ -201,10 +201,12 @@ export function speedPlans(): { name: string; plan: SwarmPlan }[] {
     recovererCrash: 0,
     isLoaded: true,
   };
+  const single = { ...base.pool, indexReplicas: 1, dataReplicas: 1 };
   return [
     { name: 'SEARCH', plan: { ...base, mix: [1, 0, 0, 0, 0] } },
     { name: '95 % SEARCH, 5 % PUT', plan: { ...base, mix: [95, 0, 0, 0, 5] } },
     { name: '50 % SEARCH, 50 % PUT', plan: { ...base, mix: [1, 0, 0, 0, 1] } },
+    { name: '50 % SEARCH, 50 % PUT, r = 1', plan: { ...base, pool: single, mix: [1, 0, 0, 0, 1] } },
     { name: 'all five requests', plan: { ...base, mix: [1, 1, 1, 1, 1] } },
   ];
 }

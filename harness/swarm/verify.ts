@@ -1,6 +1,7 @@
 /** Many seeds over worker processes, until there are enough, time is up, or somebody says stop. */
 import { UsageError } from '../../fusee/verbs/index.js';
 import { Child } from '../run/child.js';
+import { HOT_FLAGS } from '../run/hot-flags.js';
 import {
   addSum,
   emptySum,
@@ -77,7 +78,9 @@ export async function verifySeeds(options: VerifyOptions): Promise<VerifyResult>
     options.signal?.aborted === true;
 
   const work = async (index: number): Promise<void> => {
-    const child = new Child<RunSeeds, RanSeeds>(`worker ${index}`, '../swarm/worker');
+    const child = new Child<RunSeeds, RanSeeds>(`worker ${index}`, '../swarm/worker', {
+      nodeFlags: HOT_FLAGS,
+    });
     try {
       while (!isOver()) {
         const count = Math.min(CHUNK, options.seeds - next);
