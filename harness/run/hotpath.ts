@@ -300,11 +300,14 @@ async function compare(c: Case, ours: Player, native: Player, rounds: number): P
   };
 }
 
-/** Heap growth of a stretch without a collection, per operation. */
+/** Heap growth per operation: the median of several stretches, few of which a collection can shorten. */
 function heapPerOperation(c: Case, player: Player): number {
-  const before = process.memoryUsage().heapUsed;
-  const { operations } = player.play(20 * c.requestsPerRound);
-  return (process.memoryUsage().heapUsed - before) / operations;
+  const grown = Array.from({ length: 7 }, () => {
+    const before = process.memoryUsage().heapUsed;
+    const { operations } = player.play(3 * c.requestsPerRound);
+    return (process.memoryUsage().heapUsed - before) / operations;
+  });
+  return median(grown);
 }
 
 function loadStreams(valueBytes: number): RequestStream[] {
