@@ -232,7 +232,10 @@ export class Context {
     words[at >>> 2] = lengths;
     words[(at >>> 2) + 1] = this.client.local.crc32c(at + HEADER_BYTES, payload, lengths);
     const end = at + this.lines * LINE_BYTES;
-    for (let i = at + HEADER_BYTES + payload; i < end + LogField.NEXT; i++) bytes[i] = 0;
+    let zero = at + HEADER_BYTES + payload;
+    for (; (zero & 3) !== 0 && zero < end + LogField.NEXT; zero++) bytes[zero] = 0;
+    for (; zero + 4 <= end + LogField.NEXT; zero += 4) words[zero >>> 2] = 0;
+    for (; zero < end + LogField.NEXT; zero++) bytes[zero] = 0;
     putPointer(bytes, end + LogField.NEXT, this.client.slab.nextOf(this.coroutine, this.sizeClass));
     putPointer(bytes, end + LogField.PREV, this.client.slab.prevOf(this.coroutine, this.sizeClass));
     for (let i = end + LogField.OLD_VALUE; i < end + LogField.OPERATION; i++) bytes[i] = 0;

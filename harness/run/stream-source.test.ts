@@ -4,6 +4,7 @@ import { Reactor } from '../../fusee/client/reactor.js';
 import { runToDone, stage } from '../../fusee/client/sequential.js';
 import { RequestKind as Kind, Outcome } from '../../fusee/ops/index.js';
 import {
+  checkWholeValue,
   fillValue,
   KeyTable,
   keyName,
@@ -12,6 +13,8 @@ import {
   type RequestStream,
   stampValue,
   strideOf,
+  TraceKeys,
+  ValueVerdict,
 } from '../../workloads/index.js';
 import { StreamSource, type StreamSourceOptions } from './stream-source.js';
 
@@ -108,6 +111,32 @@ const stamped = (key: number, bytes = VALUE_BYTES): Uint8Array => {
 };
 
 describe('streams', () => {
+  it('write whole values, whatever the keys before them were like', () => {
+    // The fill of a value is left in place for the next one; a longer key overwrites it in part.
+    const client = memoryPool().join(1);
+    const traced = new TraceKeys();
+    const names = ['a', 'bc', 'a key of fifty characters, longer than a head is...', 'd'];
+    const [a, bc, long, d] = names.map((n) => traced.intern(Buffer.from(n), 0, n.length));
+    const write = (kind: RequestKind, ...of: number[]) => of.map((key) => [kind, key] as const);
+    const requests = [
+      ...write(RequestKind.PUT, a, d, long, a, bc, d),
+      ...write(RequestKind.SEARCH, long),
+      ...write(RequestKind.PUT, a, a),
+      ...write(RequestKind.DELETE, long),
+      ...write(RequestKind.PUT, d, bc, a),
+    ];
+    const s = play(client, source(client, [stream(requests)], { keys: traced }));
+    expect([s.notOk, s.wrongValues]).toEqual([0, 0]);
+    const [coroutine] = client.coroutines;
+    const view = new DataView(client.fabric.local.buffer);
+    for (const key of [a, bc, d]) {
+      stage(coroutine, Buffer.from(names[key]), new Uint8Array());
+      runToDone(client.fabric, coroutine.loops[Kind.SEARCH]);
+      const { foundAt, foundBytes } = coroutine.cx;
+      expect(checkWholeValue(view, foundAt, foundBytes, key)).toBe(ValueVerdict.FINE);
+    }
+  });
+
   it('are played in order, each by its coroutine, and every request is counted', () => {
     const client = setUp();
     const s = play(

@@ -68,6 +68,8 @@ export class StreamSource implements RequestSource {
   readonly #local: LocalMemory;
   readonly #view: DataView;
   readonly #template: Uint8Array;
+  /** Where the template lies in each coroutine's staged object; 0 when it does not. */
+  readonly #filledAt: Uint32Array;
   readonly #writer: number;
   readonly #measureNs: number;
   readonly #position: Uint32Array;
@@ -102,6 +104,7 @@ export class StreamSource implements RequestSource {
     this.#measureNs = options.measureNs;
     this.#template = new Uint8Array(options.streams[0].valueBytes);
     fillValue(new DataView(this.#template.buffer), 0, this.#template.length);
+    this.#filledAt = new Uint32Array(n);
     this.#position = new Uint32Array(n);
     this.#kind = new Uint8Array(n);
     this.#key = new Float64Array(n);
@@ -151,6 +154,8 @@ export class StreamSource implements RequestSource {
     const { cx } = coroutine;
     cx.keyBytes = this.#ahead.copy(i, position, this.#local.words, cx.keyAt >>> 2);
     if (cx.keyBytes === 0) this.#stageKey(coroutine, key);
+    // A longer key than the last value's reaches into that value's fill.
+    if (cx.keyAt + cx.keyBytes > this.#filledAt[i]) this.#filledAt[i] = 0;
     if (kind === RequestKind.SEARCH || kind === RMW) return coroutine.loops[Kind.SEARCH];
     if (kind !== RequestKind.DELETE) {
       const sizes = this.#valueSizes[i];
@@ -202,7 +207,11 @@ export class StreamSource implements RequestSource {
   #stageValue(coroutine: Coroutine, key: number): void {
     const { cx } = coroutine;
     const at = cx.keyAt + cx.keyBytes;
-    this.#local.bytes.set(this.#template, at);
+    // The fill is the same for every value: where the last one of this coroutine lies, it lies already.
+    if (this.#filledAt[cx.coroutine] !== at) {
+      this.#local.bytes.set(this.#template, at);
+      this.#filledAt[cx.coroutine] = at;
+    }
     cx.valueBytes = this.#template.length;
     stampValue(this.#view, at, cx.valueBytes, key, this.#writer, ++this.#sequence);
   }
@@ -212,6 +221,7 @@ export class StreamSource implements RequestSource {
     const { cx } = coroutine;
     const at = cx.keyAt + cx.keyBytes;
     fillValue(this.#view, at, sizeBytes);
+    this.#filledAt[cx.coroutine] = 0;
     cx.valueBytes = sizeBytes;
     stampValue(this.#view, at, sizeBytes, key, this.#writer, ++this.#sequence);
   }
