@@ -106,7 +106,8 @@ export class Ring {
       const left = count - thing;
       for (let r = 1; r < replicas; r++) {
         let node = 0;
-        while (node < room.length && !(room[node] === left - ahead[node] && isFree(seats, node, thing))) node++;
+        while (node < room.length && !(room[node] === left - ahead[node] && isFree(seats, node, thing)))
+          node++;
         if (node === room.length) node = this.#next(seats, kind, thing);
         placed[thing * replicas + r] = this.#seat(seats, thing, node);
       }
