@@ -200,6 +200,40 @@ describe('the layout of a pool', () => {
 });
 
 describe('the view', () => {
+  it('leads from any pointer to a place of its own on each replica, and back', () => {
+    fc.assert(
+      fc.property(configs, fc.array(fc.nat(2 ** 31 - 1)), (config, numbers) => {
+        const geometry = new Geometry(config);
+        const view = new View(geometry);
+        const regions = ranges(geometry).filter((r) => r.what.startsWith('region'));
+        for (const number of numbers) {
+          const pointer = number % (geometry.regions * config.regionBytes);
+          for (let r = 0; r < config.dataReplicas; r++) {
+            const at = view.dataOffset(pointer, r);
+            const found = regions.filter(
+              ({ mn, from, to }) => mn === view.dataMn(pointer, r) && at >= from && at < to,
+            );
+            const region = Math.floor(pointer / config.regionBytes);
+            expect(found.map(({ what }) => what)).toEqual([`region ${region} replica ${r}`]);
+            expect(region * config.regionBytes + at - found[0].from).toBe(pointer);
+          }
+        }
+      }),
+    );
+  });
+
+  it('makes every node the primary of as many regions as configured', () => {
+    fc.assert(
+      fc.property(configs, (config) => {
+        const geometry = new Geometry(config);
+        const view = new View(geometry);
+        const primaries = new Array<number>(config.nodes).fill(0);
+        for (let g = 0; g < geometry.regions; g++) primaries[view.regionMn(g, 0)]++;
+        expect(primaries).toEqual(primaries.map(() => config.regionsPerNode));
+      }),
+    );
+  });
+
   it('gives every byte of a region the same place by each of its methods', () => {
     const geometry = new Geometry(CONFIG);
     const view = new View(geometry);
@@ -212,7 +246,6 @@ describe('the view', () => {
         for (let r = 0; r < 2; r++) {
           expect(view.dataMn(pointer, r)).toBe(ref.mn[r]);
           expect(view.regionMn(g, r)).toBe(ref.mn[r]);
-          expect(ref.mn[r]).toBe((g + r) % 3);
           expect(view.dataOffset(pointer, r)).toBe(ref.offsetBytes[r]);
           expect(ref.offsetBytes[r]).toBe(view.tableOffset(g, r) + geometry.tableBytes + offset);
         }
@@ -229,7 +262,8 @@ describe('the view', () => {
         const ref = view.slotReplicas(slot, replicaRef(8));
         expect(ref.count).toBe(3);
         for (let r = 0; r < 3; r++) {
-          expect([ref.mn[r], ref.offsetBytes[r]]).toEqual([(s + r) % 3, INDEX_BASE + slot]);
+          expect(ref.offsetBytes[r]).toBe(INDEX_BASE + slot);
+          expect(ref.mn[r]).toBe(view.slotMn(s * geometry.subtableBytes, r));
           expect([view.slotMn(slot, r), view.slotOffset(slot)]).toEqual([ref.mn[r], ref.offsetBytes[r]]);
         }
       }

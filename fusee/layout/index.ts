@@ -2,6 +2,7 @@
 export * from './assert.js';
 export * from './geometry.js';
 export * from './object.js';
+export * from './ring.js';
 export * from './size-class.js';
 export * from './slot.js';
 export * from './superblock.js';

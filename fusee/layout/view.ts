@@ -1,12 +1,15 @@
 /**
  * The view: which memory node holds which replica (FUSEE section 4.1).
  *
- * Static for now: it follows from the configuration alone, primary first, replicas on the following nodes.
- * Every client and node computes the same one.
+ * Static for now: it follows from the configuration alone, by the ring of its nodes. Every client and node
+ * computes the same one. A node holds the regions placed on it one after another, in the order of their
+ * numbers; a subtable has its offset on every node.
  */
 import type { ReplicaRef } from '../verbs/index.js';
+import { assertLayout } from './assert.js';
 import type { Geometry } from './geometry.js';
 import { INDEX_BASE } from './geometry.js';
+import { Ring, Thing } from './ring.js';
 
 /** Where every replica lies; asked for each address. */
 export class View {
@@ -24,26 +27,24 @@ export class View {
   readonly #regionBase: Float64Array;
 
   constructor(geometry: Geometry) {
-    const { nodes, indexReplicas, dataReplicas, subtables, regionBytes } = geometry.config;
+    const { nodes, indexReplicas, dataReplicas, subtables, regionBytes, regionsPerNode } = geometry.config;
     this.geometry = geometry;
     this.#indexReplicas = indexReplicas;
     this.#dataReplicas = dataReplicas;
     this.#subtableBytes = geometry.subtableBytes;
     this.#regionBytes = regionBytes;
-    this.#subtableMn = new Uint8Array(subtables * indexReplicas);
-    for (let s = 0; s < subtables; s++) {
-      for (let r = 0; r < indexReplicas; r++) this.#subtableMn[s * indexReplicas + r] = (s + r) % nodes;
-    }
-    this.#regionMn = new Uint8Array(geometry.regions * dataReplicas);
-    this.#regionBase = new Float64Array(geometry.regions * dataReplicas);
-    for (let g = 0; g < geometry.regions; g++) {
-      const row = Math.floor(g / nodes);
-      for (let r = 0; r < dataReplicas; r++) {
-        this.#regionMn[g * dataReplicas + r] = (g + r) % nodes;
-        this.#regionBase[g * dataReplicas + r] =
-          geometry.dataBase + (row * dataReplicas + r) * geometry.regionStride + geometry.tableBytes;
-      }
-    }
+    const ring = new Ring(Array.from({ length: nodes }, (_, mn) => mn));
+    this.#subtableMn = ring.place(Thing.SUBTABLE, { count: subtables, replicas: indexReplicas });
+    this.#regionMn = ring.place(Thing.REGION, { count: geometry.regions, replicas: dataReplicas });
+    this.#regionBase = new Float64Array(this.#regionMn.length);
+    const held = new Uint32Array(nodes);
+    this.#regionMn.forEach((mn, i) => {
+      this.#regionBase[i] = geometry.dataBase + held[mn]++ * geometry.regionStride + geometry.tableBytes;
+    });
+    assertLayout(
+      held.every((count) => count === regionsPerNode * dataReplicas),
+      'every node holds as many replicas of regions as it has room for',
+    );
   }
 
   /** All replicas of the index word at logical offset `slot`, primary first. */

@@ -47,9 +47,10 @@ describe('formatting', () => {
       const view = new DataView(expected.buffer);
       for (let subtable = 0; subtable < 8; subtable++) {
         // Three replicas on the four nodes: one node does without.
-        if (![0, 1, 2].some((r) => (subtable + r) % 4 === mn)) continue;
+        const slot = subtable * GEOMETRY.subtableBytes;
+        if (![0, 1, 2].some((r) => VIEW.slotMn(slot, r) === mn)) continue;
         for (let bucket = 0; bucket < 6; bucket++) {
-          const header = INDEX_BASE + subtable * GEOMETRY.subtableBytes + bucket * BUCKET_BYTES;
+          const header = INDEX_BASE + slot + bucket * BUCKET_BYTES;
           view.setUint32(header, 3, true);
           view.setUint32(header + 4, subtable, true);
         }
@@ -123,9 +124,10 @@ describe('ALLOC', () => {
 
   it('never grants a block that its table says is taken', () => {
     const { memory, ask } = node(1);
-    const table = VIEW.tableOffset(1, 0);
-    new DataView(memory.buffer).setUint32(table + 8, 9, true);
-    const base = CONFIG.regionBytes;
+    const regions = Array.from({ length: GEOMETRY.regions }, (_, g) => g);
+    const region = regions.find((g) => VIEW.regionMn(g, 0) === 1) as number;
+    new DataView(memory.buffer).setUint32(VIEW.tableOffset(region, 0) + 8, 9, true);
+    const base = region * CONFIG.regionBytes;
     expect(ask({ requestId: 1 }).pointer).toBe(base);
     expect(ask({ requestId: 2 }).pointer).toBe(base + 2 * CONFIG.blockBytes);
   });

@@ -114,8 +114,8 @@ describe('Rules 2 and 3', () => {
       [3, [0], [1], 6],
     ] as const) {
       const { clients, alike, expectQuiescent } = contest(ri);
-      // The client of the lesser pointer wins the tie: the first one's blocks lie on a lesser node.
-      const [a, b] = clients;
+      // The client of the lesser pointer wins the tie: the second one's blocks lie in a lesser region.
+      const [b, a] = clients;
       a.insert(alike[0], 'mine').step();
       b.insert(alike[0], 'theirs').step();
       expect(a.cx.objectPointer).toBeLessThan(b.cx.objectPointer);

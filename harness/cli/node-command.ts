@@ -17,11 +17,10 @@ interface Flags {
   dataReplicas: number;
   memory: number;
   keys: number;
+  regionSize: number;
+  blockSize: number;
 }
 
-/** Small blocks: nothing is reclaimed yet, and every `fusee kv` that writes takes a block of its own. */
-const BLOCK_BYTES = 1 << 16;
-const REGION_BYTES = 1 << 23;
 /** The layout's limit. */
 const REGIONS_MAX = 1 << 16;
 const KEYS_MAX = 1e9;
@@ -43,6 +42,17 @@ export function nodeCommand(): Command {
         .default(256 << 20, '256MiB'),
     )
     .option('--keys <n>', 'keys that the index of the pool is made for', parseCount('keys'), 1_000_000)
+    .addOption(
+      new Option('--region-size <size>', 'what is placed on nodes as a whole; a power of two')
+        .argParser(parseBytes('the region size'))
+        .default(1 << 23, '8MiB'),
+    )
+    .addOption(
+      // Small: nothing is reclaimed yet, and every `fusee kv` that writes takes a block of its own.
+      new Option('--block-size <size>', 'what a client is granted at once; a power of two')
+        .argParser(parseBytes('the block size'))
+        .default(1 << 16, '64KiB'),
+    )
     .addHelpText(
       'after',
       `
@@ -67,8 +77,8 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
     nodes: flags.nodes,
     indexReplicas: flags.indexReplicas,
     dataReplicas: flags.dataReplicas,
-    regionBytes: REGION_BYTES,
-    blockBytes: BLOCK_BYTES,
+    regionBytes: flags.regionSize,
+    blockBytes: flags.blockSize,
     ...indexOf(flags.keys),
     regionsPerNode: 1,
   };
@@ -80,13 +90,14 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
     throw new UsageError(
       `the memory is ${flags.memory} bytes, but a node needs at least ${smallest.nodeBytes} ` +
         `for an index of ${flags.keys} keys and one region per replica; ` +
-        'give it more with --memory, or plan for fewer --keys',
+        'give it more with --memory, or plan for fewer --keys or a smaller --region-size',
     );
   }
   if (regions > REGIONS_MAX) {
     const most = smallest.dataBase + REGIONS_MAX * smallest.regionStride * flags.dataReplicas;
     throw new UsageError(
-      `the memory is ${flags.memory} bytes; one node takes at most ${most}: use more nodes with less each`,
+      `the memory is ${flags.memory} bytes; one node takes at most ${most}: ` +
+        'use more nodes with less each, or larger regions',
     );
   }
   return { ...base, regionsPerNode: regions };

@@ -32,9 +32,24 @@ interface DataPlace {
 const WORDS_MAX = 4;
 const OPERATIONS = Object.entries(LogOperation);
 
+/** What lies where in each MN's regions: the view, backwards. */
+function heldRegions(view: View): number[][] {
+  const { config, dataBase, regions, regionStride } = view.geometry;
+  const held: number[][] = Array.from({ length: config.nodes }, () => []);
+  for (let region = 0; region < regions; region++) {
+    for (let r = 0; r < config.dataReplicas; r++) {
+      const strip = (view.tableOffset(region, r) - dataBase) / regionStride;
+      held[view.regionMn(region, r)][strip] = region * config.dataReplicas + r;
+    }
+  }
+  return held;
+}
+
 /** Tells verbs in words; objects are numbered in the order in which they are first written. */
 export class Addresses {
   readonly #view: View;
+  /** Per MN, in the order in which they lie there: region x r_d + replica. */
+  readonly #held: readonly number[][];
   readonly #keys: ReadonlyMap<string, number>;
   /** By pointer and checksum: the same object on its replicas, another one when the cell is used again. */
   readonly #known = new Map<string, string>();
@@ -43,6 +58,7 @@ export class Addresses {
 
   constructor(view: View, keys: readonly string[]) {
     this.#view = view;
+    this.#held = heldRegions(view);
     this.#keys = new Map(keys.map((key, number) => [key, number]));
   }
 
@@ -83,13 +99,12 @@ export class Addresses {
   /** Where in the regions an offset of an MN lies; undefined outside of them. */
   dataPlace(mn: number, remote: number): DataPlace | undefined {
     const { geometry } = this.#view;
-    const { nodes, dataReplicas, regionBytes } = geometry.config;
+    const { dataReplicas, regionBytes } = geometry.config;
     const at = remote - geometry.dataBase;
     if (at < 0 || remote >= geometry.nodeBytes) return undefined;
     const strip = Math.floor(at / geometry.regionStride);
-    const replica = strip % dataReplicas;
-    const row = Math.floor(strip / dataReplicas);
-    const region = row * nodes + ((mn - replica + nodes) % nodes);
+    const region = Math.floor(this.#held[mn][strip] / dataReplicas);
+    const replica = this.#held[mn][strip] % dataReplicas;
     const inRegion = at - strip * geometry.regionStride - geometry.tableBytes;
     return { region, replica, pointer: inRegion < 0 ? -1 : region * regionBytes + inRegion };
   }
