@@ -8,6 +8,9 @@ import { complete } from './call.js';
 import { readPoolConfig } from './connect.js';
 import { checkPoolName } from './limits.js';
 
+/** Batches between two turns of the event loop: some milliseconds. */
+const TURN_BATCHES = 16;
+
 /** What a walk over a pool is told. */
 export interface InspectOptions {
   /** The pool's name. */
@@ -57,9 +60,11 @@ export async function inspectFabric(
     depth: options.depth,
     onProgress: (doneBytes) => options.onProgress?.(doneBytes, nodeBytes * config.nodes),
   });
-  for (;;) {
+  for (let batches = 1; ; batches++) {
     const step = walk.next();
     if (step.done) return step.value;
     await complete(fabric, step.value);
+    // Over shared memory a batch is complete at once: others of this process get their turn all the same.
+    if (batches % TURN_BATCHES === 0) await new Promise((resolve) => setImmediate(resolve));
   }
 }

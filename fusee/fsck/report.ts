@@ -116,6 +116,10 @@ export interface PoolReport {
   readonly findingsByKind: Readonly<Partial<Record<FindingKind, number>>>;
 }
 
+/** A finding as a line of text. */
+export const describeFinding = ({ kind, node, where, message }: Finding): string =>
+  `node ${node}, ${where}: ${kind}: ${message}`;
+
 /** Findings that a report holds; the rest is only counted, so that a ruined pool needs no more memory. */
 export const FINDINGS_KEPT = 1000;
 
