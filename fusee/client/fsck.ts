@@ -28,7 +28,8 @@ export const fsck = (options: InspectOptions): Promise<PoolReport> => inspect(op
 
 /**
  * Blocks, objects and load of a pool per node and size class, from block tables, bitmaps and index words
- * alone: no object is read, nothing is checked, and `bytes` of each node is null. Errors as {@link fsck}.
+ * alone: no object is read, nothing but superblocks is checked, and `bytes` of each node is null. Errors as
+ * {@link fsck}.
  */
 export const memoryStats = (options: InspectOptions): Promise<PoolReport> => inspect(options, 'words');
 

@@ -114,7 +114,7 @@ export function* nameStretch(walk: Walk, first: number, end: number): Op<void> {
         const as = isKv(w) ? NamedAs.LIVE : isTomb(w) ? NamedAs.TOMBSTONE : NamedAs.NOTHING;
         if (i % BUCKET_BYTES === 0 || as === NamedAs.NOTHING) continue;
         const pointer = ownerPointer(w);
-        if (!names.covers(pointer) || names.mark(pointer, as)) continue;
+        if (!names.covers(pointer) || names.mark(pointer, as) || !walk.readsBytes) continue;
         const message = `it names object ${pointer}, as another slot before it does`;
         walk.findings.add('named-twice', mn, `slot ${slot + i}`, message);
       }

@@ -11,8 +11,8 @@ export interface WalkOptions {
   /** Registered memory of a fabric that reaches all nodes; `WALK_BYTES` of it are taken. */
   readonly local: LocalMemory;
   /**
-   * `words`: the words of the index and of block tables, and bitmaps, of primaries only: counts and no
-   * findings. `bytes`: every byte of every node.
+   * `words`: the words of the index and of block tables, and bitmaps, of primaries only: counts, and no
+   * findings but of superblocks. `bytes`: every byte of every node.
    */
   readonly depth: 'words' | 'bytes';
   /** Hears how many bytes have been accounted for. */

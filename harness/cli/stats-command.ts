@@ -1,7 +1,8 @@
 /** `fusee stats`: what a pool's memory is used for, per node and size class. */
 import { Command } from 'commander';
 import { memoryStats } from '../../fusee/client/fsck.js';
-import type { PoolReport } from '../../fusee/fsck/index.js';
+import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
+import { CorruptionError } from '../../fusee/verbs/index.js';
 import { percent, textTable } from './text-table.js';
 
 /** Makes the command. */
@@ -20,6 +21,7 @@ one moment. Cache hits are counted by each client: Client.stats() of the API tel
     )
     .action(async ({ pool, json }: { pool: string; json: boolean }) => {
       const report = await memoryStats({ pool });
+      if (!report.isComplete) throw new CorruptionError(describeFinding(report.findings[0]));
       process.stdout.write(json ? `${JSON.stringify(statsOf(report))}\n` : `${formatStats(report)}\n`);
     });
 }
