@@ -76,7 +76,11 @@ export function benchCommand(): Command {
     .option('--repeats <n>', 'repetitions of each workload', count('repeats'), 1)
     .option('--cache-bytes <n>', "each client's index cache; 0 switches it off", parseBytes('the cache size'))
     .option('--out <folder>', 'folder of all runs', 'results/runs')
-    .option('--verify', 'record all requests and check that their history is linearizable', false)
+    .option(
+      '--verify',
+      'record all requests, check that their history is linearizable, and run fsck at the end',
+      false,
+    )
     .addOption(new Option('--no-figures', 'draw nothing'))
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));

@@ -4,8 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
 import { benchCommand } from './bench-command.js';
 import { explain } from './explain.js';
+import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
 import { nodeCommand } from './node-command.js';
+import { statsCommand } from './stats-command.js';
 import { verifyCommand } from './verify-command.js';
 
 const EXAMPLES = `
@@ -16,6 +18,8 @@ Examples:
   fusee node --pool demo                        a memory node; ends with Ctrl-C
   fusee kv put user1 Ada --pool demo            requests to the pool that it makes
   fusee kv get user1 --pool demo
+  fusee stats --pool demo                       blocks, objects and load, per node and size class
+  fusee fsck --pool demo                        every byte accounted for, and what does not add up
 `;
 
 /** Lets no command end the process by itself, and every one suggest what may have been meant. */
@@ -32,6 +36,8 @@ async function main(): Promise<void> {
     .addCommand(benchCommand())
     .addCommand(kvCommand())
     .addCommand(nodeCommand())
+    .addCommand(statsCommand())
+    .addCommand(fsckCommand())
     .addCommand(verifyCommand());
   harmonise(program);
   await program.parseAsync();

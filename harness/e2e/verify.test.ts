@@ -22,6 +22,13 @@ describe('contention on 10 keys by 4 processes', () => {
 });
 
 describe('bench --verify', () => {
+  it('accounts for every byte of the pool when nothing moves any more', async () => {
+    const some = ['-c', '2', '--records', '300', '--requests', '1600', '--verify'];
+    const { status, stderr } = await fusee(...folder.bench('-w', 'ycsb-d,micro-delete', '-r', '3', ...some));
+    expect(status).toBe(0);
+    expect(stderr.match(/every byte accounted for/g)?.length).toBe(2);
+  }, 60_000);
+
   it('refuses values too short to name their writer', async () => {
     const args = folder.bench('-w', 'ycsb-a', '--kv-bytes', '40', '--verify');
     const { status, stderr } = await fusee(...args);

@@ -1,5 +1,6 @@
 /** `fusee bench`: cells one after the other, each stored as it ends, then figures. */
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
+import type { PoolReport } from '../../fusee/fsck/index.js';
 import { FuseeError } from '../../fusee/verbs/index.js';
 import { ResultError } from '../../results/error.js';
 import { formatTag } from '../../results/hlog.js';
@@ -192,8 +193,12 @@ function store(run: Run, cell: Cell, result: CellResult, startedMs: number): voi
   }
 }
 
-const summarise = ({ row, verification }: CellResult): string =>
+const describeMemory = ({ findingCount }: PoolReport): string =>
+  findingCount === 0 ? 'every byte accounted for' : `${findingCount} findings in memory`;
+
+const summarise = ({ row, verification, memory }: CellResult): string =>
   `${(row.throughputOps / 1e6).toFixed(3)} Mops/s over ${row.seconds.toFixed(2)} s, ` +
   `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
   (verification === null ? '' : `${describeVerification(verification)}, `) +
+  (memory === null ? '' : `${describeMemory(memory)}, `) +
   `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

@@ -1,5 +1,7 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
+import { fsck } from '../../fusee/client/fsck.js';
 import { findProcess, sweepRegions } from '../../fusee/fabric/shm-process.js';
+import type { PoolReport } from '../../fusee/fsck/index.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
@@ -11,7 +13,7 @@ import { chooseWarmup } from './warmup.js';
 
 /** What a cell reports about its progress. */
 export interface CellProgress {
-  phase(name: 'start' | 'load' | 'run' | 'check'): void;
+  phase(name: 'start' | 'load' | 'run' | 'check' | 'fsck'): void;
   /** Total operations so far in this phase, and the worst client's latest p99. */
   update(operations: number, p99Ns: number): void;
 }
@@ -25,6 +27,8 @@ export interface CellPlan {
   readonly warmupMs: number | null;
   /** Longest window; the streams' end may come first. */
   readonly secondsMax: number;
+  /** Walk the pool's memory at the end, when nothing moves any more. */
+  readonly inspects?: boolean;
 }
 
 /** What a cell brought, or what it had brought when it was interrupted. */
@@ -37,6 +41,8 @@ export interface CellOutcome {
   readonly checkedAtCheck: number;
   readonly wrongAtCheck: number;
   readonly interrupted: boolean;
+  /** What a walk over the pool's memory found; null when nobody looked. */
+  readonly memory: PoolReport | null;
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
   readonly warmupMs: number;
@@ -215,14 +221,17 @@ async function runPhases(
     const { secondsMax } = plan;
     const measured = await measure(crew, { warmupMs, secondsMax }, { progress, stop });
     const common = { ...measured, streamHash: streams.hash, warmupMs };
-    const unchecked = { ...common, lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, interrupted: true };
+    const nothing = { lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, memory: null };
+    const unchecked = { ...common, ...nothing, interrupted: true };
     if (abort.aborted) return unchecked;
 
     progress.phase('check');
     const checked = await readBack(clients, progress);
-    return abort.aborted
-      ? { ...unchecked, ...checked, lostKeys: null }
-      : { ...common, ...checked, interrupted: false };
+    if (abort.aborted) return { ...unchecked, ...checked, lostKeys: null };
+    if (plan.inspects !== true) return { ...common, ...checked, memory: null, interrupted: false };
+
+    progress.phase('fsck');
+    return { ...common, ...checked, memory: await fsck({ pool: plan.pool }), interrupted: false };
   } finally {
     abort.removeEventListener('abort', stop);
   }

@@ -1,10 +1,14 @@
 /** What must not happen in a run, in words. */
+import { describeFinding } from '../../fusee/fsck/index.js';
 import type { CellResult } from './row.js';
+
+/** Findings of a walk over the memory that are told one by one. */
+const FINDINGS_TOLD = 5;
 
 /** The faults of a cell in one sentence, or null when all is well. */
 export function faultsOf(
   name: string,
-  { row, wrongExamples, notOk, verification }: CellResult,
+  { row, wrongExamples, notOk, verification, memory }: CellResult,
 ): string | null {
   const faults: string[] = [];
   if ((row.wrongValues ?? 0) > 0) {
@@ -16,6 +20,10 @@ export function faultsOf(
     faults.push(`the history is not linearizable\n${verification.explanation}`);
   } else if (verification !== null && verification.isLinearizable === null && !row.interrupted) {
     faults.push(`the history could not be decided: ${verification.explanation}`);
+  }
+  if (memory !== null && memory.findingCount > 0) {
+    const first = memory.findings.slice(0, FINDINGS_TOLD).map((finding) => `\n  ${describeFinding(finding)}`);
+    faults.push(`${memory.findingCount} things in the pool's memory do not add up, first:${first.join('')}`);
   }
   let counted = 0;
   for (const [operation, outcomes] of Object.entries(row.outcomes)) {

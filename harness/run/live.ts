@@ -8,7 +8,13 @@ export interface LiveView {
   cell(title: string): CellProgress & { done(summary: string): void };
 }
 
-const PHASES = { start: 'starting', load: 'loading', run: 'running', check: 'reading back' } as const;
+const PHASES = {
+  start: 'starting',
+  load: 'loading',
+  run: 'running',
+  check: 'reading back',
+  fsck: 'walking the memory',
+} as const;
 
 /** Shortest time between two updates: a moving line may be lively, a log must not be flooded. */
 const MOVING_MS = 200;

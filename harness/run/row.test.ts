@@ -48,6 +48,7 @@ const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): C
   streamHash: 'c0ffee',
   lostKeys: 0,
   checkedAtCheck: 10,
+  memory: null,
   wrongAtCheck: 0,
   interrupted: false,
   cpuBefore: cpu,
@@ -158,6 +159,27 @@ describe('faults', () => {
     expect(faults({ wrongValues: 2, wrongExamples: ['key 7: verdict 3'] }, { lostKeys: 4 })).toBe(
       'ycsb-a: 2 wrong values (key 7: verdict 3); 4 acknowledged keys are gone',
     );
+  });
+
+  it('are things in the memory that do not add up, the first of them one by one', () => {
+    const findings = Array.from({ length: 7 }, (_, slot) => ({
+      kind: 'slot-kind' as const,
+      node: 1,
+      where: `slot ${slot}`,
+      message: 'it is of no kind',
+    }));
+    const clean = {
+      config: {} as never,
+      isComplete: true,
+      index: {} as never,
+      nodes: [],
+      findingsByKind: {},
+    };
+    expect(faults({}, { memory: { ...clean, findings: [], findingCount: 0 } })).toBe(null);
+    expect(faults({}, { memory: { ...clean, findings, findingCount: 7 } })?.split('\n')).toEqual([
+      "ycsb-a: 7 things in the pool's memory do not add up, first:",
+      ...[0, 1, 2, 3, 4].map((slot) => `  node 1, slot ${slot}: slot-kind: it is of no kind`),
+    ]);
   });
 
   it('are outcomes that the workload rules out; a trace may ask for what is not there', () => {

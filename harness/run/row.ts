@@ -1,4 +1,6 @@
 /** Makes a result row, and what is stored beside it, from what a cell's clients reported. */
+
+import type { PoolReport } from '../../fusee/fsck/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
 import {
   OPERATIONS,
@@ -42,6 +44,8 @@ export interface CellResult {
   readonly notOk: number;
   /** The verdict on the cell's history; null when none was recorded. */
   readonly verification: Verification | null;
+  /** What a walk over the pool's memory found at the end; null when nobody looked. */
+  readonly memory: PoolReport | null;
 }
 
 /** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
@@ -95,6 +99,7 @@ export function cellResult(
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
     verification,
+    memory: outcome.memory,
   };
 }
 

@@ -1,4 +1,7 @@
-/** `fusee bench --verify`: the histories of all clients of a cell, merged and held to be linearizable. */
+/**
+ * `fusee bench --verify`: the histories of all clients of a cell, merged and held to be linearizable, and the
+ * pool's memory accounted for.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +19,7 @@ export interface Verification {
   readonly explanation: string | null;
 }
 
-/** Runs a cell, with histories when `verify` asks for them. Temporary files are gone afterwards. */
+/** Runs a cell, with histories and a walk over its memory when `verify` asks for them. Temporary files are gone afterwards. */
 export async function runVerified(
   plan: CellPlan,
   verify: boolean,
@@ -27,7 +30,7 @@ export async function runVerified(
   try {
     const paths = plan.clients.map((_, i) => join(folder, `client-${i}.history`));
     const clients = plan.clients.map((client, i) => ({ ...client, historyPath: paths[i] }));
-    const outcome = await runCell({ ...plan, clients }, progress, abort);
+    const outcome = await runCell({ ...plan, clients, inspects: true }, progress, abort);
     const verification = outcome.interrupted ? UNCHECKED : verifyHistories(paths);
     return { outcome, verification };
   } finally {

@@ -1,0 +1,71 @@
+/** Looks at the memory of a running pool from outside, without joining it. */
+import type { Fabric } from '../fabric/contract.js';
+import { ShmFabric } from '../fabric/shm.js';
+import { regionName } from '../fabric/shm-process.js';
+import { checkPool, type PoolReport, WALK_BYTES } from '../fsck/index.js';
+import { Geometry, View } from '../layout/index.js';
+import { complete } from './call.js';
+import { readPoolConfig } from './connect.js';
+import { checkPoolName } from './limits.js';
+
+/** Batches between two turns of the event loop: some milliseconds. */
+const TURN_BATCHES = 16;
+
+/** What a walk over a pool is told. */
+export interface InspectOptions {
+  /** The pool's name. */
+  readonly pool: string;
+  /** Hears how much of the pool's memory has been accounted for; `fsck` only. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/**
+ * Accounts for every byte of a pool's nodes, and says what does not add up. It only reads. The pool has to be
+ * quiet: requests in flight look like things that do not add up.
+ * @throws FabricError when the pool is not running or a node dies; UsageError when its layout is another.
+ */
+export const fsck = (options: InspectOptions): Promise<PoolReport> => inspect(options, 'bytes');
+
+/**
+ * Blocks, objects and load of a pool per node and size class, from block tables, bitmaps and index words
+ * alone: no object is read, nothing but superblocks is checked, and `bytes` of each node is null. Errors as
+ * {@link fsck}.
+ */
+export const memoryStats = (options: InspectOptions): Promise<PoolReport> => inspect(options, 'words');
+
+async function inspect(options: InspectOptions, depth: 'words' | 'bytes'): Promise<PoolReport> {
+  checkPoolName(options.pool);
+  const config = await readPoolConfig(options.pool);
+  const fabric = new ShmFabric({
+    regions: Array.from({ length: config.nodes }, (_, mn) => regionName(options.pool, mn)),
+    localBytes: WALK_BYTES,
+    prefault: false,
+  });
+  try {
+    return await inspectFabric(fabric, new View(new Geometry(config)), { ...options, depth });
+  } finally {
+    fabric.close();
+  }
+}
+
+/** The same over any fabric that reaches all nodes and has `WALK_BYTES` of registered memory left. */
+export async function inspectFabric(
+  fabric: Fabric,
+  view: View,
+  options: Pick<InspectOptions, 'onProgress'> & { readonly depth: 'words' | 'bytes' },
+): Promise<PoolReport> {
+  const { nodeBytes, config } = view.geometry;
+  const walk = checkPool({
+    view,
+    local: fabric.local,
+    depth: options.depth,
+    onProgress: (doneBytes) => options.onProgress?.(doneBytes, nodeBytes * config.nodes),
+  });
+  for (let batches = 1; ; batches++) {
+    const step = walk.next();
+    if (step.done) return step.value;
+    await complete(fabric, step.value);
+    // Over shared memory a batch is complete at once: others of this process get their turn all the same.
+    if (batches % TURN_BATCHES === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,418 @@
+/** Each thing that can be wrong, planted into a pool at rest: it is found, by its kind, and where it is. */
+import { describe, expect, it } from 'vitest';
+import { crc32cOver } from '../fabric/crc32c.js';
+import {
+  BLOCK_ENTRY_BYTES,
+  HEADER_BYTES,
+  KIND_TENT,
+  LINE_BYTES,
+  LogField,
+  LogOperation,
+  makeSlot,
+  putPointer,
+  SUPERBLOCK_USED_BYTES,
+  stageOldValue,
+  writeSuperblock,
+} from '../layout/index.js';
+import { type Word, word } from '../verbs/index.js';
+import { blockOf, tableEntryOf } from './cells.js';
+import { FINDINGS_KEPT } from './report.js';
+import { type Placed, SamplePool } from './sample-pool.js';
+
+const full = (): SamplePool => new SamplePool().fill();
+const OPERATION = LINE_BYTES + LogField.OPERATION;
+
+/** Where, on its MN, the table entry of a pointer's block is. */
+function entryOf(pool: SamplePool, pointer: number, replica: number): [mn: number, offset: number] {
+  const { view } = pool;
+  const { region, offset } = tableEntryOf(view.geometry, blockOf(view.geometry, pointer));
+  return [view.regionMn(region, replica), view.tableOffset(region, replica) + offset];
+}
+
+/** The bytes of the object that holds a key, changed, with the CRC that fits what they are then. */
+function resealed(
+  pool: SamplePool,
+  { pointer, lines }: Placed,
+  change: (bytes: Uint8Array) => void,
+): Uint8Array {
+  const bytes = pool.data(pointer, lines * LINE_BYTES);
+  change(bytes);
+  const words = new Uint32Array(bytes.buffer);
+  const payload = (words[0] & 0xffff) + (words[0] >>> 16);
+  words[1] = crc32cOver(bytes.buffer as ArrayBuffer)(HEADER_BYTES, payload, words[0]);
+  return bytes;
+}
+
+/** A cell that was written and is nobody's: what an UPDATE has replaced. */
+function garbage(pool: SamplePool, key = 'g'): Placed {
+  const [client] = pool.clients;
+  client.insert(key, 'x'.repeat(200));
+  const placed = pool.find(key);
+  client.update(key, 'y'.repeat(200));
+  expect(pool.kinds()).toEqual([]);
+  return placed;
+}
+
+describe('superblocks', () => {
+  it("a configuration that is not the pool's ends the walk there", () => {
+    const pool = full();
+    const bytes = new Uint8Array(SUPERBLOCK_USED_BYTES);
+    writeSuperblock(bytes, { ...pool.config, regionsPerNode: 9 }, 2);
+    pool.poke(2, 0, ...bytes);
+    const report = pool.check();
+    expect(report.findings).toEqual([
+      {
+        kind: 'superblock',
+        node: 2,
+        where: 'offset 0',
+        message: 'regionsPerNode is 9, but the pool was opened with 1',
+      },
+    ]);
+    expect([report.isComplete, report.nodes[0].bytes]).toEqual([false, null]);
+  });
+
+  it.each([
+    ['another node', 12, 'it says that this is node 0'],
+    ['no superblock', 0, 'node 1 holds no FUSEE superblock'],
+    ['another version', 8, 'node 1 has layout version 0'],
+  ])('%s is found', (_, offset, message) => {
+    const pool = full();
+    pool.poke(1, offset, 0);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'superblock', node: 1 });
+    expect(pool.onlyFinding().message).toContain(message);
+  });
+});
+
+describe('the index', () => {
+  it('a slot that differs between replicas is found on the replica', () => {
+    const pool = full();
+    const { slot, word: w } = pool.find('k1');
+    pool.store(slot, { hi: w.hi, lo: w.lo ^ 1 }, [1]);
+    expect(pool.onlyFinding()).toMatchObject({
+      kind: 'slot-replicas',
+      node: pool.view.slotMn(slot, 1),
+      where: `slot ${slot}`,
+    });
+  });
+
+  it('a bucket header that is not as formatted is found on each replica', () => {
+    const pool = full();
+    const { subtableBytes } = pool.view.geometry;
+    for (const [replica, bucket] of [
+      [0, 64],
+      [1, 128],
+    ]) {
+      const slot = subtableBytes + bucket;
+      pool.nodes.store(pool.view.slotMn(slot, replica), pool.view.slotOffset(slot), 1, 0);
+    }
+    expect(pool.kinds()).toEqual(['bucket-header', 'bucket-header']);
+  });
+
+  it.each([
+    ['tentative', KIND_TENT],
+    ['moved', 2],
+    ['of no kind', 32],
+  ])('a slot that is %s does not rest', (_, kind) => {
+    const pool = full();
+    const { slot, pointer, lines } = pool.find('k1');
+    pool.store(slot, makeSlot(word(), pointer + kind, lines, 7));
+    expect(pool.kinds()).toEqual(['slot-kind']);
+  });
+
+  it('two slots that name one object are found', () => {
+    const pool = full();
+    const { word: w } = pool.find('k1');
+    pool.store(pool.freeSlots('k1')[0], w);
+    expect(pool.kinds()).toEqual(['named-twice']);
+  });
+
+  it('a key that is visible twice is found once, with both slots', () => {
+    const pool = full();
+    const old = garbage(pool, 'twice');
+    const now = pool.find('twice');
+    const [free] = pool.freeSlots('twice');
+    pool.store(free, old.word);
+    const { kind, where, message } = pool.onlyFinding();
+    const [first, second] = [now.slot, free].sort((a, b) => a - b);
+    expect([kind, where]).toEqual(['key-twice', `slot ${second}`]);
+    expect(message).toBe(`key "twice" is visible here, and in slot ${first}`);
+  });
+
+  it('another key with the same fingerprint in the same bucket is no second copy', () => {
+    const pool = full();
+    const { word: w } = pool.find('k1');
+    const [free] = pool.freeSlots('k1');
+    const old = garbage(pool, 'other');
+    pool.clients[0].delete('other');
+    // Its own fingerprint is another, so the slot is wrong; but the keys differ.
+    pool.store(free, makeSlot(word(), old.pointer, old.lines, w.lo & 255));
+    expect(pool.kinds()).toEqual(['key-place']);
+  });
+
+  it.each<[string, (pool: SamplePool, placed: Placed) => Word]>([
+    ['beyond the data', (pool, { lines }) => makeSlot(word(), 3 * pool.config.regionBytes, lines, 7)],
+    ['in a block of nobody', (pool, { lines }) => makeSlot(word(), pool.unowned + 1024, lines, 7)],
+    [
+      "in a block's header",
+      (pool, p) => makeSlot(word(), blockOf(pool.view.geometry, p.pointer), p.lines, 7),
+    ],
+  ])('a slot that names a place %s is found', (_, make) => {
+    const pool = full();
+    const placed = pool.find('k1');
+    pool.store(placed.slot, make(pool, placed));
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'no-cell', where: `slot ${placed.slot}` });
+  });
+
+  it.each([-1, 1])('a slot with %i line too many is found', (more) => {
+    const pool = full();
+    const { slot, pointer, lines, word: w } = pool.find('k2');
+    pool.store(slot, makeSlot(word(), pointer, lines + more, w.lo & 255));
+    expect(pool.kinds()).toContain('object');
+  });
+
+  it("a fingerprint that is not its key's is found", () => {
+    const pool = full();
+    const { slot, word: w } = pool.find('k1');
+    pool.store(slot, { hi: w.hi, lo: w.lo ^ 1 });
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'key-place', where: `slot ${slot}` });
+  });
+});
+
+describe('objects', () => {
+  it('a flipped byte on the primary is found by its CRC, and as a difference between replicas', () => {
+    const pool = full();
+    const { slot, pointer, cell } = pool.find('k2');
+    pool.change(pointer + 100, (byte) => byte ^ 4, [0]);
+    const { findings } = pool.check();
+    expect(findings.map(({ kind, where }) => [kind, where])).toEqual([
+      ['object', `slot ${slot}`],
+      ['data-replicas', `cell ${cell}`],
+    ]);
+    expect(findings[1].message).toContain('and is whole there');
+  });
+
+  it('a flipped byte on a backup is found there, and that it is not whole', () => {
+    const pool = full();
+    const { pointer, cell } = pool.find('k2');
+    pool.change(pointer + 100, (byte) => byte ^ 4, [1]);
+    const finding = pool.onlyFinding();
+    expect(finding).toMatchObject({ kind: 'data-replicas', node: pool.view.dataMn(pointer, 1) });
+    expect(finding.where).toBe(`cell ${cell}`);
+    expect(finding.message).toContain('and is not whole there');
+  });
+
+  it('a whole object whose key belongs elsewhere is found', () => {
+    const pool = full();
+    const placed = pool.find('k2');
+    const bytes = resealed(pool, placed, (b) => b.set(Buffer.from('q'), HEADER_BYTES));
+    pool.putData(placed.pointer, bytes);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'key-place', where: `slot ${placed.slot}` });
+  });
+
+  it('lengths that no object of so many lines has are found, even if the CRC fits', () => {
+    const pool = full();
+    const placed = pool.find('k2');
+    const bytes = resealed(pool, placed, (b) => {
+      b[2] = 1;
+    });
+    pool.putData(placed.pointer, bytes);
+    expect(pool.kinds()).toEqual(['object']);
+  });
+});
+
+describe('blocks', () => {
+  it('a table entry that differs between replicas is found on the replica', () => {
+    const pool = full();
+    const { pointer } = pool.find('k1');
+    const [mn, offset] = entryOf(pool, pointer, 1);
+    pool.poke(mn, offset, 0, 0, 0, 0, 0, 0, 0, 0);
+    const finding = pool.onlyFinding();
+    expect([finding.kind, finding.node]).toEqual(['table-replicas', mn]);
+    expect(finding.message).toMatch(/^its entry is free on replica 1, client \d, class \d on the primary$/);
+  });
+
+  it.each([
+    ['a class that no block holds', [1, 0, 0, 0, 200, 0, 0, 0]],
+    ['an owner without a class', [1, 0, 0, 0, 0, 0, 0, 0]],
+    ['a class without an owner', [0, 0, 0, 0, 1, 0, 0, 0]],
+  ])('%s is found, and its block counted as unknown', (_, entry) => {
+    const pool = full();
+    const { unowned } = pool;
+    for (const replica of [0, 1]) {
+      const [mn, offset] = entryOf(pool, unowned, replica);
+      pool.poke(mn, offset, ...entry.slice(0, BLOCK_ENTRY_BYTES));
+    }
+    const { findings, nodes } = pool.check();
+    expect(findings.map(({ kind }) => kind)).toEqual(['table-entry']);
+    const unknown = nodes.reduce((sum, { bytes }) => sum + (bytes?.unknown ?? 0), 0);
+    expect(unknown).toBe(2 * pool.config.blockBytes);
+  });
+
+  it.each([0, 1])('a header with another class than the table is found on replica %i', (replica) => {
+    const pool = full();
+    const { pointer } = pool.find('k1');
+    const block = blockOf(pool.view.geometry, pointer);
+    pool.change(block + 4, (lines) => lines + 1, [replica]);
+    expect(pool.onlyFinding()).toMatchObject({
+      kind: 'block-header',
+      node: pool.view.dataMn(pointer, replica),
+      where: `block ${block}`,
+    });
+  });
+
+  it('a block that was granted and never entered is found: its header is missing', () => {
+    const pool = full();
+    const { unowned } = pool;
+    for (const replica of [0, 1]) {
+      const [mn, offset] = entryOf(pool, unowned, replica);
+      pool.poke(mn, offset, 1, 0, 0, 0, 1);
+    }
+    const { findings } = pool.check();
+    expect(findings.map(({ kind }) => kind)).toEqual(['block-header', 'block-header']);
+    expect(findings[0].message).toBe('its header is missing; the table: client 1, cells of 1 lines');
+  });
+
+  it('a free bit of an object that a slot names is found', () => {
+    const pool = full();
+    const { cell } = pool.find('k1');
+    pool.setFreeBit(cell);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'free-named', where: `cell ${cell}` });
+  });
+
+  it('a free bit on one replica only, and one of no cell, are found', () => {
+    const pool = full();
+    const { cell } = garbage(pool);
+    pool.setFreeBit(cell, [0]);
+    expect(pool.kinds()).toEqual(['bitmap']);
+    pool.setFreeBit(cell);
+    expect(pool.kinds()).toEqual([]);
+    // The line ahead of the last one of a cell of four.
+    pool.setFreeBit(cell - LINE_BYTES);
+    expect(pool.onlyFinding().message).toContain('the last line of no cell');
+  });
+});
+
+describe('log entries', () => {
+  it.each([
+    ['next', LogField.NEXT],
+    ['prev', LogField.PREV],
+  ])("a %s that leads to another client's block is found", (name, field) => {
+    const pool = full();
+    const { cell } = pool.find('k1');
+    const others = pool.find('k2');
+    const bytes = new Uint8Array(6);
+    putPointer(bytes, 0, others.cell);
+    pool.putData(cell + LINE_BYTES + field, bytes);
+    const finding = pool.onlyFinding();
+    expect([finding.kind, finding.where.split(' of')[0]]).toEqual(['log-link', `cell ${cell}`]);
+    expect(finding.message).toContain(`its ${name} is ${others.cell}`);
+  });
+
+  it.each([0, 64, 2 ** 47])('a next of %i, which is no cell, is found', (target) => {
+    const pool = full();
+    const { cell } = pool.find('k1');
+    const bytes = new Uint8Array(6);
+    putPointer(bytes, 0, target);
+    pool.putData(cell + LINE_BYTES + LogField.NEXT, bytes);
+    expect(pool.kinds()).toEqual(['log-link']);
+  });
+
+  it('a used bit over an object that is not whole is found', () => {
+    const pool = full();
+    const { pointer } = garbage(pool);
+    pool.change(pointer + 20, (byte) => byte ^ 1);
+    expect(pool.kinds()).toEqual(['torn']);
+  });
+
+  it('an object that nobody names and that is not used need not be whole', () => {
+    const pool = full();
+    const { pointer, cell } = garbage(pool);
+    const bytes = pool.data(cell, LINE_BYTES);
+    bytes.fill(0, LINE_BYTES + LogField.OLD_VALUE, LINE_BYTES + LogField.OPERATION);
+    bytes[OPERATION] &= ~1;
+    pool.putData(cell, bytes);
+    pool.change(pointer + 20, (byte) => byte ^ 1);
+    expect(pool.kinds()).toEqual([]);
+  });
+
+  it('bytes in a cell without a log entry are found: a WRITE that ended half way', () => {
+    const pool = full();
+    const { pointer, cell } = garbage(pool);
+    const next = cell + 3 * (cell + LINE_BYTES - pointer);
+    expect(pool.data(next, LINE_BYTES)).toEqual(new Uint8Array(LINE_BYTES));
+    pool.change(next - 100, () => 1);
+    expect(pool.kinds()).toEqual(['torn']);
+  });
+
+  it.each<[string, (bytes: Uint8Array) => void, string]>([
+    ['an unknown operation', (b) => b.fill((9 << 1) | 1, OPERATION), 'operation is 9'],
+    ['a half-written old value', (b) => b.fill(b[OPERATION - 1] ^ 1, OPERATION - 1, OPERATION), 'half way'],
+    ['a used bit that is clear', (b) => b.fill(b[OPERATION] & ~1, OPERATION), 'used bit is clear'],
+    ['the operation of a DELETE', (b) => b.fill((LogOperation.DELETE << 1) | 1, OPERATION), 'operation is 3'],
+    ['no old value', (b) => b.fill(0, LINE_BYTES + LogField.OLD_VALUE, OPERATION), 'not committed'],
+  ])("a key's object with %s is found", (_, change, message) => {
+    const pool = full();
+    const { cell } = pool.find('k1');
+    const bytes = pool.data(cell, LINE_BYTES);
+    change(bytes);
+    pool.putData(cell, bytes);
+    const { findings } = pool.check();
+    expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(['log']));
+    expect(findings.map((f) => f.message).join('\n')).toContain(message);
+  });
+
+  it('a committed entry in an index of one replica is found', () => {
+    const pool = new SamplePool({ indexReplicas: 1 }).fill();
+    const { cell } = pool.find('k1');
+    const bytes = pool.data(cell, LINE_BYTES);
+    stageOldValue(bytes, LINE_BYTES, word(1, 2));
+    pool.putData(cell, bytes);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'log' });
+  });
+
+  it('a log entry of garbage that differs between replicas is found', () => {
+    const pool = full();
+    const { cell } = garbage(pool);
+    pool.change(cell + OPERATION, (byte) => byte & ~1, [1]);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'data-replicas', where: `cell ${cell}` });
+  });
+});
+
+describe('bytes that nobody may have written', () => {
+  it.each<[string, (pool: SamplePool) => [mn: number, offset: number]]>([
+    ['in a block of nobody', (p) => [p.view.dataMn(p.unowned, 1), p.view.dataOffset(p.unowned, 1) + 5000]],
+    ["in the superblock's reserve", () => [1, 4095]],
+    ['behind the index', (p) => [2, p.view.geometry.dataBase - 1]],
+    ['in a subtable of other nodes', (p) => [p.view.slotMn(0, 1) === 1 ? 2 : 1, p.view.slotOffset(0) + 8]],
+    ["behind a block table's last entry", (p) => [0, p.view.tableOffset(0, 0) + 4 * BLOCK_ENTRY_BYTES]],
+    ["in a block's header", (p) => [p.view.dataMn(p.find('k1').pointer, 0), inBlock(p, 'k1', 40)]],
+    [
+      'behind the last cell',
+      (p) => [p.view.dataMn(p.find('k2').pointer, 0), inBlock(p, 'k2', p.config.blockBytes - 1)],
+    ],
+  ])('%s are found', (_, where) => {
+    const pool = new SamplePool({ regionBytes: 1 << 15, regionsPerNode: 4 }).fill();
+    const [mn, offset] = where(pool);
+    pool.poke(mn, offset, 1);
+    expect(pool.check().findings.map(({ kind, node, where: at }) => [kind, node, at])).toEqual([
+      ['not-zero', mn, `offset ${offset}`],
+    ]);
+  });
+});
+
+/** The offset, on the primary, of byte `at` of the block that holds a key. */
+function inBlock(pool: SamplePool, key: string, at: number): number {
+  return pool.view.dataOffset(blockOf(pool.view.geometry, pool.find(key).pointer), 0) + at;
+}
+
+describe('a ruined pool', () => {
+  it('is told of by its first findings and the count of all', () => {
+    const big = new SamplePool({ groupsPerSubtable: 100 });
+    for (let slot = 8; slot < big.view.geometry.subtableBytes; slot += 8)
+      if (slot % 64 !== 0) big.store(slot, word(slot, 0x3f0101));
+    const report = big.check();
+    expect(report.findings.length).toBe(FINDINGS_KEPT);
+    expect(report.findingCount).toBe(2100);
+    expect(report.findingsByKind).toEqual({ 'slot-kind': 2100 });
+  });
+});
