@@ -16,7 +16,7 @@ import {
   RequestKind,
 } from '../../fusee/ops/index.js';
 import type { recoverRequest } from '../../fusee/recovery/index.js';
-import { DONE, Ledger, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
+import { DONE, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
 import { Outcome as Ended, type History, NO_VALUE } from '../check/linearizability/index.js';
 import { roundTripLimit } from './bounds.js';
 import type { Load } from './load.js';
@@ -98,7 +98,6 @@ export class SwarmClient {
   readonly state: ClientState;
   readonly coroutines: readonly Coroutine[];
   readonly #loops: (readonly OpLoop[])[] = [];
-  readonly ledgers: readonly Ledger[];
   /** Requests that each coroutine has still to make. */
   readonly left: Int32Array;
   /** Row of each coroutine's open request, or -1. */
@@ -148,7 +147,6 @@ export class SwarmClient {
       coroutines: n,
     });
     this.coroutines = Array.from({ length: n }, (_, i) => makeCoroutine(this.state, i));
-    this.ledgers = this.coroutines.map(() => new Ledger());
     this.left = Int32Array.from(options.left);
     this.row = new Int32Array(n).fill(-1);
     this.objects = this.coroutines.map(() => []);
@@ -161,7 +159,7 @@ export class SwarmClient {
     this.#rtts = new Int32Array(n);
     this.#quietSince = new Float64Array(n);
     this.#isFinished = new Uint8Array(n);
-    this.#tellers = this.ledgers.map((_, i) => ({
+    this.#tellers = this.coroutines.map((_, i) => ({
       name: `client ${options.cid}.${i}`,
       request: '',
       key: -1,
@@ -328,7 +326,6 @@ export class SwarmClient {
   #completed(batch: VerbBatch): void {
     const i = batch.tag;
     this.run.trace?.completed(batch);
-    this.ledgers[i].add(batch);
     if (!batch.isPoll) {
       this.#pollNs[i] = 0;
       // Blocks are asked for with a batch of the allocator's own.
@@ -345,8 +342,7 @@ export class SwarmClient {
     let value = NO_VALUE;
     if (kind === RequestKind.SEARCH && outcome === Outcome.OK)
       value = valueId(cx.client.local.bytes, cx.foundAt, cx.foundBytes);
-    const found = value === NO_VALUE ? '' : `, value ${value}`;
-    run.trace?.note(`answers ${Object.keys(Outcome)[outcome - 1]}${found}`, this.#tellers[i]);
+    if (run.trace !== undefined) this.#tellAnswer(i, outcome, value);
     const nowNs = run.world.nowNs;
     run.history.complete(this.row[i], ENDED[outcome], value, nowNs);
     run.world.note(outcome);
@@ -363,6 +359,11 @@ export class SwarmClient {
     if (this.left[i] === 0) this.#finish(i);
     else if (run.plan.thinkNs === 0) this.#begin(i);
     else this.#sleep(i, BEGIN, 1 + run.load.random.below(run.plan.thinkNs));
+  }
+
+  #tellAnswer(i: number, outcome: Outcome, value: number): void {
+    const found = value === NO_VALUE ? '' : `, value ${value}`;
+    this.run.trace?.note(`answers ${Object.keys(Outcome)[outcome - 1]}${found}`, this.#tellers[i]);
   }
 
   #checkCost(i: number, kind: RequestKind): void {

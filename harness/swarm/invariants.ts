@@ -54,6 +54,12 @@ export function checkInvariants(quiet: Quiet): Found {
   return new Check(quiet).run();
 }
 
+/** Who owns a block, and the class of its cells, as its header and its table say. */
+interface Owner {
+  readonly cid: number;
+  readonly sizeClass: number;
+}
+
 interface Entry {
   readonly operation: number;
   readonly isUsed: boolean;
@@ -70,8 +76,14 @@ class Check {
   readonly #buffer = new ArrayBuffer(OBJECT_BYTES + 64);
   readonly #bytes = new Uint8Array(this.#buffer);
   readonly #words = new Uint32Array(this.#buffer);
+  /** The log entry of the line at the start of the buffer. */
+  readonly #entryBytes = Buffer.from(this.#buffer, LINE_BYTES + LogField.NEXT, -LogField.NEXT);
   readonly #crc = crc32cOver(this.#buffer);
   readonly #found: Found = new Map();
+  /** What the first replica has of the log entry that is being checked. */
+  readonly #first = new Uint8Array(-LogField.NEXT);
+  /** Owners by block: every cell and every link of the log asks for one. */
+  readonly #owners = new Map<number, Owner | undefined>();
   /** Slots by the cell that they name. */
   readonly #named = new Map<number, number>();
 
@@ -224,13 +236,29 @@ class Check {
     return { operation: last >> 1, isUsed: (last & 1) === 1, isCommitted, isBlank: blank === 0 };
   }
 
-  /** Who owns the block of a cell, if the cell is one of its cells: {CID, class} as its header says. */
-  #cellOwner(cell: number): { cid: number; sizeClass: number } | undefined {
+  /** Who owns the block of a cell, if the cell is one of its cells. */
+  #cellOwner(cell: number): Owner | undefined {
+    const { geometry } = this.#view;
+    const block = cell - (cell % geometry.config.blockBytes);
+    let owner = this.#owners.get(block);
+    if (owner === undefined && !this.#owners.has(block)) {
+      owner = this.#blockOwner(block);
+      this.#owners.set(block, owner);
+    }
+    if (owner === undefined) return undefined;
+    const { sizeClass } = owner;
+    const lineOfCells = (cell - block - geometry.cellsOffset) / LINE_BYTES + 1;
+    const index = lineOfCells / CLASS_LINES[sizeClass];
+    if (!Number.isInteger(index) || index < 1 || index > geometry.cellsPerBlock(sizeClass)) return undefined;
+    return owner;
+  }
+
+  /** The owner of a block that is entered on all replicas. */
+  #blockOwner(block: number): Owner | undefined {
     const { geometry } = this.#view;
     const { blockBytes, regionBytes, dataReplicas } = geometry.config;
-    const region = Math.floor(cell / regionBytes);
+    const region = Math.floor(block / regionBytes);
     if (region >= geometry.regions) return undefined;
-    const block = cell - (cell % blockBytes);
     const entry = word();
     const at = ((block - region * regionBytes) / blockBytes) * BLOCK_ENTRY_BYTES;
     this.#nodes.load(this.#view.regionMn(region, 0), this.#view.tableOffset(region, 0) + at, entry);
@@ -246,9 +274,6 @@ class Check {
       );
       if (copy.lo !== entry.lo || copy.hi !== entry.hi) return undefined;
     }
-    const lineOfCells = (cell - block - geometry.cellsOffset) / LINE_BYTES + 1;
-    const index = lineOfCells / CLASS_LINES[sizeClass];
-    if (!Number.isInteger(index) || index < 1 || index > geometry.cellsPerBlock(sizeClass)) return undefined;
     return { cid: entry.lo, sizeClass };
   }
 
@@ -278,37 +303,49 @@ class Check {
   }
 
   /** The log entry of one cell on all replicas. */
-  #checkEntry(cell: number, owner: { cid: number; sizeClass: number }): void {
+  #checkEntry(cell: number, owner: Owner): void {
     const { fail, dead } = this.#quiet;
     const isDead = dead.has(owner.cid);
     const { dataReplicas, indexReplicas } = this.#view.geometry.config;
-    const texts: string[] = [];
+    let isSame = true;
     for (let r = 0; r < dataReplicas; r++) {
-      const where = `cell ${cell} of client ${owner.cid} on replica ${r} (MN ${this.#view.dataMn(cell, r)})`;
-      this.#nodes.read(
-        this.#view.dataMn(cell, r),
-        this.#view.dataOffset(cell, r),
-        this.#bytes,
-        0,
-        LINE_BYTES,
-      );
-      texts.push(Buffer.from(this.#bytes.buffer, LINE_BYTES + LogField.NEXT, -LogField.NEXT).toString('hex'));
+      this.#readEntry(cell, r);
+      if (r === 0) this.#first.set(this.#entryBytes);
+      else isSame &&= this.#isFirst();
       const entry = this.#entryAt(LINE_BYTES);
       if (isDead && !entry.isUsed) continue;
       const isNever = entry.operation === 0 && !entry.isUsed && entry.isBlank;
       if (isNever) continue;
+      const where = (): string =>
+        `cell ${cell} of client ${owner.cid} on replica ${r} (MN ${this.#view.dataMn(cell, r)})`;
       if (entry.operation < LogOperation.INSERT || entry.operation > LogOperation.DELETE)
-        fail('log', `${where} has operation ${entry.operation}`);
+        fail('log', `${where()} has operation ${entry.operation}`);
       if (!entry.isCommitted && !entry.isBlank && !isDead)
-        fail('log', `${where} has a half-written old value`);
+        fail('log', `${where()} has a half-written old value`);
       if (entry.isCommitted && indexReplicas === 1)
-        fail('log', `${where} is committed, in an index of one replica`);
-      if (entry.isCommitted && !entry.isUsed) fail('log', `${where} is committed, but its used bit is clear`);
+        fail('log', `${where()} is committed, in an index of one replica`);
+      if (entry.isCommitted && !entry.isUsed)
+        fail('log', `${where()} is committed, but its used bit is clear`);
       this.#checkLink(where, 'next', this.#pointerAt(LINE_BYTES + LogField.NEXT), owner, false);
       this.#checkLink(where, 'prev', this.#pointerAt(LINE_BYTES + LogField.PREV), owner, true);
     }
-    if (!isDead && !this.#quiet.cutOff.has(owner.cid) && texts.some((text) => text !== texts[0]))
-      fail('log', `cell ${cell} of client ${owner.cid} differs between its replicas: ${texts.join(', ')}`);
+    if (isSame || isDead || this.#quiet.cutOff.has(owner.cid)) return;
+    const texts = Array.from({ length: dataReplicas }, (_, r) => this.#readEntry(cell, r).toString('hex'));
+    fail('log', `cell ${cell} of client ${owner.cid} differs between its replicas: ${texts.join(', ')}`);
+  }
+
+  /** Reads a cell's last line to the start of the buffer; returns the log entry in it. */
+  #readEntry(cell: number, replica: number): Buffer {
+    const mn = this.#view.dataMn(cell, replica);
+    this.#nodes.read(mn, this.#view.dataOffset(cell, replica), this.#bytes, 0, LINE_BYTES);
+    return this.#entryBytes;
+  }
+
+  /** The log entry in the buffer is the one that the first replica has. */
+  #isFirst(): boolean {
+    const first = this.#first;
+    for (let i = 0; i < first.length; i++) if (this.#entryBytes[i] !== first[i]) return false;
+    return true;
   }
 
   #pointerAt(at: number): number {
@@ -319,16 +356,10 @@ class Check {
     return this.#bytes[at] | (this.#bytes[at + 1] << 8);
   }
 
-  #checkLink(
-    where: string,
-    name: string,
-    pointer: number,
-    owner: { cid: number; sizeClass: number },
-    mayBeNone: boolean,
-  ): void {
+  #checkLink(where: () => string, name: string, pointer: number, owner: Owner, mayBeNone: boolean): void {
     if (pointer === 0 && mayBeNone) return;
     const target = this.#cellOwner(pointer);
     if (target?.cid === owner.cid && target.sizeClass === owner.sizeClass) return;
-    this.#quiet.fail('log', `${where}: ${name} is ${pointer}, no cell of the same client and class`);
+    this.#quiet.fail('log', `${where()}: ${name} is ${pointer}, no cell of the same client and class`);
   }
 }

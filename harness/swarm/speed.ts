@@ -69,6 +69,9 @@ const median = (values: number[]): number => values.sort((a, b) => a - b)[values
 
 const HEADINGS = ['load (16-byte values)', 'requests', 'events', 'ops/s simulated', 'ops/s with checks'];
 
+/** Of the longest name of a load. */
+const NAME_WIDTH = Math.max(...speedPlans().map(({ name }) => name.length));
+
 /** The heading of the table, for people. */
 export const speedHeading = (): string => speedLine(HEADINGS);
 
@@ -83,7 +86,7 @@ export const formatSpeed = (row: SpeedRow): string =>
   ]);
 
 function speedLine(cells: readonly string[]): string {
-  const widths = HEADINGS.map((heading) => Math.max(heading.length, 10));
+  const widths = HEADINGS.map((heading, c) => Math.max(heading.length, c === 0 ? NAME_WIDTH : 10));
   return cells
     .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c])))
     .join('  ')

@@ -1,88 +1,110 @@
 /**
  * The events of a simulation, earliest first; of two at one time the one that was added first.
  *
- * A binary heap in typed arrays, which grow by doubling: nothing is allocated per event.
+ * Nearly all events are about one way of the network ahead. Those stand in a wheel with a slot for each of
+ * the next nanoseconds: adding one and finding the next takes the same few steps however many there are. What
+ * lies beyond the wheel waits in a heap. Nothing is allocated per event.
+ *
+ * Why the order holds without moving anything from heap to wheel: an event goes to the heap while its time is
+ * out of the wheel's reach, and time only grows, so it is older than every event of that time in the wheel.
  */
+import { EventHeap } from './event-heap.js';
+
+/** Nanoseconds ahead that the wheel reaches: a power of 2. */
+const SLOTS = 2048;
+const MASK = SLOTS - 1;
+const WORD_MASK = (SLOTS >>> 5) - 1;
+
+/** Events by time. Times are whole nanoseconds, and none is earlier than the last event taken out. */
 export class EventQueue {
-  #times = new Float64Array(256);
-  #orders = new Float64Array(256);
+  /** Per slot the last node of its list, which is a ring: the last knows the first. 0 is none. */
+  readonly #last = new Int32Array(SLOTS);
+  /** A bit per slot that has events. */
+  readonly #bits = new Int32Array(SLOTS >>> 5);
+  /** Nodes of the lists, from 1: an event and the node that follows. */
   #events = new Int32Array(256);
-  #size = 0;
-  #added = 0;
-  /** Time of the event that the last {@link pop} returned, nanoseconds. */
-  timeNs = 0;
+  #next = new Int32Array(256);
+  #nodes = 1;
+  #free = 0;
+  #near = 0;
+  readonly #far = new EventHeap();
+  /** Time of the event that the last {@link pop} returned, nanoseconds. A double from the start. */
+  timeNs = -0;
 
   get size(): number {
-    return this.#size;
-  }
-
-  /** Events added so far. */
-  get added(): number {
-    return this.#added;
+    return this.#near + this.#far.size;
   }
 
   /** Adds `event`, any 32-bit integer, at `timeNs`. */
   push(timeNs: number, event: number): void {
-    if (this.#size === this.#times.length) this.#grow();
-    const times = this.#times;
-    const orders = this.#orders;
-    const events = this.#events;
-    let at = this.#size++;
-    // The newest of equal times goes last, so times alone decide on the way up.
-    while (at > 0) {
-      const parent = (at - 1) >>> 1;
-      if (times[parent] <= timeNs) break;
-      times[at] = times[parent];
-      orders[at] = orders[parent];
-      events[at] = events[parent];
-      at = parent;
+    if (timeNs - this.timeNs >= SLOTS) {
+      this.#far.push(timeNs, event);
+      return;
     }
-    times[at] = timeNs;
-    orders[at] = this.#added++;
-    events[at] = event;
+    const node = this.#free !== 0 ? this.#free : this.#addNode();
+    const next = this.#next;
+    this.#free = next[node];
+    this.#events[node] = event;
+    this.#near++;
+    const slot = timeNs & MASK;
+    const last = this.#last[slot];
+    this.#last[slot] = node;
+    if (last === 0) {
+      next[node] = node;
+      this.#bits[slot >>> 5] |= 1 << (slot & 31);
+    } else {
+      next[node] = next[last];
+      next[last] = node;
+    }
   }
 
   /** Takes the earliest event out; the queue must not be empty. Its time stands in {@link timeNs}. */
   pop(): number {
-    const times = this.#times;
-    const orders = this.#orders;
-    const events = this.#events;
-    const first = events[0];
-    this.timeNs = times[0];
-    const size = --this.#size;
-    const timeNs = times[size];
-    const order = orders[size];
-    const event = events[size];
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= size) break;
-      const right = child + 1;
-      if (
-        right < size &&
-        (times[right] < times[child] || (times[right] === times[child] && orders[right] < orders[child]))
-      )
-        child = right;
-      if (times[child] > timeNs || (times[child] === timeNs && orders[child] > order)) break;
-      times[at] = times[child];
-      orders[at] = orders[child];
-      events[at] = events[child];
-      at = child;
-    }
-    times[at] = timeNs;
-    orders[at] = order;
-    events[at] = event;
-    return first;
+    if (this.#near === 0) return this.#popFar();
+    const from = this.timeNs & MASK;
+    const slot = this.#firstFrom(from);
+    const timeNs = this.timeNs + ((slot - from) & MASK);
+    if (this.#far.size > 0 && this.#far.firstNs <= timeNs) return this.#popFar();
+    this.timeNs = timeNs;
+    this.#near--;
+    const next = this.#next;
+    const last = this.#last[slot];
+    const first = next[last];
+    if (first === last) {
+      this.#last[slot] = 0;
+      this.#bits[slot >>> 5] &= ~(1 << (slot & 31));
+    } else next[last] = next[first];
+    next[first] = this.#free;
+    this.#free = first;
+    return this.#events[first];
   }
 
-  #grow(): void {
-    const length = this.#times.length * 2;
-    const [times, orders, events] = [this.#times, this.#orders, this.#events];
-    this.#times = new Float64Array(length);
-    this.#orders = new Float64Array(length);
-    this.#events = new Int32Array(length);
-    this.#times.set(times);
-    this.#orders.set(orders);
-    this.#events.set(events);
+  /** The first slot with events, from slot `from` on and round to it again; there is one. */
+  #firstFrom(from: number): number {
+    const bits = this.#bits;
+    let at = from >>> 5;
+    let word = bits[at] & (-1 << (from & 31));
+    while (word === 0) {
+      at = (at + 1) & WORD_MASK;
+      word = bits[at];
+    }
+    return (at << 5) + 31 - Math.clz32(word & -word);
+  }
+
+  #popFar(): number {
+    this.timeNs = this.#far.firstNs;
+    return this.#far.pop();
+  }
+
+  #addNode(): number {
+    const node = this.#nodes++;
+    if (node === this.#next.length) {
+      const [events, next] = [this.#events, this.#next];
+      this.#events = new Int32Array(node * 2);
+      this.#next = new Int32Array(node * 2);
+      this.#events.set(events);
+      this.#next.set(next);
+    }
+    return node;
   }
 }

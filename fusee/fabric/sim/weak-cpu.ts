@@ -5,12 +5,14 @@
  */
 import { Field, Status } from '../../verbs/index.js';
 import type { SimFabric } from './fabric.js';
+import type { Flight } from './flight-table.js';
 import type { SimWorld } from './world.js';
 
 /** One call and everything that may still come of it. */
 interface Call {
+  /** The client that called: what is served twice may be served when the flight has become another's. */
   readonly fabric: SimFabric;
-  readonly flight: number;
+  readonly flight: Flight;
   readonly verb: number;
   readonly mn: number;
   /**
@@ -27,7 +29,7 @@ export class WeakCpus {
   readonly #world: SimWorld;
   /** Per MN: when it has served all that has arrived. */
   readonly #freeNs: Float64Array;
-  readonly #calls = new Map<number, Call[]>();
+  readonly #calls = new Map<Flight, Call[]>();
   /** Calls that FAILed for want of an answer. */
   timeouts = 0;
 
@@ -37,14 +39,13 @@ export class WeakCpus {
   }
 
   /** A call is posted, as verb `verb` of a flight. */
-  post(flight: number, verb: number): void {
+  post(flight: Flight, verb: number): void {
     const world = this.#world;
-    const fabric = world.flights.fabric[flight]!;
-    const batch = world.flights.batch[flight]!;
+    const { fabric, batch } = flight;
     const at = batch.field(verb, Field.LOCAL);
     const request = fabric.local.bytes.slice(at, at + batch.field(verb, Field.LENGTH));
     const call: Call = { fabric, flight, verb, mn: batch.mn(verb), request, isOver: false };
-    world.flights.remaining[flight]++;
+    flight.remaining++;
     const calls = this.#calls.get(flight) ?? [];
     calls[verb] = call;
     this.#calls.set(flight, calls);
@@ -56,18 +57,19 @@ export class WeakCpus {
   }
 
   /** The call arrives at its MN. */
-  arrive(flight: number, verb: number): void {
+  arrive(flight: Flight, verb: number): void {
     const call = this.#calls.get(flight)?.[verb];
     if (call === undefined || call.isOver) return;
-    const { random, faults, nodes, nowNs, flights } = this.#world;
-    if (!nodes.isAlive(call.mn) || call.fabric.isLost(call.mn, flights.postedNs[flight])) {
+    const { random, faults, nodes, nowNs } = this.#world;
+    const { fabric } = flight;
+    if (!nodes.isAlive(call.mn) || fabric.isLost(call.mn, flight.postedNs)) {
       this.#end(call, Status.FAIL);
       return;
     }
     if (random.happens(faults.rpcLoss)) return;
     this.#queue(call);
     if (random.happens(faults.rpcDuplication)) {
-      this.#world.at(nowNs + 1 + random.below(2 * call.fabric.rpcTimeoutNs), () => this.#queue(call));
+      this.#world.at(nowNs + 1 + random.below(2 * fabric.rpcTimeoutNs), () => this.#queue(call));
     }
   }
 
@@ -87,14 +89,14 @@ export class WeakCpus {
     }
     const response = nodes.call(call.mn, call.request);
     if (random.happens(faults.rpcLoss) || call.isOver) return;
-    const batch = this.#world.flights.batch[call.flight]!;
+    const { batch } = call.flight;
     const answerNs = nowNs + latency.responseNs(random, call.mn, batch, nowNs);
     this.#world.at(answerNs, () => this.#answer(call, response));
   }
 
   #answer(call: Call, response: Uint8Array | undefined): void {
     if (call.isOver) return;
-    const batch = this.#world.flights.batch[call.flight]!;
+    const { batch } = call.flight;
     batch.setField(call.verb, Field.FOUND_LO, response?.length ?? 0);
     const fits = response !== undefined && response.length <= batch.field(call.verb, Field.EXPECT_HI);
     if (fits) batch.local.bytes.set(response, batch.field(call.verb, Field.EXPECT_LO));
@@ -104,8 +106,7 @@ export class WeakCpus {
   #end(call: Call, status: Status): void {
     if (call.isOver) return;
     call.isOver = true;
-    const { flights } = this.#world;
-    flights.batch[call.flight]!.setField(call.verb, Field.STATUS, status);
+    call.flight.batch.setField(call.verb, Field.STATUS, status);
     const calls = this.#calls.get(call.flight)!;
     delete calls[call.verb];
     if (calls.every((c) => c === undefined)) this.#calls.delete(call.flight);

@@ -12,7 +12,7 @@ import { executePart } from '../execute-verb.js';
 import { EventQueue } from './event-queue.js';
 import type { SimFabric } from './fabric.js';
 import { NO_FAULTS, type SimFaults } from './faults.js';
-import { FlightTable, SegmentTable } from './flight-table.js';
+import { type Flight, FlightTable, type Segment, SegmentTable } from './flight-table.js';
 import type { LatencyModel } from './latency.js';
 import type { SimMemory } from './memory.js';
 import { SimRandom } from './random.js';
@@ -81,7 +81,7 @@ export class SimWorld {
   note(value: number): void {
     const a = Math.imul(this.#digestA ^ value, 0x01000193);
     this.#digestA = a ^ (a >>> 15);
-    this.#digestB = (Math.imul(this.#digestB, 0x85ebca6b) ^ value) + (this.#digestB >>> 13);
+    this.#digestB = ((Math.imul(this.#digestB, 0x85ebca6b) ^ value) + (this.#digestB >>> 13)) | 0;
   }
 
   /** Lets `action` happen at `timeNs`, not before now. For what is rare: it allocates. */
@@ -110,10 +110,10 @@ export class SimWorld {
     const index = event >> 2;
     switch (event & 3) {
       case SEGMENT:
-        this.#execute(index);
+        this.#execute(this.#segments.get(index));
         break;
       case COMPLETE:
-        this.#complete(index);
+        this.#complete(this.flights.get(index));
         break;
       case WAKE:
         this.#sleepers[index]();
@@ -142,29 +142,28 @@ export class SimWorld {
       if (((mn < 32 ? low : high) & bit) !== 0) continue;
       if (mn < 32) low |= bit;
       else high |= bit;
-      this.flights.remaining[flight]++;
+      flight.remaining++;
       this.#launchChain(flight, mn, i);
     }
-    if (count === 0) this.#queue.push(this.nowNs + 1, (flight << 2) | COMPLETE);
+    if (count === 0) this.#queue.push(this.nowNs + 1, (flight.index << 2) | COMPLETE);
   }
 
   /**
    * The verbs of a flight to `mn`, the first of them `first`: one segment, or more where one is late or torn.
    */
-  #launchChain(flight: number, mn: number, first: number): void {
-    const batch = this.flights.batch[flight]!;
-    const fabric = this.flights.fabric[flight]!;
+  #launchChain(flight: Flight, mn: number, first: number): void {
+    const { fabric, batch } = flight;
     const arrivalNs = this.nowNs + this.latency.requestNs(this.random, mn, batch);
     const startNs = arrivalNs < fabric.lastNs[mn] ? fabric.lastNs[mn] : arrivalNs;
     if (this.#isCalm) {
       fabric.lastNs[mn] = startNs;
-      this.#addLastSegment(startNs, flight, mn, first, batch.count);
+      this.#addSegment(startNs, flight, mn, first, batch.count).isLast = true;
     } else fabric.lastNs[mn] = this.#launchPieces(flight, mn, first, startNs);
   }
 
   /** The segments of one chain; returns when the last of them executes. */
-  #launchPieces(flight: number, mn: number, first: number, startNs: number): number {
-    const batch = this.flights.batch[flight]!;
+  #launchPieces(flight: Flight, mn: number, first: number, startNs: number): number {
+    const { batch } = flight;
     const { random, faults } = this;
     const count = batch.count;
     let timeNs = startNs;
@@ -180,30 +179,24 @@ export class SimWorld {
       if (split === 0) continue;
       if (from < i) this.#addSegment(timeNs, flight, mn, from, i);
       const head = this.#addSegment(timeNs, flight, mn, i, i + 1);
-      this.#segments.fromBytes[head] = 0;
-      this.#segments.toBytes[head] = split;
+      head.fromBytes = 0;
+      head.toBytes = split;
       timeNs += 1 + random.below(faults.tearNs);
       const tail = this.#addSegment(timeNs, flight, mn, i, i + 1);
-      this.#segments.fromBytes[tail] = split;
-      this.#segments.toBytes[tail] = batch.field(i, Field.LENGTH);
+      tail.fromBytes = split;
+      tail.toBytes = batch.field(i, Field.LENGTH);
       from = i + 1;
       this.torn++;
     }
     // The last segment may have no verb left; its end is the end of the chain all the same.
-    this.#addLastSegment(timeNs, flight, mn, from, count);
+    this.#addSegment(timeNs, flight, mn, from, count).isLast = true;
     return timeNs;
   }
 
-  #addSegment(timeNs: number, flight: number, mn: number, from: number, to: number): number {
-    const s = this.#segments.take(flight, mn, from, to);
-    this.#queue.push(timeNs, (s << 2) | SEGMENT);
-    return s;
-  }
-
-  /** Two steps: adding may replace the table's arrays by longer ones. */
-  #addLastSegment(timeNs: number, flight: number, mn: number, from: number, to: number): void {
-    const s = this.#addSegment(timeNs, flight, mn, from, to);
-    this.#segments.isLast[s] = 1;
+  #addSegment(timeNs: number, flight: Flight, mn: number, from: number, to: number): Segment {
+    const segment = this.#segments.take(flight, mn, from, to);
+    this.#queue.push(timeNs, (segment.index << 2) | SEGMENT);
+    return segment;
   }
 
   /**
@@ -227,29 +220,26 @@ export class SimWorld {
     return firstBytes + 8 * this.random.below(steps);
   }
 
-  #execute(s: number): void {
-    const segments = this.#segments;
-    const { flights } = this;
-    const flight = segments.flight[s];
-    const fabric = flights.fabric[flight]!;
-    const batch = flights.batch[flight]!;
-    const mn = segments.mn[s];
+  #execute(segment: Segment): void {
+    const { flight, mn } = segment;
+    const { fabric, batch } = flight;
     this.note(this.nowNs);
     this.note((fabric.index << 8) ^ mn);
-    if (fabric.isDisturbed) this.#executeDisturbed(s, fabric, mn);
-    else if (segments.toBytes[s] !== 0)
-      this.#executePart(batch, segments.from[s], segments.fromBytes[s], segments.toBytes[s]);
+    if (fabric.isDisturbed) this.#executeDisturbed(segment);
+    else if (segment.toBytes !== 0)
+      this.#executePart(batch, segment.from, segment.fromBytes, segment.toBytes);
     else {
-      const to = segments.to[s];
-      for (let i = segments.from[s]; i < to; i++) if (batch.mn(i) === mn) this.#executeVerb(flight, batch, i);
+      const { to } = segment;
+      for (let i = segment.from; i < to; i++) if (batch.mn(i) === mn) this.#executeVerb(flight, i);
     }
-    const isLast = segments.isLast[s] !== 0;
-    segments.release(s);
+    const { isLast } = segment;
+    this.#segments.release(segment);
     if (isLast)
       this.answered(flight, this.nowNs + this.latency.responseNs(this.random, mn, batch, this.nowNs));
   }
 
-  #executeVerb(flight: number, batch: VerbBatch, i: number): void {
+  #executeVerb(flight: Flight, i: number): void {
+    const { batch } = flight;
     const opcode = batch.opcode(i);
     this.verbs++;
     this.note(batch.remote(i) * 8 + opcode);
@@ -269,22 +259,21 @@ export class SimWorld {
   }
 
   /** A segment of a crashed client, or over a cut link. */
-  #executeDisturbed(s: number, fabric: SimFabric, mn: number): void {
-    const segments = this.#segments;
-    const flight = segments.flight[s];
-    const batch = this.flights.batch[flight]!;
-    for (let i = segments.from[s]; i < segments.to[s]; i++) {
+  #executeDisturbed(segment: Segment): void {
+    const { flight, mn } = segment;
+    const { fabric, batch } = flight;
+    for (let i = segment.from; i < segment.to; i++) {
       if (batch.mn(i) !== mn) continue;
-      if (fabric.isLost(mn, this.flights.postedNs[flight])) {
+      if (fabric.isLost(mn, flight.postedNs)) {
         batch.setField(i, Field.STATUS, Status.FAIL);
         if (batch.opcode(i) === Opcode.RPC) this.weakCpus.arrive(flight, i);
         continue;
       }
       if (fabric.isFenced || fabric.isSevered[mn] !== 0) return;
-      const part = segments.toBytes[s];
+      const part = segment.toBytes;
       if (!fabric.isCrashed || this.random.happens(this.faults.survival)) {
-        if (part !== 0) this.#executePart(batch, i, segments.fromBytes[s], part);
-        else this.#executeVerb(flight, batch, i);
+        if (part !== 0) this.#executePart(batch, i, segment.fromBytes, part);
+        else this.#executeVerb(flight, i);
         continue;
       }
       fabric.isSevered[mn] = 1;
@@ -296,17 +285,13 @@ export class SimWorld {
   }
 
   /** A chain's or call's answer reaches the client at `readyNs`. */
-  answered(flight: number, readyNs: number): void {
-    const { flights } = this;
-    if (readyNs > flights.readyNs[flight]) flights.readyNs[flight] = readyNs;
-    if (--flights.remaining[flight] === 0)
-      this.#queue.push(flights.readyNs[flight], (flight << 2) | COMPLETE);
+  answered(flight: Flight, readyNs: number): void {
+    if (readyNs > flight.readyNs) flight.readyNs = readyNs;
+    if (--flight.remaining === 0) this.#queue.push(flight.readyNs, (flight.index << 2) | COMPLETE);
   }
 
-  #complete(flight: number): void {
-    const batch = this.flights.batch[flight]!;
-    const fabric = this.flights.fabric[flight]!;
-    const postedNs = this.flights.postedNs[flight];
+  #complete(flight: Flight): void {
+    const { fabric, batch, postedNs } = flight;
     this.flights.release(flight);
     if (fabric.isCrashed) return;
     batch.stamp(postedNs, this.nowNs);
