@@ -8,7 +8,7 @@ import type { Walk } from './walk.js';
 /** Entries read at once from each replica of a table. */
 const ENTRIES = 4096;
 
-/** Checks and counts all blocks from `first` to below `end`, whole blocks of the stretch that is named now. */
+/** Checks and counts the blocks from `first` to below `end`: of the stretch that is named now. */
 export function* walkBlocks(walk: Walk, first: number, end: number): Op<void> {
   const { blockBytes, regionBytes } = walk.geometry.config;
   const owned = new OwnedBlock(walk);

@@ -36,7 +36,7 @@ export function tableEntryOf(geometry: Geometry, block: number): { region: numbe
 /** Bytes of a class's cell. */
 export const cellBytesOf = (sizeClass: number): number => CLASS_LINES[sizeClass] * LINE_BYTES;
 
-/** Offset, in its block, of the end of the cell that the byte at `offset` lies in; -1 when it lies in none. */
+/** Offset, in its block, of the end of the cell that the byte at `offset` lies in; -1 when in none. */
 export function cellEnd(geometry: Geometry, sizeClass: number, offset: number): number {
   const cellBytes = cellBytesOf(sizeClass);
   const index = Math.floor((offset - geometry.cellsOffset) / cellBytes);
@@ -50,5 +50,5 @@ export const isCell = (geometry: Geometry, sizeClass: number, pointer: number): 
   return offset % LINE_BYTES === 0 && cellEnd(geometry, sizeClass, offset) === offset + LINE_BYTES;
 };
 
-/** Offset, in its block, of the bitmap's byte for the line at `offset`; the bit is the line's number mod 8. */
+/** Offset, in its block, of the bitmap's byte for the line at `offset`; its bit is the line modulo 8. */
 export const bitmapByte = (offset: number): number => BLOCK_HEADER_BYTES + ((offset / LINE_BYTES) >>> 3);

@@ -138,7 +138,7 @@ export class LogCheck {
     const owner = this.#owners.get(blockOf(geometry, target));
     if (owner?.cid === cid && owner.sizeClass === sizeClass && isCell(geometry, sizeClass, target)) return;
     const whose = owner ? `block of client ${owner.cid}, class ${owner.sizeClass}` : 'block of nobody';
-    const message = `its ${name} is ${target} in a ${whose}, not a cell of this client and class ${sizeClass}`;
+    const message = `its ${name} is ${target} in a ${whose}, no cell of this client and class ${sizeClass}`;
     this.#fail('log-link', cell, message);
   }
 }

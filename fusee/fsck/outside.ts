@@ -1,4 +1,4 @@
-/** Bytes of a node that the layout gives no meaning there: between its parts, and subtables that it does not hold. */
+/** Bytes that the layout gives no meaning on a node: between its parts, and of subtables that others hold. */
 import { MAX_REPLICAS, SUPERBLOCK_BYTES, type View } from '../layout/index.js';
 import { type Op, replicaRef } from '../verbs/index.js';
 import type { Walk } from './walk.js';

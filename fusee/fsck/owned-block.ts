@@ -119,7 +119,7 @@ export class OwnedBlock {
       if (owner !== cid || lines !== CLASS_LINES[sizeClass]) {
         const is =
           owner === 0 && lines === 0 ? 'is missing' : `says client ${owner}, cells of ${lines} lines`;
-        const message = `its header ${is}; the table: client ${cid}, cells of ${CLASS_LINES[sizeClass]} lines`;
+        const message = `its header ${is}; the table says ${cid}, ${CLASS_LINES[sizeClass]}`;
         findings.add('block-header', this.#to.mn[r], `block ${this.#block}`, message);
       }
     }

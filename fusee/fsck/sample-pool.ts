@@ -78,6 +78,15 @@ export class SamplePool {
     if (outcome !== Outcome.OK) throw new Error(`a request of the sample ended with outcome ${outcome}`);
   }
 
+  /** A key whose first object an UPDATE has replaced; gives where that was. */
+  garbage(key = 'g'): Placed {
+    const [client] = this.clients;
+    this.#expectOk(client.insert(key, 'x'.repeat(200)));
+    const placed = this.find(key);
+    this.#expectOk(client.update(key, 'y'.repeat(200)));
+    return placed;
+  }
+
   /** Walks the pool. */
   check(options: Partial<WalkOptions> = {}): PoolReport {
     const fabric = new MemoryFabric(this.nodes, { localBytes: WALK_BYTES });

@@ -119,7 +119,7 @@ export class SlotObjects {
       return false;
     }
     if (!isKv(w) || slotLines(w) === lines) return true;
-    const message = `it gives object ${pointer} ${slotLines(w)} lines, to the end of its cell it has ${lines}`;
+    const message = `it gives object ${pointer} ${slotLines(w)} lines, but its cell ends after ${lines}`;
     this.#fail('object', named, message);
     return false;
   }

@@ -55,7 +55,7 @@ export class Walk {
     return this.geometry.regions * this.geometry.config.regionBytes;
   }
 
-  /** Replicas of the index at logical offset `slot`, as many as the walk looks at. Good until the next call. */
+  /** Replicas of the index at logical offset `slot`, as many as the walk looks at; until the next call. */
   indexReplicas(slot: number): ReplicaRef {
     return this.#limit(this.view.slotReplicas(slot, this.#replicas));
   }

@@ -15,8 +15,8 @@ export function statsCommand(): Command {
       'after',
       `
 It reads block tables, free bitmaps and index words, and no objects. Cells that no slot names and no bit frees
-are 'unnamed': garbage and never used, which \`fusee fsck\` tells apart. Of a pool in use the numbers are of no
-one moment. Cache hits are counted by each client: Client.stats() of the API tells them.
+are 'unnamed': garbage and never used, which \`fusee fsck\` tells apart. Of a pool in use the numbers are of
+no one moment. Cache hits are counted by each client: Client.stats() of the API tells them.
 `,
     )
     .action(async ({ pool, json }: { pool: string; json: boolean }) => {

@@ -19,7 +19,10 @@ export interface Verification {
   readonly explanation: string | null;
 }
 
-/** Runs a cell, with histories and a walk over its memory when `verify` asks for them. Temporary files are gone afterwards. */
+/**
+ * Runs a cell, with histories and a walk over its memory when `verify` asks for them. Temporary files are
+ * gone afterwards.
+ */
 export async function runVerified(
   plan: CellPlan,
   verify: boolean,

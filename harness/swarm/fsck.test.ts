@@ -27,7 +27,7 @@ it('a cluster without crashes is clean at rest, and every byte of it has one cat
   expect(used).toBeGreaterThan(25_000);
 });
 
-it('a block whose grant was lost on its way is found: its header, and its entries on backups, are missing', () => {
+it('a block whose grant was lost on its way is found: header and entries on backups are missing', () => {
   const kinds = new Set<string>();
   for (let seed = 1; seed <= 12; seed++)
     for (const { kind } of walkCluster(seed, 0.4).findings) kinds.add(kind);
