@@ -3,7 +3,7 @@
  * is out of date, and says what it does.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,4 +52,6 @@ if (!packagesAreCurrent()) {
 step('building the native addon', process.execPath, [join('native', 'build.mjs')], { dropsOutput: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 step('compiling TypeScript', process.execPath, [tsc, '-p', '.'], { dropsOutput: true });
+// npm makes the command executable when it links it, and tsc writes it anew.
+chmodSync(join(root, 'dist', 'harness', 'cli', 'main.js'), 0o755);
 step('bundling', process.execPath, [join('harness', 'bundle.mjs')], { dropsOutput: true });

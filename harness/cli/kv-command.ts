@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Command } from 'commander';
 import { type Client, connect } from '../../fusee/client/index.js';
+import { UsageError } from '../../fusee/verbs/index.js';
 
 interface Flags {
   pool: string;
@@ -24,6 +25,18 @@ const asJson = (value: Uint8Array): { value: string; encoding?: 'base64' } =>
   isUtf8(value)
     ? { value: Buffer.from(value).toString('utf8') }
     : { value: Buffer.from(value).toString('base64'), encoding: 'base64' };
+
+/**
+ * Node turns bytes of the command line that are no UTF-8 into U+FFFD: different keys would become one.
+ * @throws UsageError for text that holds it.
+ */
+function requireText(what: string, text: string): void {
+  if (!text.includes('\uFFFD')) return;
+  throw new UsageError(
+    `the ${what} holds bytes that are no UTF-8 (or U+FFFD itself), which the command line cannot carry; ` +
+      'pass such bytes through the API, as a Uint8Array',
+  );
+}
 
 async function withClient(flags: Flags, use: (client: Client) => Promise<void>): Promise<void> {
   const client = await connect({ pool: flags.pool, coroutines: 1, cache: { bytes: 0 } });
@@ -51,6 +64,8 @@ export function kvCommand(): Command {
     const hasValue = name.includes('<value>');
     add(name, description).action((key: string, ...rest: unknown[]) => {
       const [value, flags] = hasValue ? [rest[0] as string, rest[1] as Flags] : ['', rest[0] as Flags];
+      requireText('key', key);
+      requireText('value', value);
       return withClient(flags, async (client) => report(await send(client, key, value), flags.json));
     });
   };

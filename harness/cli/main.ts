@@ -44,11 +44,18 @@ async function main(): Promise<void> {
 }
 
 // Whoever reads our output may stop reading, as `| head` does: that is no failure, and nothing else is lost.
+// Output that cannot be written is one; what runs ends in its own time.
+let isOutputLost = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    if (error.code === 'EPIPE' || error.code === 'EIO' || isOutputLost) return;
+    isOutputLost = true;
+    process.stderr.write(`fusee: the output cannot be written (${error.message}): send it elsewhere\n`);
   });
 }
+process.on('exit', () => {
+  if (isOutputLost && !process.exitCode) process.exitCode = 1;
+});
 
 main().catch((error: unknown) => {
   if (error instanceof CommanderError) {

@@ -71,11 +71,33 @@ async function verify(flags: Flags): Promise<void> {
   const isOne = flags.seeds === undefined && flags.minutes === undefined;
   if (flags.plan !== undefined && !isOne)
     throw new UsageError('--plan is for one run; leave --seeds and --minutes out');
+  requireTogether(flags);
   if (flags.exhaustive) verifyExhaustive(flags);
   else if (flags.scenario !== undefined) verifyScenario(flags as ScenarioFlags);
   else if (flags.speed) speed(flags);
   else if (flags.seed !== undefined && isOne) replay(flags.seed, flags);
   else await swarm(flags);
+}
+
+/** Refuses flags of one kind of run beside those of another: none is left out without a word. */
+function requireTogether(flags: Flags): void {
+  const given = (names: readonly (keyof Flags)[]): string[] =>
+    names
+      .filter((name) => flags[name] !== undefined && flags[name] !== false)
+      .map((name) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`);
+  const kinds = given(['exhaustive', 'scenario', 'speed']);
+  if (kinds.length > 1) throw new UsageError(`${kinds.join(' and ')} are given; give one`);
+  const [kind = 'a run of seeds'] = kinds;
+  const rules: { of: string; flags: readonly (keyof Flags)[] }[] = [
+    { of: '--exhaustive', flags: ['short', 'long'] },
+    { of: '--scenario', flags: ['random', 'pct', 'replay'] },
+    { of: 'a run of seeds', flags: ['seeds', 'minutes', 'seedFrom', 'plan'] },
+  ];
+  for (const rule of rules) {
+    const [wrong] = kind === rule.of ? [] : given(rule.flags);
+    if (wrong !== undefined) throw new UsageError(`${wrong} belongs to ${rule.of}, not to ${kind}`);
+  }
+  if (flags.short && flags.long) throw new UsageError('--short and --long are given; give one');
 }
 
 /** In a process of its own: flags of V8 come with its start, and the entry point is bundled. */

@@ -119,6 +119,12 @@ describe('wrong usage', () => {
     [['--scenario', 'K0: U | U', '--replay', '0.0 0.0'], 'cannot happen there'],
     [['--scenario', 'K0: U | U', '--replay', 'zero'], '"zero" is no event'],
     [['--scenario', 'K0: U | U', '--random', '1', '--pct', '1'], 'both --random and --pct are given'],
+    [['--short'], '--short belongs to --exhaustive, not to a run of seeds'],
+    [['--random', '5'], '--random belongs to --scenario, not to a run of seeds'],
+    [['--exhaustive', '--seeds', '3'], '--seeds belongs to a run of seeds, not to --exhaustive'],
+    [['--exhaustive', '--short', '--long'], '--short and --long are given; give one'],
+    [['--speed', '--exhaustive'], '--exhaustive and --speed are given; give one'],
+    [['--speed', '--seed-from', 'x'], '--seed-from belongs to a run of seeds'],
     [['--scenario', 'K9: U'], 'slot "K9": use - for a free one'],
   ])('is refused with status 2: %j', async (args, message) => {
     expect(await verify(...args)).toBe(2);

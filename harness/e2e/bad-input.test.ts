@@ -1,11 +1,12 @@
 /** Bad input: one sentence that names the value, the limit and the way out; and nothing was begun. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { writeSuperblock } from '../../fusee/layout/index.js';
 import { smallPool } from '../../fusee/node/in-process.js';
-import { RunFolder, Running, regions } from './run-fusee.js';
+import { MAIN, RunFolder, Running, regions } from './run-fusee.js';
 
 const folder = new RunFolder();
 afterAll(() => folder.remove());
@@ -82,6 +83,7 @@ const cases: Case[] = [
   ['a folder that may not be made', 1, 'bench --out /sys/x', /in '\/sys\/x' \((EPERM|EACCES|EROFS): .*--out/],
   ['an unknown option', 2, 'bench --clientz 3', /unknown option '--clientz'/],
   ['an unknown command', 2, 'benhc', /unknown command 'benhc'[\s\S]*Did you mean bench\?/],
+  ['a key that is no UTF-8', 2, 'kv get \uFFFD', /the key holds bytes that are no UTF-8 .* as a Uint8Array/],
   ['an unknown request', 2, 'kv fetch k', /unknown command 'fetch'/],
   ['a missing argument', 2, 'kv put k', /missing required argument 'value'/],
   ['too many arguments', 2, 'bench now', /too many arguments for 'bench'/],
@@ -161,6 +163,18 @@ describe.concurrent('refused, before anything starts:', () => {
       node.close();
     }
   });
+});
+
+it('output that cannot be written is one sentence, and a failure', () => {
+  const full = openSync('/dev/full', 'w');
+  const stdio = ['ignore', full, 'pipe'] as const;
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'verify', '--seed', '5'], {
+    stdio: [...stdio],
+    encoding: 'utf8',
+  });
+  closeSync(full);
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^fusee: the output cannot be written \(ENOSPC.*\): send it elsewhere\n$/);
 });
 
 describe('help', () => {

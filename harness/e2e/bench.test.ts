@@ -205,6 +205,20 @@ describe.concurrent('what a run leaves', () => {
     }
   }, 60_000);
 
+  it('a warm-up that nobody chose ends when a fifth of the requests has begun', async () => {
+    const own = new RunFolder();
+    try {
+      // A few cold records say little of how fast warm requests will go.
+      const sizes = ['--records', '2000', '--requests', '200000', '-c', '2', '-n', '1', '-r', '1'];
+      const args = ['-w', 'ycsb-c', '--no-figures', '--json', '--kv-bytes', '64', ...sizes];
+      const { status, stdout, stderr } = await fusee('bench', '--out', own.path, ...args);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(rowsOf(stdout)[0].operations).toBeGreaterThan(60_000);
+    } finally {
+      own.remove();
+    }
+  }, 150_000);
+
   it('a window that the warm-up swallowed is a failure that says so, not a result', async () => {
     const own = new RunFolder();
     try {
@@ -212,7 +226,7 @@ describe.concurrent('what a run leaves', () => {
       const { status, stderr } = await fusee(...args, '--warmup', '5s');
       expect(status).toBe(1);
       expect(stderr).toMatch(
-        /fusee: ycsb-c: all requests ended within the warm-up; raise --requests or lower/,
+        /fusee: ycsb-c: all requests ended within the warm-up; raise --requests or set a shorter/,
       );
       const [run] = own.runs();
       expect(run.status.state).toBe('failed');

@@ -86,6 +86,19 @@ describe.concurrent('Ctrl-C', () => {
     },
   );
 
+  it('is heard in the moment in which a run begins, before its clients have been told', async () => {
+    const folder = makeFolder();
+    const running = new Running(folder.bench(...slow, ...records(64, 50_000)));
+    await running.says(PHASES.run);
+    running.signalGroup('SIGINT');
+    const startMs = performance.now();
+    const { status } = await running.ended;
+    expect(status).toBe(130);
+    // The run would have taken 40 s.
+    expect(performance.now() - startMs).toBeLessThan(20_000);
+    expect(folder.runs().map((run) => run.status.state)).toEqual(['interrupted']);
+  });
+
   it('leaves the cells before it finished, and logs those after it as skipped', async () => {
     const folder = makeFolder();
     const args = ['-w', 'ycsb-c,ycsb-a,ycsb-b', ...slow.slice(2), ...records(64, 1280), '--json'];

@@ -1,7 +1,9 @@
 /** `fusee bench`: cells one after the other, each stored as it ends, then figures. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
-import { FuseeError } from '../../fusee/verbs/index.js';
+import { FabricError, FuseeError } from '../../fusee/verbs/index.js';
 import { ResultError } from '../../results/error.js';
 import { formatTag } from '../../results/hlog.js';
 import { collectProvenance } from '../../results/provenance.js';
@@ -102,9 +104,22 @@ async function runCells(
   return { rows, paths: [run.folder, ...figures], interrupted, faults };
 }
 
-/** Drawing takes a library that is slow to load. */
-const draw = async (folder: string): Promise<string[]> =>
-  (await import('../../plots/ycsb.js')).drawRun(folder);
+/**
+ * Drawing takes a library that is slow to load.
+ * @throws FabricError when it fails: the results are complete, and no half of the figures stays.
+ */
+async function draw(folder: string): Promise<string[]> {
+  try {
+    return await (await import('../../plots/ycsb.js')).drawRun(folder);
+  } catch (error) {
+    rmSync(join(folder, 'figures'), { recursive: true, force: true });
+    throw new FabricError(
+      `the figures could not be drawn (${(error as Error).message}); the results in ${folder} are complete: ` +
+        'make room, or leave figures out with --no-figures',
+      { definite: true, cause: error },
+    );
+  }
+}
 
 function logAttempts(
   run: Run,

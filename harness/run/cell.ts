@@ -8,7 +8,7 @@ import { hashStreams } from '../../workloads/index.js';
 import { Child } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { HOT_FLAGS } from './hot-flags.js';
-import type { ClientPlan, ClientReport, FromClient, FromNode, ToClient, ToNode } from './messages.js';
+import type { ClientPlan, ClientReport, FromClient, FromNode, Phase, ToClient, ToNode } from './messages.js';
 import { chooseWarmup } from './warmup.js';
 
 /** What a cell reports about its progress. */
@@ -55,6 +55,10 @@ type NodeChild = Child<ToNode, FromNode>;
  * Time between the order to start and the common start: long enough for every process to have received it.
  */
 const START_DELAY_NS = 20e6;
+/**
+ * Share of a client's requests after which the window begins in any case, unless the user chose a warm-up.
+ */
+const WARM_SHARE = 0.2;
 /** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
 const SILENT_MS = 20_000;
 /** How long killed processes are waited for when this one exits. */
@@ -208,8 +212,9 @@ async function runPhases(
   { streams, progress, abort }: { streams: Streams; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
+  let phase: Phase = 'load';
   const stop = (): void => {
-    for (const client of clients) client.tell({ type: 'stop' });
+    for (const client of clients) client.tell({ type: 'stop', phase });
   };
   abort.throwIfAborted();
   abort.addEventListener('abort', stop);
@@ -217,15 +222,21 @@ async function runPhases(
     progress.phase('load');
     const loaded = await load(clients, { progress, abort });
     progress.phase('run');
-    const warmupMs = plan.warmupMs ?? chooseWarmup({ requests: streams.requests, ...loaded });
+    phase = 'run';
+    const warmup = {
+      warmupMs: plan.warmupMs ?? chooseWarmup({ requests: streams.requests, ...loaded }),
+      // One that nobody chose is a guess, which must not swallow the window.
+      warmShare: plan.warmupMs === null ? WARM_SHARE : null,
+    };
     const { secondsMax } = plan;
-    const measured = await measure(crew, { warmupMs, secondsMax }, { progress, stop });
-    const common = { ...measured, streamHash: streams.hash, warmupMs };
+    const measured = await measure(crew, { ...warmup, secondsMax }, { progress, stop });
+    const common = { ...measured, streamHash: streams.hash };
     const nothing = { lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, memory: null };
     const unchecked = { ...common, ...nothing, interrupted: true };
     if (abort.aborted) return unchecked;
 
     progress.phase('check');
+    phase = 'check';
     const checked = await readBack(clients, progress);
     if (abort.aborted) return { ...unchecked, ...checked, lostKeys: null };
     if (plan.inspects !== true) return { ...common, ...checked, memory: null, interrupted: false };
@@ -260,20 +271,32 @@ async function load(
 
 async function measure(
   { clients, pids }: Crew,
-  { warmupMs, secondsMax }: { warmupMs: number; secondsMax: number },
+  when: { warmupMs: number; warmShare: number | null; secondsMax: number },
   { progress, stop }: { progress: CellProgress; stop: () => void },
-): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter'>> {
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs'>> {
+  const { warmupMs, warmShare, secondsMax } = when;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   const measureNs = startNs + warmupMs * 1e6;
   const endNs = measureNs + secondsMax * 1e9;
   const own = [process.pid, ...pids];
   const cpuBefore = readCpuTimes(own);
-  const finished = answers(clients, { type: 'run', startNs, measureNs, endNs }, 'finished', progress);
+  const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
+  // The first client to have come so far starts the window of all, when it has not started by itself.
+  let isStarted = false;
+  const onWarm = (): void => {
+    const nowNs = Number(process.hrtime.bigint());
+    if (isStarted || nowNs >= measureNs) return;
+    isStarted = true;
+    for (const client of clients) client.tell({ type: 'measure', measureNs: nowNs });
+  };
+  const finished = answers(clients, order, 'finished', progress, onWarm);
   // The first to end ends the window of all: the rest would run with less company.
   await Promise.race(finished);
   stop();
   const reports = (await Promise.all(finished)).map((m) => m.report);
-  return { reports, cpuBefore, cpuAfter: readCpuTimes(own) };
+  const startedNs = Math.min(...reports.map((report) => report.measureNs));
+  const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
+  return { reports, cpuBefore, cpuAfter: readCpuTimes(own), warmupMs: tookMs };
 }
 
 async function readBack(
@@ -303,10 +326,12 @@ function answers<T extends FromClient['type']>(
   order: ToClient,
   answer: T,
   progress: CellProgress,
+  onWarm: () => void = () => {},
 ): Promise<Extract<FromClient, { type: T }>>[] {
   const latest = clients.map(() => ({ operations: 0, p99Ns: 0 }));
   clients.forEach((client, i) => {
     client.onMessage = (message) => {
+      if (message.type === 'warm') onWarm();
       if (message.type !== 'progress') return;
       latest[i] = message;
       progress.update(

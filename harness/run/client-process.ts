@@ -12,7 +12,7 @@ import type { RequestStream } from '../../workloads/index.js';
 import { History, writeHistory } from '../check/linearizability/index.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
 import { HistorySource } from './history-source.js';
-import { type ClientPlan, type FromClient, failed, type ToClient } from './messages.js';
+import { type ClientPlan, type FromClient, failed, type Phase, type ToClient } from './messages.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -31,6 +31,9 @@ class ClientProcess {
   #coroutines!: readonly Coroutine[];
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
+  #phase: Phase = 'load';
+  /** Phases that were stopped, perhaps before they began. */
+  readonly #stopped = new Set<Phase>();
   #inserted: Float64Array = new Float64Array(0);
   #history: History | null = null;
   /** Values are numbered through all phases, so that no two writes are alike. */
@@ -55,7 +58,11 @@ class ClientProcess {
         await this.#run(message);
         break;
       case 'stop':
-        if (this.#source !== null) this.#source.stopping = true;
+        this.#stopped.add(message.phase);
+        if (this.#source !== null && this.#phase === message.phase) this.#source.stopping = true;
+        break;
+      case 'measure':
+        if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
         break;
       case 'check':
         await this.#check();
@@ -82,7 +89,7 @@ class ClientProcess {
   }
 
   async #load(): Promise<void> {
-    const source = this.#sourceOf(this.#streams.load, { measureNs: 0, endsWithFirst: false });
+    const source = this.#sourceOf('load', this.#streams.load, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
     const outcomes = source.recorder.report().flatMap((o) => Object.keys(o.outcomes));
     send({
@@ -93,18 +100,21 @@ class ClientProcess {
     });
   }
 
-  async #run(when: { startNs: number; measureNs: number; endNs: number }): Promise<void> {
+  async #run(when: Extract<ToClient, { type: 'run' }>): Promise<void> {
     const { fabric } = this.#session;
-    const source = this.#sourceOf(this.#streams.measured, { measureNs: when.measureNs, endsWithFirst: true });
+    const source = this.#sourceOf('run', this.#streams.measured, {
+      measureNs: when.measureNs,
+      endsWithFirst: true,
+    });
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
     const switches = process.resourceUsage().involuntaryContextSwitches;
-    await this.#drive(source, when.endNs);
+    await this.#drive(source, when.endNs, when.warmShare);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const collections = this.#collectionsSince(when.measureNs, endNs);
+    const collections = this.#collectionsSince(source.measureNs, endNs);
     this.#inserted = source.insertedKeys();
     send({
       type: 'finished',
@@ -112,7 +122,7 @@ class ClientProcess {
         operations: source.recorder.report(),
         warmupOperations: source.recorder.warmupOperations,
         notOk: source.notOk,
-        measureNs: when.measureNs,
+        measureNs: source.measureNs,
         endNs,
         wrongValues: source.wrongValues,
         wrongExamples: source.wrongExamples,
@@ -131,7 +141,7 @@ class ClientProcess {
       send({ type: 'checked', keys: 0, lostKeys: null, wrongValues: 0 });
       return;
     }
-    const source = this.#sourceOf(streams, { measureNs: 0, endsWithFirst: false });
+    const source = this.#sourceOf('check', streams, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
     const keys = source.recorder.operations;
     this.#writeHistory();
@@ -139,31 +149,39 @@ class ClientProcess {
   }
 
   #sourceOf(
+    phase: Phase,
     streams: readonly RequestStream[],
-    phase: { measureNs: number; endsWithFirst: boolean },
+    ends: { measureNs: number; endsWithFirst: boolean },
   ): StreamSource {
     const { local } = this.#session.fabric;
     const { keys, frontier } = this.#streams;
     const writer = this.#plan.clientIndex + 1;
     const firstSequence = this.#sequence;
-    const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...phase });
+    const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...ends });
     // From here on a stop finds it, before it is driven too.
     this.#source = source;
+    this.#phase = phase;
+    source.stopping = this.#stopped.has(phase);
     return source;
   }
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
-  async #drive(source: StreamSource, endNs: number): Promise<void> {
+  async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
     const { fabric } = this.#session;
     const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source));
     reactor.wake();
     let progressNs = fabric.nowNs() + PROGRESS_NS;
+    let isWarm = warmShare === null;
     while (reactor.active > 0) {
       let now = fabric.nowNs();
       for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
         for (let turn = 0; turn < TURNS; turn++) reactor.turn();
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
+      if (!isWarm && source.share >= (warmShare ?? 0)) {
+        isWarm = true;
+        send({ type: 'warm' });
+      }
       if (now > progressNs) {
         progressNs = now + PROGRESS_NS;
         send({
@@ -219,9 +237,10 @@ if (!followParent(Number(process.argv[2]))) process.exit(0);
 const client = new ClientProcess();
 let busy: Promise<void> = Promise.resolve();
 process.on('message', (message: ToClient) => {
-  // A stop overtakes the phase it stops; everything else waits its turn.
-  const obeyed = message.type === 'stop' ? client.obey(message) : busy.then(() => client.obey(message));
-  if (message.type !== 'stop') busy = obeyed;
+  // These concern the phase under way, or one to come; everything else waits its turn.
+  const overtakes = message.type === 'stop' || message.type === 'measure';
+  const obeyed = overtakes ? client.obey(message) : busy.then(() => client.obey(message));
+  if (!overtakes) busy = obeyed;
   obeyed.catch((error: unknown) => {
     send(failed(error));
     setTimeout(() => process.exit(1), 100);

@@ -37,7 +37,7 @@ export function faultsOf(
     faults.push(`${notOk - counted} requests of the warm-up ended in anything but OK`);
   }
   if (row.operations === 0 && !row.interrupted) {
-    faults.push('all requests ended within the warm-up; raise --requests or lower --warmup');
+    faults.push('all requests ended within the warm-up; raise --requests or set a shorter --warmup');
   }
   return faults.length === 0 ? null : `${name}: ${faults.join('; ')}`;
 }

@@ -24,11 +24,24 @@ export interface ClientPlan {
   readonly historyPath?: string;
 }
 
+/** What a client does, one after the other, and what can be stopped. */
+export type Phase = 'load' | 'run' | 'check';
+
 export type ToClient =
   | { readonly type: 'prepare'; readonly plan: ClientPlan }
   | { readonly type: 'load' }
-  | { readonly type: 'run'; readonly startNs: number; readonly measureNs: number; readonly endNs: number }
-  | { readonly type: 'stop' }
+  | {
+      readonly type: 'run';
+      readonly startNs: number;
+      readonly measureNs: number;
+      readonly endNs: number;
+      /** Say `warm` when this share of the requests has begun; null when nobody wants to know. */
+      readonly warmShare: number | null;
+    }
+  /** The window begins now, earlier than the run was told. */
+  | { readonly type: 'measure'; readonly measureNs: number }
+  /** Ends a phase, also one that has not begun: a stop overtakes what waits its turn. */
+  | { readonly type: 'stop'; readonly phase: Phase }
   | { readonly type: 'check' };
 
 /** What happened to one kind of operation in the measured window. */
@@ -76,6 +89,7 @@ export type FromClient =
       readonly outcomes: readonly string[];
     }
   | { readonly type: 'progress'; readonly operations: number; readonly p99Ns: number }
+  | { readonly type: 'warm' }
   | { readonly type: 'finished'; readonly report: ClientReport }
   | {
       readonly type: 'checked';

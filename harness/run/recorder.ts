@@ -35,6 +35,11 @@ export class PhaseRecorder {
    * @param measureNs start of the measured window, and of the series; 0: with the first request that ends.
    */
   constructor(measureNs: number) {
+    this.startAt(measureNs);
+  }
+
+  /** Moves the start of the series; nothing has been measured yet. */
+  startAt(measureNs: number): void {
     this.#times[START] = measureNs;
     this.#times[END] = measureNs + INTERVAL_NS;
   }

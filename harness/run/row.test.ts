@@ -194,7 +194,7 @@ describe('faults', () => {
 
   it('are an empty window, unless the user ended it', () => {
     expect(faults({ operations: [] })).toMatch(
-      /all requests ended within the warm-up; raise --requests or lower/,
+      /all requests ended within the warm-up; raise --requests or set a shorter/,
     );
     expect(faults({ operations: [] }, { interrupted: true })).toBe(null);
   });

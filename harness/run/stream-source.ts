@@ -16,6 +16,9 @@ import { KeyAhead } from './key-ahead.js';
 import { PhaseRecorder } from './recorder.js';
 
 const RMW = RequestKind.READ_MODIFY_WRITE;
+/** Places in the times of a source. */
+const LATEST = 0;
+const MEASURE = 1;
 /** Wrong values that are described, beyond which they are only counted. */
 const EXAMPLES = 3;
 
@@ -71,7 +74,6 @@ export class StreamSource implements RequestSource {
   /** Where the template lies in each coroutine's staged object; 0 when it does not. */
   readonly #filledAt: Uint32Array;
   readonly #writer: number;
-  readonly #measureNs: number;
   readonly #position: Uint32Array;
   readonly #kind: Uint8Array;
   readonly #key: Float64Array;
@@ -80,10 +82,11 @@ export class StreamSource implements RequestSource {
   readonly #measured: Uint8Array;
   #sequence = 0;
   /**
-   * Fabric time of the latest completion: tells warm-up from window without a clock call. In an array, since
-   * a field that begins as 0 and becomes a double changes the object's shape.
+   * Fabric time of the latest completion, which tells warm-up from window without a clock call, and of the
+   * window's start. In an array, since a field that begins as 0 and becomes a double changes the object's
+   * shape.
    */
-  readonly #latestNs = new Float64Array(1);
+  readonly #times = new Float64Array(2);
 
   constructor(options: StreamSourceOptions) {
     const n = options.streams.length;
@@ -101,7 +104,7 @@ export class StreamSource implements RequestSource {
     this.#local = options.local;
     this.#view = new DataView(options.local.buffer);
     this.#writer = options.writer;
-    this.#measureNs = options.measureNs;
+    this.#times[MEASURE] = options.measureNs;
     this.#template = new Uint8Array(options.streams[0].valueBytes);
     fillValue(new DataView(this.#template.buffer), 0, this.#template.length);
     this.#filledAt = new Uint32Array(n);
@@ -117,6 +120,29 @@ export class StreamSource implements RequestSource {
     for (let i = 0; i < this.#position.length; i++)
       if (this.#position[i] >= this.#kinds[i].length) return true;
     return false;
+  }
+
+  /** Share of the requests that have begun, 0 to 1. */
+  get share(): number {
+    let begun = 0;
+    let all = 0;
+    for (let i = 0; i < this.#position.length; i++) {
+      begun += this.#position[i];
+      all += this.#kinds[i].length;
+    }
+    return all === 0 ? 1 : begun / all;
+  }
+
+  /** Start of the measured window; 0: with the first request that ends. */
+  get measureNs(): number {
+    return this.#times[MEASURE];
+  }
+
+  /** Begins the window at another time than planned; without effect once it has begun. */
+  measureFrom(measureNs: number): void {
+    if (this.#times[LATEST] >= this.#times[MEASURE]) return;
+    this.#times[MEASURE] = measureNs;
+    this.recorder.startAt(measureNs);
   }
 
   /** Key number of the coroutine's request in flight. */
@@ -150,7 +176,7 @@ export class StreamSource implements RequestSource {
     const key = isDrawn ? drawn : this.#frontier.keyOf(drawn);
     this.#kind[i] = kind;
     this.#key[i] = key;
-    this.#measured[i] = this.#latestNs[0] >= this.#measureNs ? 1 : 0;
+    this.#measured[i] = this.#times[LATEST] >= this.#times[MEASURE] ? 1 : 0;
     const { cx } = coroutine;
     cx.keyBytes = this.#ahead.copy(i, position, this.#local.words, cx.keyAt >>> 2);
     if (cx.keyBytes === 0) this.#stageKey(coroutine, key);
@@ -169,7 +195,7 @@ export class StreamSource implements RequestSource {
     const { cx } = coroutine;
     const i = cx.coroutine;
     const kind = this.#kind[i];
-    this.#latestNs[0] = completedNs;
+    this.#times[LATEST] = completedNs;
     const searched = this.#searchedNs[i];
     if ((kind === RequestKind.SEARCH || kind === RMW) && searched === 0 && cx.outcome === Outcome.OK) {
       if (checkValue(this.#view, cx.foundAt, cx.foundBytes, this.#key[i]) !== 0) this.#wrong(coroutine);

@@ -93,15 +93,16 @@ void Session::doorbell() {
       complete(static_cast<uint32_t>(reinterpret_cast<uint8_t*>(batch) - local_), nowNs());
     });
   }
-  if (heldCount_ != 0) releaseHeld(now);
+  if (heldCount_ != 0) releaseHeld(nowNs());
 }
 
 // All verbs of the batch have their status: it is handed back, at once or when its round trip would be over.
-// Its verbs took effect when they were posted, earlier than on a network; only the answer is held back.
+// Its verbs took effect when they were posted, earlier than on a network; only the answer is held back. Its
+// time is when it is handed over: a client that comes late for it has waited so long.
 void Session::complete(uint32_t offset, uint64_t now) {
   auto* batch = reinterpret_cast<BatchHeader*>(local_ + offset);
   const uint64_t dueNs = static_cast<uint64_t>(batch->postedNs) + options_.rttNs;
-  batch->completedNs = static_cast<double>(std::max(now, dueNs));
+  batch->completedNs = static_cast<double>(now);
   if (dueNs <= now) pushCompletion(offset);
   else hold(offset, dueNs);
 }
@@ -120,7 +121,9 @@ void Session::hold(uint32_t offset, uint64_t dueNs) {
 
 void Session::releaseHeld(uint64_t now) {
   while (heldCount_ != 0 && held_[heldFirst_].dueNs <= now) {
-    pushCompletion(held_[heldFirst_].offset);
+    const uint32_t offset = held_[heldFirst_].offset;
+    reinterpret_cast<BatchHeader*>(local_ + offset)->completedNs = static_cast<double>(now);
+    pushCompletion(offset);
     heldFirst_ = (heldFirst_ + 1) % options_.queueCapacity;
     heldCount_--;
   }
