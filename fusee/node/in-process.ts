@@ -19,8 +19,12 @@ export const smallPool = (options: Partial<PoolConfig> = {}): PoolConfig => ({
 
 /** Formatted nodes that serve RPCs. */
 export function makeNodes(config: PoolConfig): MemoryNodes {
-  const geometry = new Geometry(config);
-  const nodes = new MemoryNodes(Array.from({ length: config.nodes }, () => geometry.nodeBytes));
+  const { nodeBytes } = new Geometry(config);
+  return serveNodes(new MemoryNodes(Array.from({ length: config.nodes }, () => nodeBytes)), config);
+}
+
+/** Formats fresh memories of a pool's nodes, of whatever kind, and lets them serve RPCs. */
+export function serveNodes<T extends MemoryNodes>(nodes: T, config: PoolConfig): T {
   for (let mn = 0; mn < config.nodes; mn++) {
     const service = new NodeService(config, mn, {
       read: (offset, into, at, lengthBytes) => nodes.read(mn, offset, into, at, lengthBytes),

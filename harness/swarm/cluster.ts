@@ -1,7 +1,7 @@
 /** One run in progress: its clients, those that die, and those that take their place. */
 import { SimMemory, SimWorld } from '../../fusee/fabric/sim/index.js';
 import { Geometry, View } from '../../fusee/layout/index.js';
-import { NodeService } from '../../fusee/node/service.js';
+import { serveNodes } from '../../fusee/node/in-process.js';
 import { RequestKind } from '../../fusee/ops/index.js';
 import { History } from '../check/linearizability/index.js';
 import { clientBytes, DEADLINE_NS, type Run, SwarmClient, type SwarmHooks } from './client.js';
@@ -207,14 +207,5 @@ export class Cluster implements Run {
 function formatted({ pool }: SwarmPlan, trace: Trace | undefined): SimMemory {
   const { nodeBytes } = new Geometry(pool);
   const sizes = Array.from({ length: pool.nodes }, () => nodeBytes);
-  const nodes = trace === undefined ? new SimMemory(sizes) : new WatchedMemory(sizes, trace);
-  for (let mn = 0; mn < pool.nodes; mn++) {
-    const service = new NodeService(pool, mn, {
-      read: (offset, into, at, lengthBytes) => nodes.read(mn, offset, into, at, lengthBytes),
-      write: (offset, from, at, lengthBytes) => nodes.write(mn, offset, from, at, lengthBytes),
-    });
-    service.format();
-    nodes.serve(mn, (request) => service.handle(request));
-  }
-  return nodes;
+  return serveNodes(trace === undefined ? new SimMemory(sizes) : new WatchedMemory(sizes, trace), pool);
 }
