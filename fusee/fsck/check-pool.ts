@@ -50,7 +50,8 @@ function checkSums({ accounts, geometry, findings }: Walk): void {
 
 function reportOf(walk: Walk, isComplete: boolean): PoolReport {
   const { geometry, accounts, findings, index, readsBytes } = walk;
-  const { slots, config, nodeBytes } = geometry;
+  const { config, nodeBytes } = geometry;
+  const slots = config.subtables * geometry.subtableSlots;
   return {
     config,
     isComplete,

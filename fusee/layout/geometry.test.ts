@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { smallPool } from '../node/in-process.js';
 import { CorruptionError, replicaRef, UsageError } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
-import { Geometry, INDEX_BASE, type PoolConfig } from './geometry.js';
+import { Geometry, type PoolConfig } from './geometry.js';
 import { CLASS_COUNT, CLASS_LINES } from './size-class.js';
 import { View } from './view.js';
 
@@ -16,6 +16,7 @@ const configs: fc.Arbitrary<PoolConfig> = fc
     blockBits: fc.integer({ min: 10, max: 16 }),
     regionBits: fc.nat(6),
     subtableBits: fc.nat(3),
+    growthBits: fc.nat(2),
     groupsPerSubtable: fc.integer({ min: 2, max: 40 }),
     regionsPerNode: fc.integer({ min: 1, max: 4 }),
   })
@@ -27,6 +28,7 @@ const configs: fc.Arbitrary<PoolConfig> = fc
     blockBytes: 2 ** c.blockBits,
     regionBytes: 2 ** (c.blockBits + c.regionBits),
     subtables: 2 ** c.subtableBits,
+    subtablesMax: 2 ** (c.subtableBits + c.growthBits),
     groupsPerSubtable: c.groupsPerSubtable,
     regionsPerNode: c.regionsPerNode,
   }));
@@ -44,7 +46,7 @@ function ranges(geometry: Geometry): Range[] {
   const view = new View(geometry);
   const all: Range[] = [];
   for (let mn = 0; mn < config.nodes; mn++) all.push({ mn, from: 0, to: 4096, what: 'superblock' });
-  for (let s = 0; s < config.subtables; s++) {
+  for (let s = 0; s < config.subtablesMax; s++) {
     const to = view.slotReplicas(s * subtableBytes, replicaRef(8));
     for (let r = 0; r < to.count; r++) {
       const from = to.offsetBytes[r];
@@ -120,7 +122,7 @@ describe('the layout of a pool', () => {
     expect(g.nodeBytes).toBe(8192 + 4 * (128 + (1 << 20)));
     expect(g.bitmapBytes).toBe(128);
     expect(g.cellsOffset).toBe(192);
-    expect(g.slots).toBe(2 * 8 * 21);
+    expect(g.subtableSlots).toBe(8 * 21);
   });
 
   it('has room in a block for header, bitmap and the cells it claims, but not for one more', () => {
@@ -262,7 +264,7 @@ describe('the view', () => {
         const ref = view.slotReplicas(slot, replicaRef(8));
         expect(ref.count).toBe(3);
         for (let r = 0; r < 3; r++) {
-          expect(ref.offsetBytes[r]).toBe(INDEX_BASE + slot);
+          expect(ref.offsetBytes[r]).toBe(geometry.indexBase + slot);
           expect(ref.mn[r]).toBe(view.slotMn(s * geometry.subtableBytes, r));
           expect([view.slotMn(slot, r), view.slotOffset(slot)]).toEqual([ref.mn[r], ref.offsetBytes[r]]);
         }

@@ -1,11 +1,13 @@
 /**
  * Every byte of a memory node, once (FUSEE section 4.1 and 4.4).
  *
- *     0            superblock
- *     INDEX_BASE   index: subtable 0 | subtable 1 | ...   (a slot has one offset, on all its replicas)
- *     dataBase     region slots: [block table | blocks] [block table | blocks] ...
+ *     0                superblock
+ *     CLIENTS_BASE     client table            (in use on the control node only)
+ *     DIRECTORY_BASE   directory of the index  (in use on the nodes of subtable 0 only)
+ *     indexBase        index: subtable 0 | subtable 1 | ...   (a slot has one offset, on all its replicas)
+ *     dataBase         region slots: [block table | blocks] [block table | blocks] ...
  *
- *     block = [block header 64 | free bitmap, one bit per line | pad | cells]
+ *     block = [block header 64 | free bitmap, one bit per line | log heads | pad | cells]
  *
  * A 48-bit pointer is region number x region bytes + offset among the region's blocks.
  */
@@ -28,8 +30,10 @@ export interface PoolConfig {
   readonly regionBytes: number;
   /** Power of two, divides the region. */
   readonly blockBytes: number;
-  /** Power of two; the index does not grow yet. */
+  /** Subtables that a fresh index has; power of two. */
   readonly subtables: number;
+  /** Subtables that the index may grow to; power of two. As many as at the start: it does not grow. */
+  readonly subtablesMax: number;
   /** Groups of 3 buckets in a subtable: 2 to 32768. */
   readonly groupsPerSubtable: number;
   /** Regions whose primary is on one node. */
@@ -43,8 +47,12 @@ export const MAX_NODES = 64;
 
 /** Room for the superblock, at offset 0. */
 export const SUPERBLOCK_BYTES = 4096;
-/** Where the index begins on every MN. */
-export const INDEX_BASE = SUPERBLOCK_BYTES;
+/** Where the client table begins: a word per client that has joined (`clients.ts`). */
+export const CLIENTS_BASE = SUPERBLOCK_BYTES;
+/** Clients of a pool at one time. */
+export const CLIENTS_MAX = 512;
+/** Where the directory begins (`directory.ts`). */
+export const DIRECTORY_BASE: number = CLIENTS_BASE + CLIENTS_MAX * 8;
 
 /** One bucket: header and slots. */
 export const BUCKET_BYTES = 64;
@@ -63,6 +71,8 @@ export const GROUP_SLOTS = 3 * BUCKET_SLOTS;
 export const BLOCK_ENTRY_BYTES = 8;
 /** Block header: {owner CID u32, size class lines u32, ...}. */
 export const BLOCK_HEADER_BYTES = 64;
+/** Most log heads of one block: one for each coroutine that a client can have. */
+const LOG_HEADS_MAX = 256;
 
 const alignUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 0 && Number.isInteger(Math.log2(n));
@@ -100,6 +110,10 @@ function checkConfig(c: PoolConfig): void {
     `subtables is ${c.subtables}; use a power of two up to 65536`,
   );
   requireThat(
+    isPowerOfTwo(c.subtablesMax) && c.subtablesMax >= c.subtables && c.subtablesMax <= 65536,
+    `most subtables is ${c.subtablesMax}; use a power of two from the ${c.subtables} at the start to 65536`,
+  );
+  requireThat(
     whole(c.groupsPerSubtable, 2, 32768),
     `groups per subtable is ${c.groupsPerSubtable}; it must be 2 to 32768`,
   );
@@ -113,6 +127,9 @@ function checkConfig(c: PoolConfig): void {
 export class Geometry {
   readonly config: PoolConfig;
   readonly subtableBytes: number;
+  readonly directoryBytes: number;
+  /** Where the index begins on every MN. */
+  readonly indexBase: number;
   readonly dataBase: number;
   readonly blocksPerRegion: number;
   /** Block table ahead of a region's blocks. */
@@ -123,6 +140,9 @@ export class Geometry {
   /** Memory that each node must have. */
   readonly nodeBytes: number;
   readonly bitmapBytes: number;
+  /** Offset of the log heads in a block, and how many it has: a word each. */
+  readonly headsOffset: number;
+  readonly headsPerBlock: number;
   /** Offset of the first cell in a block. */
   readonly cellsOffset: number;
 
@@ -131,14 +151,19 @@ export class Geometry {
     checkConfig(config);
     this.config = config;
     this.subtableBytes = config.groupsPerSubtable * GROUP_BYTES;
-    this.dataBase = alignUp(INDEX_BASE + config.subtables * this.subtableBytes, 4096);
+    this.directoryBytes = alignUp(8 + 8 * config.subtablesMax, LINE_BYTES);
+    this.indexBase = DIRECTORY_BASE + this.directoryBytes;
+    this.dataBase = alignUp(this.indexBase + config.subtablesMax * this.subtableBytes, 4096);
     this.blocksPerRegion = config.regionBytes / config.blockBytes;
     this.tableBytes = alignUp(this.blocksPerRegion * BLOCK_ENTRY_BYTES, LINE_BYTES);
     this.regions = config.nodes * config.regionsPerNode;
     this.regionStride = this.tableBytes + config.regionBytes;
     this.nodeBytes = this.dataBase + config.regionsPerNode * config.dataReplicas * this.regionStride;
     this.bitmapBytes = alignUp(config.blockBytes / LINE_BYTES / 8, 8);
-    this.cellsOffset = alignUp(BLOCK_HEADER_BYTES + this.bitmapBytes, LINE_BYTES);
+    this.headsOffset = BLOCK_HEADER_BYTES + this.bitmapBytes;
+    // A list has two cells of its own, so a block never holds the cells of more lists than half its lines.
+    this.headsPerBlock = Math.min(LOG_HEADS_MAX, config.blockBytes / LINE_BYTES / 2);
+    this.cellsOffset = alignUp(this.headsOffset + 8 * this.headsPerBlock, LINE_BYTES);
     requireThat(
       this.regions * config.regionBytes <= 2 ** 48,
       `${this.regions} regions of ${config.regionBytes} bytes exceed the 48 bits of a pointer; ` +
@@ -149,7 +174,7 @@ export class Geometry {
       'neighbouring subtables do not overlap',
     );
     assertLayout(
-      this.dataBase >= INDEX_BASE + config.subtables * this.subtableBytes,
+      this.dataBase >= this.indexBase + config.subtablesMax * this.subtableBytes,
       'data lies behind the index',
     );
     assertLayout(
@@ -172,8 +197,8 @@ export class Geometry {
     return largest;
   }
 
-  /** Slots of the whole index. */
-  get slots(): number {
-    return this.config.subtables * this.config.groupsPerSubtable * GROUP_SLOTS;
+  /** Slots of one subtable. */
+  get subtableSlots(): number {
+    return this.config.groupsPerSubtable * GROUP_SLOTS;
   }
 }

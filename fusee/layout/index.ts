@@ -1,5 +1,7 @@
 /** Every byte on a memory node, in one place; nothing above computes an offset of its own. */
 export * from './assert.js';
+export * from './clients.js';
+export * from './directory.js';
 export * from './geometry.js';
 export * from './object.js';
 export * from './ring.js';

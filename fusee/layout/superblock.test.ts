@@ -10,6 +10,7 @@ const CONFIG: PoolConfig = {
   indexReplicas: 5,
   dataReplicas: 4,
   subtables: 16,
+  subtablesMax: 64,
   groupsPerSubtable: 77,
   regionsPerNode: 9,
   blockBytes: 1 << 16,

@@ -3,8 +3,11 @@ import { CorruptionError, UsageError } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
 import { type PoolConfig, SUPERBLOCK_BYTES } from './geometry.js';
 
-/** Bumped with every change of what any byte on a memory node means. 2: placed by a consistent-hash ring. */
-export const LAYOUT_VERSION = 2;
+/**
+ * Bumped with every change of what any byte on a memory node means. 2: placed by a consistent-hash ring. 3:
+ * client table, directory, log heads.
+ */
+export const LAYOUT_VERSION = 3;
 
 const MAGIC_LO = 0x45535546; // "FUSE"
 const MAGIC_HI = 0x004b5645; // "EVK"
@@ -15,6 +18,7 @@ const NUMBERS = [
   'indexReplicas',
   'dataReplicas',
   'subtables',
+  'subtablesMax',
   'groupsPerSubtable',
   'regionsPerNode',
   'blockBytes',

@@ -8,7 +8,7 @@
 import type { ReplicaRef } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
 import type { Geometry } from './geometry.js';
-import { INDEX_BASE } from './geometry.js';
+import { CLIENTS_BASE } from './geometry.js';
 import { Ring, Thing } from './ring.js';
 
 /** Where every replica lies; asked for each address. */
@@ -19,6 +19,7 @@ export class View {
   readonly #indexReplicas: number;
   readonly #dataReplicas: number;
   readonly #subtableBytes: number;
+  readonly #indexBase: number;
   readonly #regionBytes: number;
   /** MN of subtable s, replica r at s x r_i + r. */
   readonly #subtableMn: Uint8Array;
@@ -27,14 +28,16 @@ export class View {
   readonly #regionBase: Float64Array;
 
   constructor(geometry: Geometry) {
-    const { nodes, indexReplicas, dataReplicas, subtables, regionBytes, regionsPerNode } = geometry.config;
+    const { nodes, indexReplicas, dataReplicas, subtablesMax, regionBytes, regionsPerNode } = geometry.config;
     this.geometry = geometry;
     this.#indexReplicas = indexReplicas;
     this.#dataReplicas = dataReplicas;
     this.#subtableBytes = geometry.subtableBytes;
+    this.#indexBase = geometry.indexBase;
     this.#regionBytes = regionBytes;
     const ring = new Ring(Array.from({ length: nodes }, (_, mn) => mn));
-    this.#subtableMn = ring.place(Thing.SUBTABLE, { count: subtables, replicas: indexReplicas });
+    // Those that are still to come have their places from the start: a split moves half of one, no others.
+    this.#subtableMn = ring.place(Thing.SUBTABLE, { count: subtablesMax, replicas: indexReplicas });
     this.#regionMn = ring.place(Thing.REGION, { count: geometry.regions, replicas: dataReplicas });
     this.#regionBase = new Float64Array(this.#regionMn.length);
     const held = new Uint32Array(nodes);
@@ -53,7 +56,7 @@ export class View {
     into.count = this.#indexReplicas;
     for (let r = 0; r < into.count; r++) {
       into.mn[r] = this.#subtableMn[first + r];
-      into.offsetBytes[r] = INDEX_BASE + slot;
+      into.offsetBytes[r] = this.#indexBase + slot;
     }
     return into;
   }
@@ -65,7 +68,22 @@ export class View {
 
   /** Where the logical index offset `slot` lies on each of its MNs. */
   slotOffset(slot: number): number {
-    return INDEX_BASE + slot;
+    return this.#indexBase + slot;
+  }
+
+  /** The MN that has the client table in use, and the primary of the directory: what orders the two is there. */
+  get controlMn(): number {
+    return this.#subtableMn[0];
+  }
+
+  /** Offset, on the control node, of a client's word in the client table. */
+  clientOffset(client: number): number {
+    return CLIENTS_BASE + 8 * client;
+  }
+
+  /** The MN of replica `replica` of the directory; its offset is the same on each. */
+  directoryMn(replica: number): number {
+    return this.#subtableMn[replica];
   }
 
   /** All replicas of the byte that `pointer` names, primary first. */

@@ -1,4 +1,5 @@
 /** Two-level memory management, from the client's side. */
 export * from './allocate.js';
+export * from './grace.js';
 export * from './rpc.js';
 export * from './slab.js';

@@ -12,6 +12,7 @@ export const smallPool = (options: Partial<PoolConfig> = {}): PoolConfig => ({
   regionBytes: 1 << 20,
   blockBytes: 1 << 16,
   subtables: 2,
+  subtablesMax: options.subtables ?? 2,
   groupsPerSubtable: 8,
   regionsPerNode: 2,
   ...options,

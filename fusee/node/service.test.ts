@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BUCKET_BYTES, Geometry, INDEX_BASE, readSuperblock, View } from '../layout/index.js';
+import { BUCKET_BYTES, Geometry, readSuperblock, View } from '../layout/index.js';
 import {
   RPC_FRAME_BYTES,
   RpcOperation,
@@ -43,14 +43,14 @@ describe('formatting', () => {
       service.format();
       expect(readSuperblock(memory, 'memory')).toEqual({ config: CONFIG, node: mn });
       const expected = new Uint8Array(memory.length);
-      expected.set(memory.subarray(0, 4096));
+      expected.set(memory.subarray(0, GEOMETRY.indexBase));
       const view = new DataView(expected.buffer);
       for (let subtable = 0; subtable < 8; subtable++) {
         // Three replicas on the four nodes: one node does without.
         const slot = subtable * GEOMETRY.subtableBytes;
         if (![0, 1, 2].some((r) => VIEW.slotMn(slot, r) === mn)) continue;
         for (let bucket = 0; bucket < 6; bucket++) {
-          const header = INDEX_BASE + slot + bucket * BUCKET_BYTES;
+          const header = GEOMETRY.indexBase + slot + bucket * BUCKET_BYTES;
           view.setUint32(header, 3, true);
           view.setUint32(header + 4, subtable, true);
         }

@@ -9,8 +9,9 @@
 import {
   BLOCK_ENTRY_BYTES,
   BUCKET_BYTES,
+  DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
   Geometry,
-  INDEX_BASE,
   type PoolConfig,
   SUPERBLOCK_USED_BYTES,
   View,
@@ -73,6 +74,7 @@ export class NodeService {
     this.#memory.write(0, superblock, 0, superblock.length);
     const header = new Uint32Array(2);
     const bytes = new Uint8Array(header.buffer);
+    this.#formatDirectory(header, bytes);
     header[0] = Math.log2(config.subtables);
     for (let subtable = 0; subtable < config.subtables; subtable++) {
       const slot = subtable * subtableBytes;
@@ -81,8 +83,21 @@ export class NodeService {
       if (!hosted) continue;
       header[1] = subtable;
       for (let at = 0; at < subtableBytes; at += BUCKET_BYTES)
-        this.#memory.write(INDEX_BASE + slot + at, bytes, 0, 8);
+        this.#memory.write(this.geometry.indexBase + slot + at, bytes, 0, 8);
     }
+  }
+
+  /** The directory, on the nodes that have it: version 0, and an entry for each subtable of the start. */
+  #formatDirectory(w: Uint32Array, bytes: Uint8Array): void {
+    const { subtables, indexReplicas } = this.geometry.config;
+    const depth = Math.log2(subtables);
+    let hosted = false;
+    for (let r = 0; r < indexReplicas; r++) if (this.view.directoryMn(r) === this.mn) hosted = true;
+    if (!hosted) return;
+    w.set([0, depth]);
+    this.#memory.write(DIRECTORY_VERSION_OFFSET, bytes, 0, 8);
+    w.set([depth + 1, 0]);
+    for (let s = 0; s < subtables; s++) this.#memory.write(directoryOffset(s), bytes, 0, 8);
   }
 
   /** Serves one request; a malformed one is answered BAD_REQUEST, never dropped. */

@@ -92,7 +92,7 @@ describe('a planned pool', () => {
         expect(config.nodes * config.regionsPerNode * geometry.blocksPerRegion).toBeGreaterThanOrEqual(
           blocks,
         );
-        expect(geometry.slots * 0.56).toBeGreaterThanOrEqual(keys);
+        expect(geometry.config.subtables * geometry.subtableSlots * 0.56).toBeGreaterThanOrEqual(keys);
         expect([config.indexReplicas, config.dataReplicas]).toEqual([replicas, replicas]);
       }
     });
@@ -105,7 +105,7 @@ describe('a planned pool', () => {
 
   it.each([1, 1e3, 1e6, 6e6, 1e7, 1e8])('has an index for %d keys, no more than 56 %% full', (keys) => {
     const geometry = new Geometry({ ...planPool(size()), ...indexOf(keys) });
-    expect(geometry.slots * 0.56).toBeGreaterThanOrEqual(keys);
+    expect(geometry.config.subtables * geometry.subtableSlots * 0.56).toBeGreaterThanOrEqual(keys);
   });
 
   it.each([

@@ -129,11 +129,11 @@ export function planPool(size: CellSize, demand: Demand = workloadDemand(size)):
 }
 
 /** An index for so many keys: more subtables once their groups would exceed the layout's limit. */
-export function indexOf(keys: number): Pick<PoolConfig, 'subtables' | 'groupsPerSubtable'> {
+export function indexOf(keys: number): Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'> {
   let subtables = SUBTABLES;
   const groups = (): number => Math.ceil(keys / PLANNED_LOAD / GROUP_SLOTS / subtables);
   while (groups() > GROUPS_MAX) subtables *= 2;
-  return { subtables, groupsPerSubtable: Math.max(4, groups()) };
+  return { subtables, subtablesMax: subtables, groupsPerSubtable: Math.max(4, groups()) };
 }
 
 /** Free bytes: of shared memory, and of memory altogether. */

@@ -2,7 +2,6 @@
 import {
   BUCKET_BYTES,
   HEADER_BYTES,
-  INDEX_BASE,
   isKv,
   isTent,
   isTomb,
@@ -111,9 +110,9 @@ export class Addresses {
 
   #placeOf(mn: number, remote: number, lengthBytes: number): string {
     const { geometry } = this.#view;
-    if (remote < INDEX_BASE) return 'the superblock';
+    if (remote < geometry.indexBase) return 'the superblock, the client table or the directory';
     if (remote < geometry.dataBase) {
-      const slot = remote - INDEX_BASE;
+      const slot = remote - geometry.indexBase;
       const on = this.#replicaName(mn, slot);
       if (lengthBytes === 8) return `slot ${slot} on ${on}`;
       return `buckets ${slot / BUCKET_BYTES} to ${(slot + lengthBytes) / BUCKET_BYTES - 1} on ${on}`;
@@ -141,14 +140,15 @@ export class Addresses {
 
   /** What a READ of index words brought. */
   #found(remote: number, lengthBytes: number, local: { bytes: Uint8Array; at: number }): string {
-    if (remote < INDEX_BASE || remote >= this.#view.geometry.dataBase) return '';
+    const { indexBase, dataBase } = this.#view.geometry;
+    if (remote < indexBase || remote >= dataBase) return '';
     const view = new DataView(local.bytes.buffer, local.bytes.byteOffset);
     const at = (offset: number): Word =>
       word(view.getUint32(local.at + offset + 4, true), view.getUint32(local.at + offset, true));
     if (lengthBytes === 8) return `: ${this.wordName(at(0))}`;
     const words: string[] = [];
     for (let offset = 0; offset < lengthBytes; offset += 8) {
-      const slot = remote - INDEX_BASE + offset;
+      const slot = remote - indexBase + offset;
       const w = at(offset);
       if (slot % BUCKET_BYTES !== 0 && (w.lo | w.hi) !== 0) words.push(`slot ${slot} ${this.wordName(w)}`);
     }

@@ -152,7 +152,7 @@ function checkMix(value: unknown): unknown {
 
 /** What concerns more than one number. */
 function checkWhole({ pool, clients, coroutines, requests, keys, ...plan }: SwarmPlan): void {
-  const { slots } = new Geometry(pool);
+  const slots = pool.subtablesMax * new Geometry(pool).subtableSlots;
   if (slots > SLOTS_MAX) throw new UsageError(`the plan's index has ${slots} slots; at most ${SLOTS_MAX}`);
   const total = clients * coroutines * requests;
   if (total > REQUESTS_MAX)

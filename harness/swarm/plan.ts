@@ -71,11 +71,13 @@ export function planOf(seed: number): SwarmPlan {
     [0, 1, 1, 1, 2],
     [3, 1, 0, 1, 3],
   ]);
+  const subtables = random.pick([1, 1, 2, 4]);
   const index = {
     nodes,
     indexReplicas: random.between(1, Math.min(4, nodes)),
     dataReplicas: random.between(1, Math.min(3, nodes)),
-    subtables: random.pick([1, 1, 2, 4]),
+    subtables,
+    subtablesMax: subtables,
     groupsPerSubtable: random.pick([2, 2, 3, 5]),
   };
   const load = { clients, coroutines, requests, valueBytesMost };
@@ -130,7 +132,11 @@ function faultsFor(random: SimRandom): SimFaults {
 /** Regions and blocks for a load: tiny blocks, mostly enough of them, sometimes too few. */
 function poolFor(
   random: SimRandom,
-  index: Pick<PoolConfig, 'nodes' | 'indexReplicas' | 'dataReplicas' | 'subtables' | 'groupsPerSubtable'>,
+  index: Pick<
+    PoolConfig,
+    keyof PoolConfig &
+      ('nodes' | 'indexReplicas' | 'dataReplicas' | 'subtables' | 'subtablesMax' | 'groupsPerSubtable')
+  >,
   load: { clients: number; coroutines: number; requests: number; valueBytesMost: number },
 ): PoolConfig {
   const lines = CLASS_LINES[classOfLines(objectLines(24, load.valueBytesMost))];
@@ -180,6 +186,7 @@ export function speedPlans(): { name: string; plan: SwarmPlan }[] {
       regionBytes: 1 << 20,
       blockBytes: 1 << 16,
       subtables: 8,
+      subtablesMax: 8,
       groupsPerSubtable: Math.ceil(2000 / 0.6 / GROUP_SLOTS / 8),
       regionsPerNode: 16,
     },

@@ -10,7 +10,7 @@
  * The explorer's tests run real clients in lockstep with this model, and any difference fails.
  */
 import type { MemoryNodes } from '../../../fusee/fabric/memory-nodes.js';
-import { INDEX_BASE, isFree, isKv, slotFingerprint } from '../../../fusee/layout/index.js';
+import { isFree, isKv, slotFingerprint } from '../../../fusee/layout/index.js';
 import { RequestKind } from '../../../fusee/ops/index.js';
 import { Field, Opcode, Status, type VerbBatch, word } from '../../../fusee/verbs/index.js';
 import { ClientRun, type Run, type TakenObject } from '../scenario/client-run.js';
@@ -226,7 +226,7 @@ export class Unfolding {
   #readConstants(batch: VerbBatch, i: number): void {
     const lengthBytes = batch.field(i, Field.LENGTH);
     const at = batch.field(i, Field.LOCAL);
-    if (batch.remote(i) < INDEX_BASE) throw new Error('a READ of the superblock');
+    if (batch.remote(i) < this.pool.view.geometry.indexBase) throw new Error('a READ ahead of the index');
     this.#image.read(batch.mn(i), batch.remote(i), batch.local.bytes, at, lengthBytes);
   }
 

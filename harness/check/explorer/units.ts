@@ -14,7 +14,7 @@
  *
  * Units of one client to one MN execute in posting order, verb by verb.
  */
-import { INDEX_BASE, LINE_BYTES } from '../../../fusee/layout/index.js';
+import { LINE_BYTES } from '../../../fusee/layout/index.js';
 import { Field, Opcode, type VerbBatch, word } from '../../../fusee/verbs/index.js';
 import type { TinyPool } from '../scenario/pool.js';
 import { MAX_CLIENTS } from '../scenario/scenario.js';
@@ -73,7 +73,7 @@ export function unitsOf(pool: TinyPool, batch: VerbBatch, interner: Interner): U
 
 function addIndex(units: Unit[], pool: TinyPool, batch: VerbBatch, i: number, interner: Interner): void {
   const mn = batch.mn(i);
-  const at = batch.remote(i) - INDEX_BASE;
+  const at = batch.remote(i) - pool.view.geometry.indexBase;
   const isCas = batch.opcode(i) === Opcode.CAS;
   const lengthBytes = isCas ? 8 : batch.field(i, Field.LENGTH);
   const replicas = pool.config.indexReplicas;

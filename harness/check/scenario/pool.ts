@@ -58,6 +58,7 @@ export class TinyPool {
       regionBytes: 8 * BLOCK_BYTES,
       blockBytes: BLOCK_BYTES,
       subtables: 1,
+      subtablesMax: 1,
       groupsPerSubtable: 2,
       regionsPerNode: 1,
     };

@@ -1,0 +1,158 @@
+/**
+ * Grace: waiting until every request that is in flight now has ended (hazard H4), by quiescent states.
+ *
+ * Each client counts *periods* in its word of the client table (`layout/clients.ts`), and every coroutine
+ * remembers the period in which its request began. Rules of this file:
+ * - The word grows only when no request of an earlier period is in flight.
+ * - The word on the control node grows first, the client's own count when that is acknowledged: so a request
+ *   never belongs to a period that others cannot have seen.
+ * - Behind the WRITE of its word a client reads the directory's version, in the same batch, on the same node:
+ *   whoever sees the word grown by one knows that requests from then on heed every change of the directory
+ *   made before it looked.
+ * - A client without requests gives its word up, and announces itself again before its next one; its period
+ *   then has moved on by as much as a grace waits for, so that nothing remembered from before counts as fresh.
+ */
+import {
+  CLIENTS_BASE,
+  CLIENTS_MAX,
+  DIRECTORY_VERSION_OFFSET,
+  GRACE_PERIODS,
+  hasPassed,
+  type View,
+} from '../layout/index.js';
+import { type LocalMemory, type Op, Status, VerbBatch, word } from '../verbs/index.js';
+
+/** Period of a coroutine without a request. */
+export const NO_PERIOD = -1;
+
+/** What grace asks of a coroutine. */
+export interface Quiescent {
+  /** The client's period when its request began, or {@link NO_PERIOD}. */
+  readonly period: number;
+}
+
+/** Registered memory that one {@link Grace} takes. */
+export const GRACE_BYTES: number = CLIENTS_MAX * 8 + 6 * 64 + 64;
+
+/** What the client table held at one time: words {period, CID}, as halves. */
+export type GraceMark = Uint32Array;
+
+/** One client's part in everybody's grace, and its own waiting for it. */
+export class Grace {
+  /** Grows by one per period, modulo 2^32. Requests that begin now belong to it. */
+  period = 0;
+  /** False: the client's word is given up, and no request may begin. */
+  isActive = false;
+  readonly #view: View;
+  readonly #cid: number;
+  readonly #index: number;
+  readonly #local: LocalMemory;
+  readonly #batch: VerbBatch;
+  readonly #table: number;
+  readonly #own: number;
+
+  /** @param client.index its place in the client table, granted with its CID. */
+  constructor(client: { view: View; local: LocalMemory; cid: number; index: number }) {
+    this.#view = client.view;
+    this.#cid = client.cid;
+    this.#index = client.index;
+    this.#local = client.local;
+    this.#batch = new VerbBatch(client.local, 4);
+    this.#table = client.local.reserve(CLIENTS_MAX * 8);
+    this.#own = client.local.reserve(64);
+  }
+
+  /** True when no request of an earlier period is in flight, so that {@link advance} may be run. */
+  mayAdvance(coroutines: readonly Quiescent[]): boolean {
+    for (const { period } of coroutines) if (period !== NO_PERIOD && period !== this.period) return false;
+    return true;
+  }
+
+  /**
+   * Announces the next period. One round trip.
+   * @returns the directory's version, read behind the announcement, or -1: a node was silent, nothing counts.
+   */
+  *advance(): Op<number> {
+    return yield* this.#announce((this.period + 1) >>> 0);
+  }
+
+  /**
+   * Announces that requests will begin: before the first, and after {@link rest}. Two round trips.
+   * @returns as {@link advance}.
+   */
+  *enter(): Op<number> {
+    const b = this.#batch.reset();
+    b.read8(this.#view.controlMn, this.#view.clientOffset(this.#index));
+    b.markBackground();
+    yield b;
+    if (b.status(0) !== Status.OK) return -1;
+    const before = b.found(0, word());
+    return yield* this.#announce((before.lo + GRACE_PERIODS) >>> 0);
+  }
+
+  /** Gives the word up: no request is in flight, and none will begin before {@link enter}. One round trip. */
+  *rest(): Op<boolean> {
+    this.isActive = false;
+    this.#stage(this.period, 0);
+    const b = this.#batch.reset();
+    b.write(this.#view.controlMn, this.#view.clientOffset(this.#index), this.#own, 8);
+    b.markBackground();
+    yield b;
+    return b.status(0) === Status.OK;
+  }
+
+  /** Notes who may have requests in flight. One round trip. False: the control node was silent. */
+  *mark(into: GraceMark): Op<boolean> {
+    const read = yield* this.#readTable();
+    if (read) into.set(this.#local.words.subarray(this.#table >>> 2, (this.#table >>> 2) + into.length));
+    return read;
+  }
+
+  /** Has every request that was in flight at the mark ended? One round trip. False also when a node is silent. */
+  *hasPassed(mark: GraceMark): Op<boolean> {
+    if (!(yield* this.#readTable())) return false;
+    const { words } = this.#local;
+    const at = this.#table >>> 2;
+    const before = word();
+    const now = word();
+    for (let i = 0; i < mark.length; i += 2) {
+      before.lo = mark[i];
+      before.hi = mark[i + 1];
+      now.lo = words[at + i];
+      now.hi = words[at + i + 1];
+      if (!hasPassed(before, now)) return false;
+    }
+    return true;
+  }
+
+  /** A mark with room for all clients. */
+  static newMark(): GraceMark {
+    return new Uint32Array(CLIENTS_MAX * 2);
+  }
+
+  *#readTable(): Op<boolean> {
+    const b = this.#batch.reset();
+    b.read(this.#view.controlMn, CLIENTS_BASE, this.#table, CLIENTS_MAX * 8);
+    b.markBackground();
+    yield b;
+    return b.status(0) === Status.OK;
+  }
+
+  *#announce(period: number): Op<number> {
+    this.#stage(period, this.#cid);
+    const b = this.#batch.reset();
+    b.write(this.#view.controlMn, this.#view.clientOffset(this.#index), this.#own, 8);
+    b.read8(this.#view.controlMn, DIRECTORY_VERSION_OFFSET);
+    b.markBackground();
+    yield b;
+    if (b.status(0) !== Status.OK || b.status(1) !== Status.OK) return -1;
+    this.period = period;
+    this.isActive = true;
+    return b.foundLo(1);
+  }
+
+  #stage(period: number, cid: number): void {
+    this.#local.words[this.#own >>> 2] = period;
+    this.#local.words[(this.#own >>> 2) + 1] = cid;
+  }
+}
