@@ -6,13 +6,16 @@
  * - Requests begin together: all that begin in a turn are staged and hashed first, then the cache entries of
  *   all are touched, so that memory is waited for once and not once each; then all are begun.
  * - Nothing is allocated per round trip but the generators' own result objects.
+ * - Background work is one more coroutine: it has a round when it is due, or after so many turns; its batches
+ *   are small, so that requests wait little behind them.
  * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a
  *   winner that shares the core can run.
  */
+import type { Janitor } from '../background/index.js';
 import type { Fabric } from '../fabric/contract.js';
 import type { IndexCache } from '../index/index.js';
 import type { Coroutine } from '../ops/index.js';
-import { DONE, type Ledger, type OpLoop, resume, type VerbBatch } from '../verbs/index.js';
+import { DONE, Ledger, type OpLoop, resume, type VerbBatch } from '../verbs/index.js';
 
 /** Where requests come from, and where their ends go. */
 export interface RequestSource {
@@ -33,11 +36,15 @@ export interface ReactorOptions {
    * not waiting: what is decided is carried through (hazard H10).
    */
   readonly deadlineNs: number;
+  /** The client's background work, for a client that has any. */
+  readonly janitor?: Janitor;
 }
 
 /** One second: far beyond any healthy contention, and short for a person. */
 export const DEFAULT_DEADLINE_NS = 1e9;
 
+/** Turns from the end of one round of background work to the next, unless it is due before. */
+const ROUND_TURNS = 256;
 /** Turns a poller skips at most between two polls. */
 const POLL_SKIP_MAX = 64;
 /** Idle turns before the thread sleeps, and how long it then sleeps. */
@@ -79,6 +86,10 @@ export class Reactor {
   readonly #cache: IndexCache;
   #active = 0;
   #idleTurns = 0;
+  /** Runs as coroutine number {@link #coroutines}.length. */
+  readonly #janitor: Janitor | null;
+  readonly #background = new Ledger();
+  #roundTurns = 0;
 
   constructor(
     fabric: Fabric,
@@ -91,13 +102,15 @@ export class Reactor {
     this.#coroutines = coroutines;
     this.#source = source;
     this.#deadlineNs = options.deadlineNs;
+    this.#janitor = options.janitor ?? null;
     this.#loops = new Array<OpLoop | null>(n).fill(null);
-    this.#state = new Uint8Array(n);
-    this.#batches = new Array<VerbBatch | null>(n).fill(null);
-    this.#postedNs = new Float64Array(n);
-    this.#completedNs = new Float64Array(n);
-    this.#skip = new Uint16Array(n);
-    this.#skipped = new Uint16Array(n);
+    this.#loops.push(this.#janitor === null ? null : this.#janitor.loop);
+    this.#state = new Uint8Array(n + 1);
+    this.#batches = new Array<VerbBatch | null>(n + 1).fill(null);
+    this.#postedNs = new Float64Array(n + 1);
+    this.#completedNs = new Float64Array(n + 1);
+    this.#skip = new Uint16Array(n + 1);
+    this.#skipped = new Uint16Array(n + 1);
     this.#staged = new Uint16Array(n);
     this.#sets = new Uint32Array(n);
     // All coroutines of a client share its cache.
@@ -109,9 +122,14 @@ export class Reactor {
     return this.#active;
   }
 
+  /** What background work has cost so far. */
+  get background(): Readonly<Ledger> {
+    return this.#background;
+  }
+
   /** Lets resting coroutines ask the source again. */
   wake(): void {
-    for (let i = 0; i < this.#state.length; i++) if (this.#state[i] === RESTING) this.#stage(i);
+    for (let i = 0; i < this.#coroutines.length; i++) if (this.#state[i] === RESTING) this.#stage(i);
   }
 
   /**
@@ -125,11 +143,17 @@ export class Reactor {
       else if (state[i] === WAITING && this.#skip[i]-- === 0) this.#retry(i);
     }
     while (this.#stagedCount > 0) this.#begin();
+    if (this.#janitor !== null) this.#startRound(this.#janitor);
     const done = this.#done;
     const completed = this.#fabric.poll(done);
     for (let k = 0; k < completed; k++) {
       const batch = done[k];
       const i = batch.tag;
+      if (i === this.#coroutines.length) {
+        this.#background.add(batch);
+        state[i] = READY;
+        continue;
+      }
       this.#source.ledger(this.#coroutines[i]).add(batch);
       if (this.#postedNs[i] === 0) this.#postedNs[i] = batch.postedNs;
       this.#completedNs[i] = batch.completedNs;
@@ -161,6 +185,14 @@ export class Reactor {
     this.#active++;
   }
 
+  /** Lets background work begin a round, if none is under way and it is time. */
+  #startRound(janitor: Janitor): void {
+    const i = this.#coroutines.length;
+    if (this.#state[i] !== RESTING || (++this.#roundTurns < ROUND_TURNS && !janitor.isDue)) return;
+    this.#roundTurns = 0;
+    this.#advance(i);
+  }
+
   /** Begins all requests that are staged; those that end at once may stage others. */
   #begin(): void {
     const count = this.#stagedCount;
@@ -182,6 +214,10 @@ export class Reactor {
       this.#submit(i, batch);
       return;
     }
+    if (i === this.#coroutines.length) {
+      this.#state[i] = RESTING;
+      return;
+    }
     const now = this.#completedNs[i];
     this.#source.ended(this.#coroutines[i], this.#postedNs[i] === 0 ? now : this.#postedNs[i], now);
     this.#active--;
@@ -191,6 +227,8 @@ export class Reactor {
   #submit(i: number, batch: VerbBatch): void {
     batch.tag = i;
     this.#batches[i] = batch;
+    // Waiting for others is part of the request's time, also before its first verb.
+    if (batch.count === 0 && this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
     if (batch.count === 0 || (batch.isPoll && this.#skipped[i] > 0)) {
       // An empty batch waits for a sibling coroutine: its next turn is its completion.
       this.#state[i] = WAITING;

@@ -21,8 +21,11 @@ const SLOT_LO = 2;
 const SLOT_HI = 3;
 const WORD_LO = 4;
 const WORD_HI = 5;
-const ACCESSES = 6;
-const INVALID = 7;
+/** Accesses in the low half, invalid ones in the high half. */
+const COUNTERS = 6;
+/** The client's period when the word was read from the slot, or written there. */
+const PERIOD = 7;
+const INVALID_ONE = 0x10000;
 /** Counters are halved when they reach this, so that old behaviour fades. */
 const COUNTER_LIMIT = 1024;
 
@@ -83,12 +86,13 @@ export class IndexCache {
       return false;
     }
     const w = this.#words;
-    const accesses = ++w[e + ACCESSES];
-    if (accesses >= COUNTER_LIMIT) {
-      w[e + ACCESSES] = accesses >>> 1;
-      w[e + INVALID] >>>= 1;
+    let counters = ++w[e + COUNTERS];
+    if ((counters & 0xffff) >= COUNTER_LIMIT) {
+      counters = (counters >>> 1) & 0x7fff7fff;
+      w[e + COUNTERS] = counters;
     }
-    if (w[e + INVALID] > this.#threshold * w[e + ACCESSES] && w[e + INVALID] > 1) {
+    const invalid = counters >>> 16;
+    if (invalid > 1 && invalid > this.#threshold * (counters & 0xffff)) {
       this.bypassed++;
       return false;
     }
@@ -122,8 +126,13 @@ export class IndexCache {
     return this.#words[this.#at + SLOT_LO] + this.#words[this.#at + SLOT_HI] * 0x100000000;
   }
 
+  /** The period in which the word that the last successful {@link lookup} found was seen in the slot. */
+  get period(): number {
+    return this.#words[this.#at + PERIOD];
+  }
+
   /**
-   * Records what an operation learned: the key's slot held `slotWord`.
+   * Records what an operation of a period learned: the key's slot held `slotWord`.
    *
    * @param own true when this client has just written it: a change by our own hand is no sign of a key that
    * others write, so it does not count as invalid.
@@ -136,6 +145,7 @@ export class IndexCache {
     slot: number,
     slotWord: Word,
     own: boolean,
+    period = 0,
   ): void {
     if (this.#setMask < 0 || lengthBytes > this.#keyBytes) return;
     let e = this.#find(place, memory, at, lengthBytes);
@@ -144,16 +154,16 @@ export class IndexCache {
       e = this.#victim(place);
       w[e + HASH] = place.placeHash;
       w[e + KEY_BYTES] = lengthBytes;
-      w[e + ACCESSES] = 1;
-      w[e + INVALID] = 0;
+      w[e + COUNTERS] = 1;
       const { words } = memory;
       const whole = lengthBytes >>> 2;
       for (let i = 0; i < whole; i++) w[e + HEAD_WORDS + i] = words[(at >>> 2) + i];
       if ((lengthBytes & 3) !== 0)
         w[e + HEAD_WORDS + whole] = words[(at >>> 2) + whole] & lastMask(lengthBytes);
     } else if (!own && (w[e + WORD_LO] !== slotWord.lo || w[e + WORD_HI] !== slotWord.hi)) {
-      w[e + INVALID]++;
+      if (w[e + COUNTERS] < COUNTER_LIMIT * INVALID_ONE) w[e + COUNTERS] += INVALID_ONE;
     }
+    w[e + PERIOD] = period;
     // Not `%`: of doubles it is a call into a C library.
     const high = Math.floor(slot / 0x100000000);
     w[e + SLOT_LO] = slot - high * 0x100000000;
@@ -207,12 +217,13 @@ export class IndexCache {
     let least = first;
     for (let i = 0, e = first; i < WAYS; i++, e += this.#entryWords) {
       if (w[e + KEY_BYTES] === 0) return e;
-      if (w[e + ACCESSES] < w[least + ACCESSES]) least = e;
+      if ((w[e + COUNTERS] & 0xffff) < (w[least + COUNTERS] & 0xffff)) least = e;
     }
     for (let i = 0, e = first; i < WAYS; i++, e += this.#entryWords) {
       // A quarter, rounded up: rounded down, a count below 4 would never age.
-      w[e + ACCESSES] -= (w[e + ACCESSES] + 3) >>> 2;
-      w[e + INVALID] -= (w[e + INVALID] + 3) >>> 2;
+      const accesses = w[e + COUNTERS] & 0xffff;
+      const invalid = w[e + COUNTERS] >>> 16;
+      w[e + COUNTERS] = accesses - ((accesses + 3) >>> 2) + (invalid - ((invalid + 3) >>> 2)) * INVALID_ONE;
     }
     return least;
   }

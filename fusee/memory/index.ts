@@ -1,5 +1,7 @@
 /** Two-level memory management, from the client's side. */
 export * from './allocate.js';
+export * from './block.js';
+export * from './frees.js';
 export * from './grace.js';
 export * from './rpc.js';
 export * from './slab.js';

@@ -8,64 +8,132 @@
  * the object's log entry names it (`next` is pre-positioned, FUSEE section 4.5): recent operations form a
  * list in execution order without a write of their own. A cell that ended unused stays the head of its list
  * and is handed out again, so the chain never breaks (hazard H5).
+ *
+ * A list is open once its *log head*, a word in a block of its class, names its first cell. The head is the
+ * list's checkpoint: {@link Slab.checkpoint} tells what it may be moved on to, which is past everything that
+ * is finished. Rule: a cell is released only after a checkpoint lies past the entry it held; whoever walks a
+ * list from its head meets no cell that has found another use.
  */
-import { CLASS_COUNT, CLASS_LINES, type Geometry, LINE_BYTES } from '../layout/index.js';
+import { CLASS_COUNT, type Geometry } from '../layout/index.js';
+import { Block } from './block.js';
+
+/** What a list does with its current cell. */
+const FINISHED = 0;
+const IN_USE = 1;
+/** Handed back unused: the list's next object goes there. */
+const RETURNED = 2;
+
+/** A log head and the cell it should name. */
+export interface Checkpoint {
+  /** Pointer of the head's word. */
+  readonly head: number;
+  /** Pointer of the last line of the first cell that may hold an unfinished operation. */
+  readonly cell: number;
+}
+
+/** One log list, and its head's pointer. */
+export interface List {
+  readonly coroutine: number;
+  readonly sizeClass: number;
+  readonly head: number;
+}
 
 /** The cells of one client, by size class and log list. */
 export class Slab {
   readonly #geometry: Geometry;
-  /** Per class: blocks not yet begun, and the one being carved. */
-  readonly #fresh: number[][] = Array.from({ length: CLASS_COUNT }, () => []);
-  readonly #block = new Float64Array(CLASS_COUNT);
-  readonly #carved = new Uint32Array(CLASS_COUNT);
+  readonly #blockBytes: number;
+  /** By class; cells are drawn from the first that has one, so that later blocks may run empty. */
+  readonly #classes: Block[][] = Array.from({ length: CLASS_COUNT }, () => []);
+  readonly #blocks = new Map<number, Block>();
+  /** By class: all blocks ahead of this one are used up. */
+  readonly #from = new Uint32Array(CLASS_COUNT);
+  /** By class: cells that may be handed out. */
+  readonly freeCells = new Uint32Array(CLASS_COUNT);
   /** Per list: the cell in use or about to be, the one after it, the one before it; 0 = none. */
   readonly #current: Float64Array;
   readonly #next: Float64Array;
   readonly #prev: Float64Array;
-  readonly #held: Uint8Array;
+  readonly #state: Uint8Array;
+  /** Per list: its log head (0: not open), and the cell that the head names. */
+  readonly #head: Float64Array;
+  readonly #named: Float64Array;
+  /** Lists that are open. */
+  readonly #open: number[] = [];
+  /** Heads whose lists ended with an operation of which nobody knows whether it took effect. */
+  readonly #abandoned: Checkpoint[] = [];
   /** A coroutine is asking for a block of this class; its siblings wait in place of asking too. */
   readonly refilling = new Uint8Array(CLASS_COUNT);
-  blocks = 0;
-  /** Cells handed out and kept; nothing is reclaimed yet. */
+  /** Cells handed out, ever. */
   cellsUsed = 0;
 
   constructor(geometry: Geometry, coroutines: number) {
     this.#geometry = geometry;
+    this.#blockBytes = geometry.config.blockBytes;
     const lists = coroutines * CLASS_COUNT;
     this.#current = new Float64Array(lists);
     this.#next = new Float64Array(lists);
     this.#prev = new Float64Array(lists);
-    this.#held = new Uint8Array(lists);
+    this.#head = new Float64Array(lists);
+    this.#named = new Float64Array(lists);
+    this.#state = new Uint8Array(lists);
+  }
+
+  /** Blocks of this client. */
+  get blocks(): number {
+    return this.#blocks.size;
+  }
+
+  /** The block that a pointer lies in, if it is this client's. */
+  blockOf(pointer: number): Block | undefined {
+    return this.#blocks.get(Math.floor(pointer / this.#blockBytes));
+  }
+
+  /** Blocks of a class. */
+  blocksOf(sizeClass: number): readonly Block[] {
+    return this.#classes[sizeClass];
   }
 
   /**
    * Takes a list's next cell: its last line's pointer. {@link nextOf} and {@link prevOf} give its neighbours.
-   * @returns 0 when the class needs another block: refill, then take again.
+   * @returns 0 when the list is not open or the class needs another block.
    */
   take(coroutine: number, sizeClass: number): number {
     const list = coroutine * CLASS_COUNT + sizeClass;
-    if (this.#current[list] !== 0 && this.#held[list] === 0) {
-      this.#held[list] = 1;
+    if (this.#state[list] === RETURNED) {
+      this.#state[list] = IN_USE;
       return this.#current[list];
     }
-    if (this.#next[list] === 0) {
-      const first = this.#draw(sizeClass);
-      if (first === 0) return 0;
-      this.#next[list] = first;
-    }
+    if (this.#head[list] === 0) return 0;
     const following = this.#draw(sizeClass);
     if (following === 0) return 0;
     this.#prev[list] = this.#current[list];
     this.#current[list] = this.#next[list];
     this.#next[list] = following;
-    this.#held[list] = 1;
+    this.#state[list] = IN_USE;
     this.cellsUsed++;
     return this.#current[list];
   }
 
   /** Hands a list's current cell back: nobody else has ever seen its address. */
   giveBack(coroutine: number, sizeClass: number): void {
-    this.#held[coroutine * CLASS_COUNT + sizeClass] = 0;
+    this.#state[coroutine * CLASS_COUNT + sizeClass] = RETURNED;
+  }
+
+  /** The operation that the list's current cell was taken for is over: its log entry needs no recovery. */
+  finish(coroutine: number, sizeClass: number): void {
+    const list = coroutine * CLASS_COUNT + sizeClass;
+    if (this.#state[list] === IN_USE) this.#state[list] = FINISHED;
+  }
+
+  /**
+   * Nobody knows whether the operation in the current cell took effect: that is for recovery to find out. The
+   * list ends with it, its head stays at it, and its next cell stays unused, so that a walk ends there.
+   */
+  abandon(coroutine: number, sizeClass: number): void {
+    const list = coroutine * CLASS_COUNT + sizeClass;
+    if (this.#state[list] !== IN_USE) return;
+    this.#abandoned.push({ head: this.#head[list], cell: this.#current[list] });
+    this.#forget(list);
   }
 
   /** The cell that this list will use after the current one. */
@@ -78,25 +146,132 @@ export class Slab {
     return this.#prev[coroutine * CLASS_COUNT + sizeClass];
   }
 
+  isOpen(coroutine: number, sizeClass: number): boolean {
+    return this.#head[coroutine * CLASS_COUNT + sizeClass] !== 0;
+  }
+
+  /**
+   * Gives a list a log head and its first cell; the caller writes the one into the other, on all replicas,
+   * before the list is used, or {@link close}s it.
+   * @returns undefined when the class needs another block.
+   */
+  open(coroutine: number, sizeClass: number): Checkpoint | undefined {
+    const list = coroutine * CLASS_COUNT + sizeClass;
+    const cell = this.#draw(sizeClass);
+    if (cell === 0) return undefined;
+    let head = 0;
+    for (const block of this.#classes[sizeClass]) {
+      head = block.takeHead();
+      if (head !== 0) break;
+    }
+    if (head === 0) {
+      this.release(cell);
+      return undefined;
+    }
+    this.#head[list] = head;
+    this.#next[list] = cell;
+    this.#named[list] = cell;
+    this.#open.push(list);
+    return { head, cell };
+  }
+
+  /** Takes an open list at rest apart: its next cell and its head are free again. The head must be zero. */
+  close(coroutine: number, sizeClass: number): void {
+    const list = coroutine * CLASS_COUNT + sizeClass;
+    this.#block(this.#head[list]).releaseHead(this.#head[list]);
+    this.release(this.#next[list]);
+    this.#forget(list);
+  }
+
+  /**
+   * Log heads that name finished operations, and what they are to name. When they do on all replicas, every
+   * operation that ended before this call lies ahead of its list's checkpoint.
+   */
+  staleCheckpoints(): Checkpoint[] {
+    const stale: Checkpoint[] = [];
+    for (const list of this.#open) {
+      const cell = this.#state[list] === FINISHED ? this.#next[list] : this.#current[list];
+      if (this.#named[list] === cell) continue;
+      this.#named[list] = cell;
+      stale.push({ head: this.#head[list], cell });
+    }
+    stale.push(...this.#abandoned.splice(0));
+    return stale;
+  }
+
   /** Adds a zeroed block that now belongs to (this client, size class). */
-  addBlock(sizeClass: number, pointer: number): void {
-    this.#fresh[sizeClass].push(pointer);
-    this.blocks++;
+  addBlock(sizeClass: number, pointer: number): Block {
+    const block = new Block(this.#geometry, sizeClass, pointer);
+    this.#blocks.set(Math.floor(pointer / this.#blockBytes), block);
+    this.#classes[sizeClass].push(block);
+    this.freeCells[sizeClass] += block.freeCells;
+    return block;
+  }
+
+  /** Takes a block out: nothing of it is handed out any more. */
+  removeBlock(block: Block): void {
+    const all = this.#classes[block.sizeClass];
+    all.splice(all.indexOf(block), 1);
+    this.#blocks.delete(Math.floor(block.pointer / this.#blockBytes));
+    this.freeCells[block.sizeClass] -= block.freeCells;
+    this.#from[block.sizeClass] = 0;
+  }
+
+  /** A cell may be handed out again: its trailer is zero on every replica, and its grace has passed (H4, H9). */
+  release(cell: number): void {
+    const block = this.#block(cell);
+    block.release(cell);
+    this.freeCells[block.sizeClass]++;
+    this.#from[block.sizeClass] = 0;
+  }
+
+  /**
+   * The open lists that have their head or their next cell in a block, if that is all that keeps it from being
+   * empty and all of them rest; otherwise undefined.
+   */
+  listsOfEmpty(block: Block): List[] | undefined {
+    const isIn = (pointer: number): boolean => Math.floor(pointer / this.#blockBytes) === index;
+    const index = Math.floor(block.pointer / this.#blockBytes);
+    let cells = 0;
+    let heads = 0;
+    const lists: List[] = [];
+    for (const list of this.#open) {
+      const [hasNext, hasHead] = [isIn(this.#next[list]), isIn(this.#head[list])];
+      if (!hasNext && !hasHead) continue;
+      if (this.#state[list] !== FINISHED) return undefined;
+      if (hasNext) cells++;
+      if (hasHead) heads++;
+      const coroutine = Math.floor(list / CLASS_COUNT);
+      lists.push({ coroutine, sizeClass: list - coroutine * CLASS_COUNT, head: this.#head[list] });
+    }
+    return block.usedCells === cells && block.usedHeads === heads ? lists : undefined;
+  }
+
+  #block(pointer: number): Block {
+    return this.#blocks.get(Math.floor(pointer / this.#blockBytes)) as Block;
+  }
+
+  #forget(list: number): void {
+    this.#open.splice(this.#open.indexOf(list), 1);
+    this.#head[list] = 0;
+    this.#current[list] = 0;
+    this.#next[list] = 0;
+    this.#prev[list] = 0;
+    this.#state[list] = FINISHED;
   }
 
   #draw(sizeClass: number): number {
-    const cellsPerBlock = this.#geometry.cellsPerBlock(sizeClass);
-    // A cell longer than the block would begin in it and end in a neighbour's.
-    if (cellsPerBlock === 0) return 0;
-    if (this.#block[sizeClass] === 0 || this.#carved[sizeClass] === cellsPerBlock) {
-      const block = this.#fresh[sizeClass].shift();
-      if (block === undefined) return 0;
-      // Block 0 of region 0 has pointer 0: stored one line up, so that 0 stays "no block".
-      this.#block[sizeClass] = block + LINE_BYTES;
-      this.#carved[sizeClass] = 0;
+    const blocks = this.#classes[sizeClass];
+    // A cell longer than the block would begin in it and end in a neighbour's: such a block has no cells.
+    for (let i = this.#from[sizeClass]; i < blocks.length; i++) {
+      const cell = blocks[i].draw();
+      if (cell !== 0) {
+        this.#from[sizeClass] = i;
+        this.freeCells[sizeClass]--;
+        return cell;
+      }
     }
-    const index = ++this.#carved[sizeClass];
-    const cells = this.#block[sizeClass] - LINE_BYTES + this.#geometry.cellsOffset;
-    return cells + index * CLASS_LINES[sizeClass] * LINE_BYTES - LINE_BYTES;
+    this.#from[sizeClass] = blocks.length;
+    return 0;
   }
 }

@@ -1,6 +1,7 @@
 /** What the requests of one client share, and what one coroutine owns. */
 import { CANDIDATE_BYTES, type IndexCache, type KeyPlace, keyPlace, locateKey } from '../index/index.js';
 import {
+  CLASS_COUNT,
   COMBINED_BYTES,
   classOfLines,
   HEADER_BYTES,
@@ -10,21 +11,13 @@ import {
   MAX_LINES,
   makeSlot,
   objectLines,
+  ownerPointer,
   putPointer,
   type View,
 } from '../layout/index.js';
-import { Allocation, Allocator, Slab } from '../memory/index.js';
+import { Allocator, Frees, Grace, NO_PERIOD, Slab } from '../memory/index.js';
 import { commitLoop, proposeLoop, SlotWrite } from '../replication/index.js';
-import {
-  DONE,
-  type LocalMemory,
-  type Op,
-  type OpLoop,
-  Stage,
-  VerbBatch,
-  type Word,
-  word,
-} from '../verbs/index.js';
+import { DONE, type LocalMemory, type OpLoop, Stage, VerbBatch, type Word, word } from '../verbs/index.js';
 import type { Hint, Located } from './locate.js';
 
 /** How a request ended. Values, never exceptions: other clients can cause each of them. */
@@ -61,6 +54,18 @@ export class ClientState {
   /** Client id, granted by the pool. */
   readonly cid: number;
   readonly coroutines: number;
+  /** This client's part in everybody's grace; reclaim and splits wait for it. */
+  readonly grace: Grace;
+  /** What requests leave for reclaim. */
+  readonly frees: Frees = new Frees();
+  /** All coroutines, by their numbers. */
+  readonly contexts: Context[] = [];
+  /** Somebody drives this client's background work, so that waiting for it makes sense. */
+  hasJanitor = false;
+  /** Requests that wait for background work. */
+  waiting = 0;
+  /** By class: times that reclaim has looked through all blocks and found no cell. */
+  readonly fruitless = new Float64Array(CLASS_COUNT);
   /** Registered bytes `operation << 1`: the source of a used-bit reset. */
   readonly unusedBytes: number;
 
@@ -70,6 +75,8 @@ export class ClientState {
     cache: IndexCache;
     cid: number;
     coroutines: number;
+    /** Place in the client table. @default cid - 1 */
+    clientIndex?: number;
   }) {
     this.view = options.view;
     this.local = options.local;
@@ -77,6 +84,7 @@ export class ClientState {
     this.cid = options.cid;
     this.coroutines = options.coroutines;
     this.slab = new Slab(options.view.geometry, options.coroutines);
+    this.grace = new Grace({ ...options, index: options.clientIndex ?? options.cid - 1 });
     this.unusedBytes = options.local.reserve(64);
     for (const operation of Object.values(LogOperation)) {
       options.local.bytes[this.unusedBytes + operation] = operation << 1;
@@ -102,6 +110,8 @@ export class Context {
   readonly match: Stage;
   readonly locate: Stage;
   readonly allocator: Allocator;
+  /** Registered word: what a log head is to name. */
+  readonly headWord: number;
 
   /** Staged object of INSERT and UPDATE; SEARCH and DELETE read only the key. */
   readonly object: number;
@@ -113,6 +123,8 @@ export class Context {
   valueBytes = 0;
   /** {@link place} is already the staged key's. */
   isPrepared = false;
+  /** The client's period when the request began; NO_PERIOD between requests, and while one waits to begin. */
+  period: number = NO_PERIOD;
 
   outcome: Outcome = Outcome.OK;
   /** SEARCH, OK: the value in registered memory; valid until the coroutine's next request. */
@@ -140,7 +152,10 @@ export class Context {
   hint: Hint = 0;
   hintSlot = -0;
   hintRead = 0;
+  /** The hinted word was seen in its slot in this request's period: its cell has found no other use since. */
+  isHintFresh = false;
   readonly hintWord: Word = word();
+  readonly scratch: Word = word();
   /** Result of {@link locate}: the key's slot, with its word in {@link matchedWord}. */
   located: Located = 0;
   slot = -0;
@@ -149,6 +164,8 @@ export class Context {
   cell = -0;
   lines = 0;
   sizeClass = 0;
+  /** The request has taken a cell. */
+  holdsCell = false;
   readonly #deferred = new Float64Array(DEFERRED_LIMIT);
   readonly #deferredOperation = new Uint8Array(DEFERRED_LIMIT);
   #deferredCount = 0;
@@ -173,12 +190,14 @@ export class Context {
       { view, slab: client.slab, cid: client.cid, local, coroutines: client.coroutines },
       coroutine,
     );
+    this.headWord = local.reserve(8);
     this.object = local.reserve(STAGE_BYTES);
     this.tombstone = local.reserve(STAGE_BYTES);
     this.buckets = local.reserve(CANDIDATE_BYTES);
     this.backupBuckets = local.reserve(CANDIDATE_BYTES);
     this.matchArea = local.reserve(MATCH_BYTES);
     this.keyAt = this.object + HEADER_BYTES;
+    client.contexts[coroutine] = this;
     this.write.bucketsLocal = this.backupBuckets;
   }
 
@@ -196,8 +215,22 @@ export class Context {
   begin(): void {
     if (!this.isPrepared) locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
     this.isPrepared = false;
+    this.period = this.client.grace.period;
     this.lostRound = false;
     this.torn = 0;
+  }
+
+  /**
+   * Ends a request, its outcome being set: it remembers no address any more. A request of which nobody knows
+   * whether it took effect leaves its log list behind for recovery.
+   */
+  end(): void {
+    this.period = NO_PERIOD;
+    if (!this.holdsCell) return;
+    this.holdsCell = false;
+    const { slab } = this.client;
+    if (this.outcome === Outcome.UNAVAILABLE) slab.abandon(this.coroutine, this.sizeClass);
+    else slab.finish(this.coroutine, this.sizeClass);
   }
 
   /** Takes a cell for the staged object; false when its class needs a block: {@link refill}, then again. */
@@ -206,13 +239,27 @@ export class Context {
     this.lines = objectLines(this.keyBytes, valueBytes);
     this.sizeClass = classOfLines(this.lines);
     this.cell = this.client.slab.take(this.coroutine, this.sizeClass);
-    return this.cell !== 0;
+    this.holdsCell = this.cell !== 0;
+    return this.holdsCell;
   }
 
   /** Hands the cell back, unproposed, with its log entry's used bit to be reset in the next batch. */
   dropCell(operation: LogOperation): void {
     this.deferReset(operation);
     this.client.slab.giveBack(this.coroutine, this.sizeClass);
+  }
+
+  /**
+   * Leaves the current cell, whose object others have seen and whose used bit has been reset, to reclaim. Its
+   * list goes on behind it.
+   */
+  loseCell(): void {
+    this.client.frees.cells.push(this.cell);
+  }
+
+  /** Leaves the object that a slot named until this request replaced it to reclaim; nothing if it named none. */
+  freeReplaced(slotWord: Word): void {
+    if ((slotWord.hi | slotWord.lo) !== 0) this.client.frees.objects.push(ownerPointer(slotWord));
   }
 
   /** Pointer of the object in the current cell: objects end where their cell ends. */
@@ -317,7 +364,7 @@ export class Context {
   /** Remembers where the key lives; `own` when this client has just written the word. */
   learn(slot: number, slotWord: Word, own: boolean): void {
     const { cache, local } = this.client;
-    cache.learn(this.place, local, this.keyAt, this.keyBytes, slot, slotWord, own);
+    cache.learn(this.place, local, this.keyAt, this.keyBytes, slot, slotWord, own, this.period);
   }
 
   /** Forgets where the key lived. */
@@ -326,20 +373,9 @@ export class Context {
   }
 }
 
-/** Brings blocks until the staged object has a cell. False: the request has ended, with its outcome set. */
-export function* refill(cx: Context, operation: LogOperation): Op<boolean> {
-  do {
-    const refilled = yield* cx.allocator.refill(cx.sizeClass);
-    if (refilled !== Allocation.OK) {
-      cx.outcome = refilled === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
-      return false;
-    }
-  } while (!cx.takeCell(operation));
-  return true;
-}
-
 /** Ends a request: for `yield`. */
 export function finish(cx: Context, outcome: Outcome): typeof DONE {
   cx.outcome = outcome;
+  cx.end();
   return DONE;
 }

@@ -13,10 +13,11 @@ import { DONE, type Op, type OpLoop, Stage } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import { claimReplicatedLoop } from './claim-replicated.js';
 import { claimSingleLoop } from './claim-single.js';
-import { type Context, finish, Outcome, refill } from './context.js';
+import { type Context, finish, Outcome } from './context.js';
 import { DuplicateCheck } from './duplicate-check.js';
 import { countTorn } from './locate.js';
 import { MATCH_TORN, NO_MATCH } from './match.js';
+import { obtainCell } from './obtain-cell.js';
 
 /** Serves INSERT requests: OK, EXISTS, NO_MEMORY, INDEX_FULL or UNAVAILABLE. */
 export function* insertLoop(cx: Context): OpLoop {
@@ -32,7 +33,8 @@ export function* insertLoop(cx: Context): OpLoop {
     for (;;) {
       const writes = !hasObject;
       if (writes) {
-        if (!cx.takeCell(LogOperation.INSERT) && !(yield* refill(cx, LogOperation.INSERT))) {
+        if (!cx.takeCell(LogOperation.INSERT) && !(yield* obtainCell(cx, LogOperation.INSERT))) {
+          cx.end();
           yield DONE;
           continue request;
         }
@@ -71,6 +73,7 @@ export function* insertLoop(cx: Context): OpLoop {
       yield* claim;
       if (claimant.claim === Claim.INSERTED) {
         cx.learn(claimant.slot, write.vNew, true);
+        cx.freeReplaced(write.vOld);
         yield finish(cx, Outcome.OK);
         continue request;
       }
@@ -82,11 +85,14 @@ export function* insertLoop(cx: Context): OpLoop {
       // An undone object is its slot's tombstone now. Its used bit stays set: cleared, it would let recovery
       // put an object on a free list that a slot still names.
       if (claimant.claim === Claim.EXISTS_UNDONE) {
+        cx.freeReplaced(write.vOld);
         yield finish(cx, Outcome.EXISTS);
         continue request;
       }
-      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) hasObject = false;
-      else if (claimant.claim !== Claim.AGAIN) break;
+      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) {
+        cx.freeReplaced(write.vOld);
+        hasObject = false;
+      } else if (claimant.claim !== Claim.AGAIN) break;
       cx.lostRound = true;
       if (write.expired) break;
     }
@@ -101,5 +107,8 @@ export function* insertLoop(cx: Context): OpLoop {
  */
 function* giveUp(cx: Context, proposed: boolean): Op<void> {
   if (!proposed) cx.dropCell(LogOperation.INSERT);
-  else yield cx.resetBatch(LogOperation.INSERT);
+  else {
+    yield cx.resetBatch(LogOperation.INSERT);
+    cx.loseCell();
+  }
 }

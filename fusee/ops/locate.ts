@@ -38,6 +38,7 @@ export function hasHint(cx: Context): boolean {
     return false;
   }
   cx.hintSlot = cache.slot;
+  cx.isHintFresh = cache.period === cx.period;
   return true;
 }
 

@@ -13,12 +13,13 @@
  * (H2).
  */
 import { matches } from '../index/index.js';
-import { LogOperation, ownerPointer, slotLines } from '../layout/index.js';
+import { HEADER_BYTES, LINE_BYTES, LogOperation, ownerPointer, slotLines } from '../layout/index.js';
 import { Verdict, won } from '../replication/index.js';
 import { copyWord, DONE, type Op, type OpLoop, Status } from '../verbs/index.js';
-import { type Context, Outcome, refill } from './context.js';
-import { appendHintRead, appendObjectRead, countTorn, hasHint, hintHolds, Located } from './locate.js';
-import { checkObject, ObjectIs } from './object-check.js';
+import { type Context, Outcome } from './context.js';
+import { appendHintRead, appendObjectRead, countTorn, Hint, hasHint, hintHolds, Located } from './locate.js';
+import { checkObject, hasKey, ObjectIs } from './object-check.js';
+import { obtainCell } from './obtain-cell.js';
 
 type Modification = typeof LogOperation.UPDATE | typeof LogOperation.DELETE;
 
@@ -28,7 +29,7 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
   const isSingle = cx.client.view.geometry.config.indexReplicas === 1;
   for (;;) {
     cx.begin();
-    if (cx.takeCell(operation) || (yield* refill(cx, operation))) {
+    if (cx.takeCell(operation) || (yield* obtainCell(cx, operation))) {
       if (startModify(cx, operation)) yield cx.batch;
       if (!hitFound(cx)) yield* cx.locate;
       if (isLocated(cx, operation)) {
@@ -45,6 +46,7 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
         }
       }
     }
+    cx.end();
     yield DONE;
   }
 }
@@ -58,6 +60,7 @@ function startModify(cx: Context, operation: Modification): boolean {
   cx.appendObject();
   cx.isHit = hasHint(cx);
   if (cx.isHit) appendHintRead(cx);
+  if (cx.isHit && !cx.isHintFresh) appendOwnerReads(cx);
   return cx.isHit;
 }
 
@@ -70,10 +73,37 @@ function hitFound(cx: Context): boolean {
     return true;
   }
   if (!hintHolds(cx)) return false;
+  if (!cx.isHintFresh && !isOwner(cx)) {
+    cx.hint = Hint.USELESS;
+    return false;
+  }
   cx.located = Located.FOUND;
   cx.slot = cx.hintSlot;
   copyWord(cx.matchedWord, cx.hintWord);
   return true;
+}
+
+/**
+ * Appends READs of what tells whose the hinted object is. The slot may hold the very word that the cache
+ * remembers, and yet name another key's object: in the same cell, freed and used again since (hazard H4).
+ *
+ * First the used bit, then the key, on one node: a set bit proves that the object in the cell is whole. Reclaim
+ * clears it a grace ahead of the cell's next use, so what is whole in both READs is one object, and if the slot
+ * holds the word, it names that.
+ */
+function appendOwnerReads(cx: Context): void {
+  const { view } = cx.client;
+  const pointer = ownerPointer(cx.hintWord);
+  const last = pointer + slotLines(cx.hintWord) * LINE_BYTES - 8;
+  const mn = view.dataMn(pointer, 0);
+  cx.batch.read8(mn, view.dataOffset(last, 0));
+  cx.batch.read(mn, view.dataOffset(pointer, 0), cx.matchArea, HEADER_BYTES + cx.keyBytes);
+}
+
+/** After the batch: does the hinted word name an object of the request's key? */
+function isOwner(cx: Context): boolean {
+  const last = cx.batch.found(cx.hintRead + 1, cx.scratch);
+  return ((last.hi >>> 24) & 1) === 1 && hasKey(cx, cx.matchArea);
 }
 
 /** Aims at the slot, or ends the request. */
@@ -112,6 +142,7 @@ function castSingle(cx: Context): void {
 function succeed(cx: Context, operation: Modification): false {
   if (operation === LogOperation.DELETE) cx.forget();
   else cx.learn(cx.slot, cx.write.vNew, true);
+  cx.freeReplaced(cx.write.vOld);
   cx.outcome = Outcome.OK;
   return false;
 }
@@ -142,6 +173,7 @@ function* lose(cx: Context, operation: Modification): Op<boolean> {
   }
   // Recovery must not take this object for an operation in flight: wait for the reset before answering.
   yield cx.resetBatch(operation);
+  cx.loseCell();
   // A lost UPDATE learns nothing: the winner's word may be of another key. The entry is stale, and will be
   // found so.
   if (isDelete) cx.forget();

@@ -34,6 +34,11 @@ export function checkObject(cx: Context, at: number, lines: number, verb = NO_VE
   return ObjectIs.THE_KEYS;
 }
 
+/** True when the object whose header and key lie at `at` has the request's key; their CRC is not checked. */
+export const hasKey = (cx: Context, at: number): boolean =>
+  (cx.client.local.words[at >>> 2] & 0xffff) === cx.keyBytes &&
+  sameKey(cx.client.local, at + HEADER_BYTES, cx.keyAt, cx.keyBytes);
+
 /** Compares keys; both begin on 8-byte boundaries. */
 function sameKey(local: LocalMemory, a: number, b: number, lengthBytes: number): boolean {
   const { words, bytes } = local;

@@ -4,7 +4,7 @@
  * Deviation: the paper's hit reads both combined buckets and trusts an invalidation byte in the object. Here
  * the hit reads the 8-byte slot, and is valid only if it still holds the cached word (hazard H6).
  */
-import { ownerPointer, slotLines } from '../layout/index.js';
+import { LINE_BYTES, LogField, ownerPointer, slotLines } from '../layout/index.js';
 import { DONE, type OpLoop, Status } from '../verbs/index.js';
 import { type Context, Outcome } from './context.js';
 import { appendHintRead, appendObjectRead, Hint, hasHint, hintHolds, Located } from './locate.js';
@@ -28,6 +28,7 @@ export function* searchLoop(cx: Context): OpLoop {
             ? Outcome.NOT_FOUND
             : Outcome.UNAVAILABLE;
     }
+    cx.end();
     yield DONE;
   }
 }
@@ -49,7 +50,12 @@ function endHit(cx: Context): boolean {
   if (!hintHolds(cx)) return false;
   cx.hint = Hint.USELESS;
   if (cx.batch.status(objectRead) !== Status.OK) return false;
-  if (checkObject(cx, cx.matchArea, slotLines(cx.hintWord), objectRead) !== ObjectIs.THE_KEYS) return false;
+  const lines = slotLines(cx.hintWord);
+  if (checkObject(cx, cx.matchArea, lines, objectRead) !== ObjectIs.THE_KEYS) return false;
+  // The cached word may be of a time long past: its cell may have been freed since, and be in use again by the
+  // time the slot is read. Reclaim clears the used bit a grace ahead of that, so whoever reads it set has read
+  // what the slot names.
+  if ((cx.client.local.bytes[cx.matchArea + lines * LINE_BYTES + LogField.OPERATION] & 1) === 0) return false;
   cx.outcome = Outcome.OK;
   return true;
 }

@@ -4,9 +4,11 @@
  * Rules of this file: nothing is allocated per round trip; every request is recorded before it begins; a
  * client that dies touches nothing afterwards.
  */
+import { JANITOR_BYTES } from '../../fusee/background/index.js';
 import { SimFabric, type SimWorld } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
 import type { View } from '../../fusee/layout/index.js';
+import { GRACE_BYTES } from '../../fusee/memory/index.js';
 import {
   ClientState,
   CONTEXT_BYTES,
@@ -379,7 +381,8 @@ export class SwarmClient {
 }
 
 /** Registered memory of a client with so many coroutines. */
-export const clientBytes = (coroutines: number): number => coroutines * CONTEXT_BYTES + (1 << 14);
+export const clientBytes = (coroutines: number): number => 
+  coroutines * CONTEXT_BYTES + GRACE_BYTES + JANITOR_BYTES + (1 << 14);
 
 /** Notes which cells a coroutine's request takes, and which go back to its lists. */
 function watchCells({ cx }: Coroutine, objects: TakenObject[], freeCells: Set<number>): void {

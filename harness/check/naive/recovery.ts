@@ -76,6 +76,7 @@ function* redoRequest(run: RecoveryRun, request: number): Op<void> {
   const kind = stageRequest(run, request);
   const { slab } = run.cx.client;
   slab.addBlock(0, run.pool.blockOf(run.task.client));
+  slab.open(0, 0);
   for (let i = 0; i < FIRST_SPARE_CELL; i++) slab.take(0, 0);
   const loop = run.coroutine.loops[kind];
   for (let batch = loop.next().value; batch !== DONE; batch = loop.next().value) yield batch;

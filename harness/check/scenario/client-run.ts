@@ -8,6 +8,7 @@
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { IndexCache } from '../../../fusee/index/index.js';
 import { HEADER_BYTES } from '../../../fusee/layout/index.js';
+import { GRACE_BYTES } from '../../../fusee/memory/index.js';
 import {
   ClientState,
   CONTEXT_BYTES,
@@ -34,7 +35,7 @@ import { type Step, writtenValue } from './scenario.js';
 export const FOUND = 8;
 
 /** Registered memory of one run. */
-export const RUN_BYTES: number = CONTEXT_BYTES + 4096;
+export const RUN_BYTES: number = CONTEXT_BYTES + GRACE_BYTES + 4096;
 
 /** An object that a request has taken a cell for. */
 export interface TakenObject {
@@ -113,7 +114,11 @@ export class ClientRun implements Run {
       cid: client + 1,
       coroutines: 1,
     });
-    if (this.#hasBlock) state.slab.addBlock(0, pool.blockOf(client));
+    if (this.#hasBlock) {
+      state.slab.addBlock(0, pool.blockOf(client));
+      // Its log head is taken for written: it concerns nobody here.
+      state.slab.open(0, 0);
+    }
     this.coroutine = makeCoroutine(state, 0);
     this.cx = this.coroutine.cx;
     this.#observe();

@@ -1,0 +1,2 @@
+/** What a client does beside its requests. */
+export * from './janitor.js';

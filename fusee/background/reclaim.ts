@@ -1,0 +1,323 @@
+/**
+ * Reclaim: how memory that nobody names becomes free again (FUSEE section 4.4), in the background.
+ *
+ *     replaced object        checkpoint past whoever replaced it -> free bit on every replica
+ *     own cell with its bit  checkpoint past its entry -> trailer zero on every replica -> grace -> bit off -> free
+ *     own cell, round lost   the same from the trailer on: it has no bit
+ *
+ * Rules of this file:
+ * - An object is freed by exactly one party, whoever replaced the slot word that named it: FAA of a bit would
+ *   carry into a neighbour's when repeated (hazard H16). Only the owner of the block takes bits off, by FAA of
+ *   minus the bits that it has read on *all* replicas: so none is on its way any more.
+ * - Log heads move first. A moved head says of all entries ahead of it that they are finished, so no
+ *   unfinished entry names memory that may be reused (H17), and no walk of a log meets a reused cell (H5).
+ *   Deviation: the notes mark each entry FINISHED; one word per list and round does the same for all of them.
+ * - Trailers are zero on every replica before the grace begins, and a cell is handed out only after it (H4,
+ *   H9). So requests that know its address from before have ended, and one that begins later, with a cached
+ *   word, reads a clear used bit for at least as long as it lasts.
+ * - A silent replica stops reclaim for good: whether a bit has been set is then unknown, and nothing but
+ *   recovery may find out. Memory leaks until then, and nothing else is wrong.
+ */
+import {
+  BLOCK_HEADER_BYTES,
+  CLASS_COUNT,
+  LINE_BYTES,
+  LOG_ENTRY_BYTES,
+  MAX_REPLICAS,
+} from '../layout/index.js';
+import { type Block, type Checkpoint, Grace, type GraceMark } from '../memory/index.js';
+import type { ClientState } from '../ops/index.js';
+import { CorruptionError, type Op, replicaRef, Status, VerbBatch, word } from '../verbs/index.js';
+
+/** Verbs of one batch: small, since requests in flight wait behind them. */
+const BATCH_VERBS = 32;
+/** Bytes of a bitmap that one READ brings: 512 KiB of cells. */
+const PIECE_BYTES = 1024;
+/** Pieces that one round looks at, and the cells after which it looks no further. */
+const PIECES_PER_ROUND = 8;
+const CELLS_PER_ROUND = 256;
+/** Frees that one round carries out. */
+const FREES_PER_ROUND = 256;
+/** Groups of cells whose grace may be under way at once. */
+const GENERATIONS = 4;
+/** A class has stock as long as this share of its cells is free, and no fewer than so many. */
+const STOCK_SHARE = 1 / 8;
+const STOCK_LEAST = 64;
+const STOCK_MOST = 4096;
+
+/** Registered memory that one {@link Reclaim} takes. */
+export const RECLAIM_BYTES: number =
+  (BATCH_VERBS + 2) * 64 + MAX_REPLICAS * PIECE_BYTES + BATCH_VERBS * 8 + 64;
+
+/** Bits of one word of a block's free bitmap. */
+interface Bits {
+  readonly block: Block;
+  /** Number of the word of 64 bits. */
+  readonly index: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/** Cells whose grace began together. */
+interface Generation {
+  readonly mark: GraceMark;
+  readonly cells: number[];
+  readonly bits: Bits[];
+}
+
+/** One client's reclaim; its steps are run by its janitor, one after the other. */
+export class Reclaim {
+  readonly #client: ClientState;
+  readonly #batch: VerbBatch;
+  readonly #bitmaps: number;
+  readonly #heads: number;
+  readonly #zeros: number;
+  readonly #to = replicaRef(MAX_REPLICAS);
+  readonly #generations: Generation[] = [];
+  readonly #spareMarks: GraceMark[] = Array.from({ length: GENERATIONS }, () => Grace.newMark());
+  /** By class: cells in a generation. */
+  readonly #awaiting = new Uint32Array(CLASS_COUNT);
+  /** By class: the next piece to look at, counted over all its blocks; pieces since cells were last found. */
+  readonly #cursor = new Float64Array(CLASS_COUNT);
+  readonly #fruitless = new Float64Array(CLASS_COUNT);
+  readonly #piecesPerBlock: number;
+  /** Any class, for a look at what others have freed. */
+  #idleClass = 0;
+  /** A replica was silent. */
+  isStopped = false;
+  /** Cells freed for others and for itself, and cells taken back, so far. */
+  freed = 0;
+  reclaimed = 0;
+
+  constructor(client: ClientState) {
+    const { local, view } = client;
+    this.#client = client;
+    this.#batch = new VerbBatch(local, BATCH_VERBS);
+    this.#bitmaps = local.reserve(MAX_REPLICAS * PIECE_BYTES);
+    this.#heads = local.reserve(BATCH_VERBS * 8);
+    this.#zeros = local.reserve(64);
+    this.#piecesPerBlock = Math.ceil(view.geometry.bitmapBytes / PIECE_BYTES);
+  }
+
+  /** Cells that wait for their grace. */
+  get awaiting(): number {
+    return this.#awaiting.reduce((sum, cells) => sum + cells, 0);
+  }
+
+  /** Sets free bits of replaced objects. */
+  *free(): Op<void> {
+    const pointers = this.#client.frees.objects.take(FREES_PER_ROUND);
+    if (pointers.length === 0 || !(yield* this.#moveHeads())) return;
+    const { view } = this.#client;
+    const { blockBytes } = view.geometry.config;
+    const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
+    const bit = word();
+    for (let i = 0; i < pointers.length; i += perBatch) {
+      const b = this.#batch.reset();
+      for (const pointer of pointers.subarray(i, i + perBatch)) {
+        const block = Math.floor(pointer / blockBytes) * blockBytes;
+        const line = (pointer - block) / LINE_BYTES;
+        bit.lo = (line & 32) === 0 ? (1 << (line & 31)) >>> 0 : 0;
+        bit.hi = (line & 32) === 0 ? 0 : (1 << (line & 31)) >>> 0;
+        const to = view.dataReplicas(bitmapWord(block, line >>> 6), this.#to);
+        for (let r = 0; r < to.count; r++) b.faa(to.mn[r], to.offsetBytes[r], bit);
+      }
+      if (!(yield* this.#run())) return;
+    }
+    this.freed += pointers.length;
+  }
+
+  /** Takes the first generation back if its grace has passed. True if so. */
+  *settle(): Op<boolean> {
+    if (this.#generations.length === 0) return false;
+    const { mark, cells, bits } = this.#generations[0];
+    if (!(yield* this.#client.grace.hasPassed(mark))) return false;
+    if (!(yield* this.#clearBits(bits))) return false;
+    this.#generations.shift();
+    this.#spareMarks.push(mark);
+    const { slab } = this.#client;
+    for (const cell of cells) {
+      this.#awaiting[(slab.blockOf(cell) as Block).sizeClass]--;
+      slab.release(cell);
+    }
+    this.reclaimed += cells.length;
+    return true;
+  }
+
+  /** Looks for cells that have been freed, and begins their grace. True if there were any. */
+  *collect(): Op<boolean> {
+    const mark = this.#spareMarks.pop();
+    if (mark === undefined) return false;
+    const generation: Generation = {
+      mark,
+      cells: [...this.#client.frees.cells.take(CELLS_PER_ROUND)],
+      bits: [],
+    };
+    for (const sizeClass of this.#classesToScan()) yield* this.#scanClass(sizeClass, generation);
+    if (generation.cells.length === 0 || this.isStopped) {
+      this.#spareMarks.push(mark);
+      return false;
+    }
+    if (!(yield* this.#moveHeads()) || !(yield* this.#zero(generation.cells))) return false;
+    if (!(yield* this.#client.grace.mark(mark))) {
+      this.isStopped = true;
+      return false;
+    }
+    for (const cell of generation.cells)
+      this.#awaiting[(this.#client.slab.blockOf(cell) as Block).sizeClass]++;
+    this.#generations.push(generation);
+    return true;
+  }
+
+  /** Moves all log heads past what is finished. False: a replica was silent. */
+  *#moveHeads(): Op<boolean> {
+    return yield* this.writeHeads(this.#client.slab.staleCheckpoints());
+  }
+
+  /** Writes log heads on all replicas. False: a replica was silent. */
+  *writeHeads(heads: readonly Checkpoint[]): Op<boolean> {
+    const { view, local } = this.#client;
+    const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
+    for (let i = 0; i < heads.length; i += perBatch) {
+      const b = this.#batch.reset();
+      heads.slice(i, i + perBatch).forEach(({ head, cell }, k) => {
+        local.doubles[(this.#heads >>> 3) + k] = 0;
+        const at = this.#heads + 8 * k;
+        const high = Math.floor(cell / 0x100000000);
+        local.words[at >>> 2] = cell - high * 0x100000000;
+        local.words[(at >>> 2) + 1] = high;
+        const to = view.dataReplicas(head, this.#to);
+        for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r], at, 8);
+      });
+      if (!(yield* this.#run())) return false;
+    }
+    return true;
+  }
+
+  /** Zeroes the trailers of cells on all replicas. */
+  *#zero(cells: readonly number[]): Op<boolean> {
+    const { view } = this.#client;
+    const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
+    for (let i = 0; i < cells.length; i += perBatch) {
+      const b = this.#batch.reset();
+      for (const cell of cells.slice(i, i + perBatch)) {
+        const to = view.dataReplicas(cell, this.#to);
+        for (let r = 0; r < to.count; r++) {
+          const entry = to.offsetBytes[r] + LINE_BYTES - LOG_ENTRY_BYTES;
+          b.write(to.mn[r], entry, this.#zeros, LOG_ENTRY_BYTES);
+        }
+      }
+      if (!(yield* this.#run())) return false;
+    }
+    return true;
+  }
+
+  /** Takes bits off on all replicas: minus the bits, since others add theirs meanwhile. */
+  *#clearBits(bits: readonly Bits[]): Op<boolean> {
+    const { view } = this.#client;
+    const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
+    const minus = word();
+    for (let i = 0; i < bits.length; i += perBatch) {
+      const b = this.#batch.reset();
+      for (const { block, index, lo, hi } of bits.slice(i, i + perBatch)) {
+        minus.lo = -lo >>> 0;
+        minus.hi = (~hi + (lo === 0 ? 1 : 0)) >>> 0;
+        const to = view.dataReplicas(bitmapWord(block.pointer, index), this.#to);
+        for (let r = 0; r < to.count; r++) b.faa(to.mn[r], to.offsetBytes[r], minus);
+      }
+      if (!(yield* this.#run())) return false;
+    }
+    for (const { block, index, lo, hi } of bits) {
+      block.taken[2 * index] &= ~lo;
+      block.taken[2 * index + 1] &= ~hi;
+    }
+    return true;
+  }
+
+  /** Classes that are short of cells, and now and then another, for what others have freed. */
+  #classesToScan(): number[] {
+    const { slab } = this.#client;
+    const classes: number[] = [];
+    for (let c = 0; c < CLASS_COUNT; c++) {
+      const blocks = slab.blocksOf(c);
+      if (blocks.length === 0) continue;
+      const share = Math.ceil(blocks.length * blocks[0].cells * STOCK_SHARE);
+      const stock = Math.min(STOCK_MOST, Math.max(STOCK_LEAST, share));
+      if (slab.freeCells[c] + this.#awaiting[c] < stock) classes.push(c);
+    }
+    if (classes.length > 0) return classes;
+    for (let i = 0; i < CLASS_COUNT; i++) {
+      this.#idleClass = (this.#idleClass + 1) % CLASS_COUNT;
+      if (slab.blocksOf(this.#idleClass).length > 0) return [this.#idleClass];
+    }
+    return [];
+  }
+
+  /** Looks at the next pieces of a class's bitmaps, until there are enough cells or nothing more is expected. */
+  *#scanClass(sizeClass: number, into: Generation): Op<void> {
+    const blocks = this.#client.slab.blocksOf(sizeClass);
+    const pieces = blocks.length * this.#piecesPerBlock;
+    for (let n = Math.min(PIECES_PER_ROUND, pieces); n > 0 && into.cells.length < CELLS_PER_ROUND; n--) {
+      const piece = this.#cursor[sizeClass] >= pieces ? 0 : this.#cursor[sizeClass];
+      const block = blocks[Math.floor(piece / this.#piecesPerBlock)];
+      const before = into.cells.length;
+      if (!(yield* this.#scanPiece(block, piece % this.#piecesPerBlock, into))) return;
+      this.#cursor[sizeClass] = piece + 1;
+      if (into.cells.length > before || this.#awaiting[sizeClass] > 0) this.#fruitless[sizeClass] = 0;
+      else if (++this.#fruitless[sizeClass] >= pieces) {
+        this.#fruitless[sizeClass] = 0;
+        this.#client.fruitless[sizeClass]++;
+        return;
+      }
+    }
+  }
+
+  /** Takes the cells whose bits are set on all replicas. False: a replica was silent. */
+  *#scanPiece(block: Block, piece: number, into: Generation): Op<boolean> {
+    const { view, local } = this.#client;
+    const bytes = Math.min(PIECE_BYTES, view.geometry.bitmapBytes - piece * PIECE_BYTES);
+    const b = this.#batch.reset();
+    const to = view.dataReplicas(block.pointer + BLOCK_HEADER_BYTES + piece * PIECE_BYTES, this.#to);
+    const replicas = to.count;
+    for (let r = 0; r < replicas; r++) {
+      b.read(to.mn[r], to.offsetBytes[r], this.#bitmaps + r * PIECE_BYTES, bytes);
+    }
+    if (!(yield* this.#run())) return false;
+    const first = (piece * PIECE_BYTES) / 4;
+    const all = (w: number): number => {
+      let bits = ~block.taken[first + w];
+      for (let r = 0; r < replicas; r++) bits &= local.words[((this.#bitmaps + r * PIECE_BYTES) >>> 2) + w];
+      return bits >>> 0;
+    };
+    for (let w = 0; w < bytes / 4; w += 2) {
+      const [lo, hi] = [all(w), all(w + 1)];
+      if ((lo | hi) === 0) continue;
+      const index = (first + w) / 2;
+      block.taken[2 * index] |= lo;
+      block.taken[2 * index + 1] |= hi;
+      into.bits.push({ block, index, lo, hi });
+      for (let bit = 0; bit < 64; bit++) {
+        if ((((bit < 32 ? lo : hi) >>> (bit & 31)) & 1) === 0) continue;
+        const cell = block.cellOfLine(index * 64 + bit);
+        if (cell < 0)
+          throw new CorruptionError(
+            `block ${block.pointer} has a free bit of no cell, line ${index * 64 + bit}`,
+          );
+        into.cells.push(block.pointerOf(cell));
+      }
+    }
+    return true;
+  }
+
+  /** Runs the batch as background work. False: a replica was silent, and reclaim has ended. */
+  *#run(): Op<boolean> {
+    const b = this.#batch;
+    b.markBackground();
+    yield b;
+    for (let i = 0; i < b.count; i++) if (b.status(i) !== Status.OK) this.isStopped = true;
+    return !this.isStopped;
+  }
+}
+
+/** Pointer of a word of a block's free bitmap. */
+const bitmapWord = (block: number, index: number): number => block + BLOCK_HEADER_BYTES + 8 * index;

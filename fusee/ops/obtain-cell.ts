@@ -1,0 +1,73 @@
+/**
+ * Off the hot path: a cell for an object whose log list is not open yet, or whose class has none left.
+ *
+ * A request that waits here has seen nothing yet, so it holds no period: the grace that its cells wait for
+ * must not wait for the request.
+ */
+import { type LogOperation, MAX_REPLICAS } from '../layout/index.js';
+import { Allocation, NO_PERIOD } from '../memory/index.js';
+import { type Op, replicaRef, Status } from '../verbs/index.js';
+import { type Context, Outcome } from './context.js';
+
+/** Fruitless looks through all blocks of a class, begun while a request waits, after which there is no memory. */
+const FRUITLESS_LOOKS = 2;
+
+/** Gets a cell for the staged object. False: the request has ended, with its outcome set. */
+export function* obtainCell(cx: Context, operation: LogOperation): Op<boolean> {
+  cx.period = NO_PERIOD;
+  const obtained = yield* obtain(cx, operation);
+  cx.period = cx.client.grace.period;
+  return obtained;
+}
+
+function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
+  for (;;) {
+    const opened = yield* openList(cx);
+    if (opened === undefined) {
+      cx.outcome = Outcome.UNAVAILABLE;
+      return false;
+    }
+    if (opened && cx.takeCell(operation)) return true;
+    const refilled = yield* cx.allocator.refill(cx.sizeClass);
+    if (refilled === Allocation.OK) continue;
+    if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;
+    cx.outcome = refilled === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
+    return false;
+  }
+}
+
+/** Opens the list of the coroutine and class. False: the class has no cell; undefined: a replica was silent. */
+function* openList(cx: Context): Op<boolean | undefined> {
+  const { slab, view, local } = cx.client;
+  if (slab.isOpen(cx.coroutine, cx.sizeClass)) return true;
+  const list = slab.open(cx.coroutine, cx.sizeClass);
+  if (list === undefined) return false;
+  const high = Math.floor(list.cell / 0x100000000);
+  local.words[cx.headWord >>> 2] = list.cell - high * 0x100000000;
+  local.words[(cx.headWord >>> 2) + 1] = high;
+  const to = view.dataReplicas(list.head, replicaRef(MAX_REPLICAS));
+  const b = cx.batch.reset();
+  for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r], cx.headWord, 8);
+  b.markBackground();
+  yield b;
+  for (let i = 0; i < b.count; i++) {
+    if (b.status(i) === Status.OK) continue;
+    slab.close(cx.coroutine, cx.sizeClass);
+    return undefined;
+  }
+  return true;
+}
+
+/** Waits until reclaim has freed a cell of the class; false when there is none to be found, or time is up. */
+function* awaitReclaim(cx: Context): Op<boolean> {
+  const { client, sizeClass } = cx;
+  if (!client.hasJanitor) return false;
+  const limit = client.fruitless[sizeClass] + FRUITLESS_LOOKS;
+  client.waiting++;
+  while (client.slab.freeCells[sizeClass] === 0 && client.fruitless[sizeClass] < limit && !cx.write.expired) {
+    cx.batch.reset().isPoll = true;
+    yield cx.batch;
+  }
+  client.waiting--;
+  return client.slab.freeCells[sizeClass] > 0;
+}
