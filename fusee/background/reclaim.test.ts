@@ -6,7 +6,12 @@ import { type Coroutine, Outcome, RequestKind } from '../ops/index.js';
 import { Janitor } from './index.js';
 
 it('keeps memory flat under churn', () => {
-  const pool = memoryPool({ regionBytes: 1 << 18, blockBytes: 1 << 12, regionsPerNode: 2, groupsPerSubtable: 32 });
+  const pool = memoryPool({
+    regionBytes: 1 << 18,
+    blockBytes: 1 << 12,
+    regionsPerNode: 2,
+    groupsPerSubtable: 32,
+  });
   const values = new Map<string, number>();
   let left = 0;
   let serial = 0;
@@ -27,7 +32,11 @@ it('keeps memory flat under churn', () => {
       left--;
       const i = co.cx.coroutine;
       const key = `k${c}.${i}.${Math.floor(Math.random() * 50)}`;
-      const kind = values.has(key) ? [RequestKind.UPDATE, RequestKind.SEARCH, RequestKind.DELETE, RequestKind.UPDATE][Math.floor(Math.random() * 4)] : RequestKind.INSERT;
+      const kind = values.has(key)
+        ? [RequestKind.UPDATE, RequestKind.SEARCH, RequestKind.DELETE, RequestKind.UPDATE][
+            Math.floor(Math.random() * 4)
+          ]
+        : RequestKind.INSERT;
       const value = Buffer.alloc(60 + (serial % 3) * 50);
       value.writeUInt32LE(++serial);
       const at = co.cx.object + HEADER_BYTES;
@@ -45,17 +54,38 @@ it('keeps memory flat under churn', () => {
       expect(co.cx.outcome).toBe(Outcome.OK);
       if (kinds[i] === RequestKind.DELETE) values.delete(keys[i]);
       else if (kinds[i] === RequestKind.SEARCH)
-        expect(Buffer.from(co.cx.client.local.bytes.slice(co.cx.foundAt, co.cx.foundAt + 4)).readUInt32LE()).toBe(values.get(keys[i]));
-      else values.set(keys[i], Buffer.from(co.cx.client.local.bytes.slice(co.cx.keyAt + keys[i].length, co.cx.keyAt + keys[i].length + 4)).readUInt32LE());
+        expect(
+          Buffer.from(co.cx.client.local.bytes.slice(co.cx.foundAt, co.cx.foundAt + 4)).readUInt32LE(),
+        ).toBe(values.get(keys[i]));
+      else
+        values.set(
+          keys[i],
+          Buffer.from(
+            co.cx.client.local.bytes.slice(co.cx.keyAt + keys[i].length, co.cx.keyAt + keys[i].length + 4),
+          ).readUInt32LE(),
+        );
     };
     const ledger = { add() {} } as never;
-    const reactor = new Reactor(client.fabric, client.coroutines, { next, ended, ledger: () => ledger }, { deadlineNs: 1e9, janitor });
+    const reactor = new Reactor(
+      client.fabric,
+      client.coroutines,
+      { next, ended, ledger: () => ledger },
+      { deadlineNs: 1e9, janitor },
+    );
     return { client, reactor, janitor };
   });
   for (let round = 0; round < 10; round++) {
     left = 10_000;
     for (const { reactor } of clients) reactor.wake();
-    while (left > 0 || clients.some((c) => c.reactor.active > 0)) for (const { reactor } of clients) reactor.turn();
-    console.log(round, clients.map(({ client, janitor }) => `${client.state.slab.blocks} blocks, ${janitor.reclaim.freed} freed, ${janitor.reclaim.reclaimed} reclaimed, awaiting ${janitor.reclaim.awaiting}`), clients[0].reactor.background.backgroundVerbs);
+    while (left > 0 || clients.some((c) => c.reactor.active > 0))
+      for (const { reactor } of clients) reactor.turn();
+    console.log(
+      round,
+      clients.map(
+        ({ client, janitor }) =>
+          `${client.state.slab.blocks} blocks, ${janitor.reclaim.freed} freed, ${janitor.reclaim.reclaimed} reclaimed, awaiting ${janitor.reclaim.awaiting}`,
+      ),
+      clients[0].reactor.background.backgroundVerbs,
+    );
   }
 });

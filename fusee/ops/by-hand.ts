@@ -22,6 +22,7 @@ import {
   type Outcome,
   RequestKind,
 } from './index.js';
+import { openList } from './obtain-cell.js';
 
 /** Small: tests make hundreds of clients. */
 const CACHE: CacheOptions = { ...DEFAULT_CACHE, bytes: 1 << 16 };
@@ -45,11 +46,17 @@ export class ByHand {
     this.cx = this.coroutine.cx;
   }
 
-  /** Fetches a block for objects of this size, so that requests cost what the protocol says. */
+  /**
+   * Fetches a block for objects of this size and opens their log list, so that requests cost what the protocol
+   * says.
+   */
   warm(keyBytes: number, valueBytes: number): this {
-    const refill = this.cx.allocator.refill(classOfLines(objectLines(keyBytes, valueBytes)));
-    for (let step = refill.next(); !step.done; step = refill.next()) {
-      for (let i = 0; i < step.value.count; i++) executeVerb(this.nodes, step.value, i);
+    const { cx } = this;
+    cx.sizeClass = classOfLines(objectLines(keyBytes, valueBytes));
+    for (const steps of [cx.allocator.refill(cx.sizeClass), openList(cx)]) {
+      for (let step = steps.next(); !step.done; step = steps.next()) {
+        for (let i = 0; i < step.value.count; i++) executeVerb(this.nodes, step.value, i);
+      }
     }
     return this;
   }

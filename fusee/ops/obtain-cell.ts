@@ -37,7 +37,7 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
 }
 
 /** Opens the list of the coroutine and class. False: the class has no cell; undefined: a replica was silent. */
-function* openList(cx: Context): Op<boolean | undefined> {
+export function* openList(cx: Context): Op<boolean | undefined> {
   const { slab, view, local } = cx.client;
   if (slab.isOpen(cx.coroutine, cx.sizeClass)) return true;
   const list = slab.open(cx.coroutine, cx.sizeClass);

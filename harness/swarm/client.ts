@@ -381,7 +381,7 @@ export class SwarmClient {
 }
 
 /** Registered memory of a client with so many coroutines. */
-export const clientBytes = (coroutines: number): number => 
+export const clientBytes = (coroutines: number): number =>
   coroutines * CONTEXT_BYTES + GRACE_BYTES + JANITOR_BYTES + (1 << 14);
 
 /** Notes which cells a coroutine's request takes, and which go back to its lists. */

@@ -30,12 +30,14 @@ export class Cells {
     return this.#vectors[cells][place];
   }
 
-  /** The line without its log entry. */
+  /** The line without its log entry, but for the used bit: a cache hit looks at that. */
   payload(line: number): number {
     const known = this.#payloads[line];
     if (known !== undefined) return known;
     const bytes = this.#interner.bytesAt(line).slice();
+    const used = bytes[LINE_BYTES - 1] & 1;
     bytes.fill(0, LINE_BYTES - LOG_ENTRY_BYTES);
+    bytes[LINE_BYTES - 1] = used;
     const id = this.#interner.bytes(bytes, 0, LINE_BYTES);
     this.#payloads[line] = id;
     return id;

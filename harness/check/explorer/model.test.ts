@@ -26,7 +26,8 @@ function resultOf(world: World, unit: Unit, before: number, isRecovery: boolean)
   const pointer = world.pool.pointerOf(unit);
   const replica = unit.place % world.scenario.dataReplicas;
   world.nodes.read(view.dataMn(pointer, replica), view.dataOffset(pointer, replica), bytes, 0, LINE_BYTES);
-  if (!isRecovery) bytes.fill(0, LINE_BYTES - LOG_ENTRY_BYTES);
+  const used = bytes[LINE_BYTES - 1] & 1;
+  if (!isRecovery) bytes.fill(0, LINE_BYTES - LOG_ENTRY_BYTES).fill(used, LINE_BYTES - 1);
   return world.interner.bytes(bytes, 0, LINE_BYTES);
 }
 

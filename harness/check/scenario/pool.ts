@@ -134,7 +134,7 @@ export class TinyPool {
     words[0] = keyBytes.length | (1 << 16);
     words[1] = crc32cOver(buffer)(HEADER_BYTES, keyBytes.length + 1, words[0]);
     stageOldValue(bytes, LINE_BYTES, word());
-    bytes[LINE_BYTES + LogField.OPERATION] = LogOperation.INSERT << 1;
+    bytes[LINE_BYTES + LogField.OPERATION] = (LogOperation.INSERT << 1) | 1;
     return bytes;
   }
 
