@@ -20,6 +20,7 @@ import {
 import type { recoverRequest } from '../../fusee/recovery/index.js';
 import { DONE, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
 import { Outcome as Ended, type History, NO_VALUE } from '../check/linearizability/index.js';
+import { BackgroundWork } from './background.js';
 import { roundTripLimit } from './bounds.js';
 import type { Load } from './load.js';
 import type { SwarmPlan } from './plan.js';
@@ -118,6 +119,7 @@ export class SwarmClient {
   readonly #quietSince: Float64Array;
   readonly #isFinished: Uint8Array;
   readonly #tellers: readonly Teller[];
+  readonly #background: BackgroundWork;
   readonly #firstRow: number;
   /** Batches posted so far: deaths are planned by it. */
   posted = 0;
@@ -167,6 +169,7 @@ export class SwarmClient {
       key: -1,
     }));
     this.#firstRow = options.thread;
+    this.#background = new BackgroundWork(run, this);
     for (let i = 0; i < n; i++) this.#prepare(i);
   }
 
@@ -184,9 +187,19 @@ export class SwarmClient {
   /** Lets every coroutine make its first request within `withinNs`. */
   start(withinNs: number): void {
     const { load } = this.run;
-    this.left.forEach((left, i) => {
-      if (left > 0) this.#sleep(i, BEGIN, 1 + load.random.below(withinNs + 1));
-    });
+    this.#background.start(
+      () => {
+        this.left.forEach((left, i) => {
+          if (left > 0) this.#sleep(i, BEGIN, 1 + load.random.below(withinNs + 1));
+        });
+      },
+      () => this.run.lost(this),
+    );
+  }
+
+  /** All its requests are answered. */
+  get isFinished(): boolean {
+    return this.#isFinished.every((is) => is !== 0);
   }
 
   /** The client dies here and now; what it had posted may still execute. */
@@ -328,6 +341,10 @@ export class SwarmClient {
   #completed(batch: VerbBatch): void {
     const i = batch.tag;
     this.run.trace?.completed(batch);
+    if (i === this.coroutines.length) {
+      this.#background.completed();
+      return;
+    }
     if (!batch.isPoll) {
       this.#pollNs[i] = 0;
       // Blocks are asked for with a batch of the allocator's own.

@@ -142,7 +142,7 @@ export class Cluster implements Run {
     world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => {
       client.fabric.fence();
       this.trace?.note(`client ${client.cid} is fenced, and ${open.length} requests of it recovered`);
-      this.#recover(tasks, () => {
+      this.#recover(client.cid, tasks, () => {
         this.writesActive -= open.length;
         this.#recoveries--;
         if (client.left.some((left) => left > 0)) this.#join([...client.left]).start(plan.thinkNs);
@@ -150,11 +150,12 @@ export class Cluster implements Run {
     });
   }
 
-  #recover(tasks: readonly Task[], onDone: () => void): void {
+  #recover(dead: number, tasks: readonly Task[], onDone: () => void): void {
     const { plan, world } = this;
     const { random } = this.load;
     const recoverer = new Recoverer(this, {
       cid: ++this.#cids,
+      dead,
       tasks,
       diesAfter: random.happens(plan.recovererCrash) ? random.between(1, 8) : Number.POSITIVE_INFINITY,
       onDone: () => {
@@ -165,7 +166,7 @@ export class Cluster implements Run {
         this.recovererCrashes++;
         world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => {
           recoverer.fabric.fence();
-          this.#recover(tasks, onDone);
+          this.#recover(dead, tasks, onDone);
         });
       },
     });

@@ -32,6 +32,8 @@ export interface SwarmPlan {
   readonly latency: { readonly leastNs: number; readonly jitterNs: number; readonly serviceNs: number };
   readonly faults: SimFaults;
   readonly rpcTimeoutNs: number;
+  /** From the end of one round of a client's background work to the next; 0: no background work. */
+  readonly roundNs: number;
   /** A coroutine rests up to this long between requests. */
   readonly thinkNs: number;
   /** Clients that die, and of those how many because they lose a link. */
@@ -109,6 +111,7 @@ export function planOf(seed: number): SwarmPlan {
     faults: faultsFor(random),
     rpcTimeoutNs: random.pick([100_000, 500_000]),
     thinkNs: random.pick([0, 100, 3000, 50_000]),
+    roundNs: random.pick([200, 2000, 20_000]),
     crashes,
     cuts: isCrashing && random.happens(0.3) ? random.between(1, crashes) : 0,
     leaseNs: random.pick([20_000, 200_000, 2_000_000]),
@@ -202,6 +205,7 @@ export function speedPlans(): { name: string; plan: SwarmPlan }[] {
     faults: NO_FAULTS,
     rpcTimeoutNs: 1_000_000,
     thinkNs: 0,
+    roundNs: 20_000,
     crashes: 0,
     cuts: 0,
     leaseNs: 1_000_000,

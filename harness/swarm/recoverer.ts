@@ -2,7 +2,7 @@
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
 import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
-import { Recovered, recoverRequest } from '../../fusee/recovery/index.js';
+import { Recovered, recoverRequest, retireClient } from '../../fusee/recovery/index.js';
 import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
 import { clientBytes, type Run, type TakenObject } from './client.js';
 import type { Teller } from './trace.js';
@@ -16,6 +16,8 @@ const PAUSE_NS = 2000;
 export interface RecovererOptions {
   readonly cid: number;
   readonly tasks: readonly Task[];
+  /** Whose they were. */
+  readonly dead: number;
   /** The recoverer dies after so many batches. */
   readonly diesAfter: number;
   /** All requests are put right. */
@@ -75,6 +77,8 @@ export class Recoverer {
         else if (recovered !== Recovered.FAILED) break;
       }
     }
+    const dead = { cid: this.#options.dead, index: this.#options.dead - 1 };
+    while (!(yield* retireClient(cx.batch, cx.client.view, dead)));
   }
 
   #advance(): void {

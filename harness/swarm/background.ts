@@ -1,0 +1,92 @@
+/**
+ * A client's background work in virtual time: it announces the client before its first request, has a round now
+ * and then, and when the client is done and nothing is left to free, it gives the client's word up.
+ */
+import { Janitor } from '../../fusee/background/index.js';
+import type { SimFabric } from '../../fusee/fabric/sim/index.js';
+import type { ClientState } from '../../fusee/ops/index.js';
+import { DONE, type Op, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
+import type { Run } from './client.js';
+import type { Teller } from './trace.js';
+
+/** Drives one client's janitor. */
+export class BackgroundWork {
+  readonly janitor: Janitor;
+  readonly #run: Run;
+  readonly #fabric: SimFabric;
+  readonly #client: { readonly state: ClientState; readonly isDead: boolean; readonly isFinished: boolean };
+  readonly #teller: Teller;
+  readonly #sleeper: number;
+  #steps: Op<unknown> | undefined;
+  #isResting = false;
+
+  constructor(
+    run: Run,
+    client: { state: ClientState; fabric: SimFabric; cid: number; isDead: boolean; isFinished: boolean },
+  ) {
+    this.#run = run;
+    this.#client = client;
+    this.#fabric = client.fabric;
+    this.janitor = new Janitor(client.state);
+    this.#teller = { name: `client ${client.cid} behind`, request: '', key: -1 };
+    this.#sleeper = run.world.sleeper(() => this.#round());
+  }
+
+  /** Announces the client, then lets its requests begin. */
+  start(onEntered: () => void, onSilence: () => void): void {
+    this.#begin(this.#client.state.grace.enter(), (version) => {
+      if ((version as number) < 0) {
+        onSilence();
+        return;
+      }
+      onEntered();
+      this.#sleep();
+    });
+  }
+
+  /** A batch of background work is complete. */
+  completed(): void {
+    this.#advance();
+  }
+
+  #sleep(): void {
+    if (this.#run.plan.roundNs > 0) this.#run.world.wake(this.#sleeper, this.#run.plan.roundNs);
+  }
+
+  #round(): void {
+    if (this.#client.isDead || this.#isResting) return;
+    if (this.#client.isFinished && this.janitor.isIdle) {
+      this.#isResting = true;
+      this.#begin(this.#client.state.grace.rest(), () => {});
+    } else this.#begin(onceThrough(this.janitor.loop), () => this.#sleep());
+  }
+
+  #onEnd: (result: unknown) => void = () => {};
+
+  #begin(steps: Op<unknown>, onEnd: (result: unknown) => void): void {
+    this.#steps = steps;
+    this.#onEnd = onEnd;
+    this.#advance();
+  }
+
+  #advance(): void {
+    const { trace } = this.#run;
+    try {
+      const next = (this.#steps as Op<unknown>).next();
+      if (next.done) this.#onEnd(next.value);
+      else {
+        next.value.tag = this.#client.state.coroutines;
+        trace?.posted(next.value, this.#teller);
+        this.#fabric.post(next.value);
+      }
+    } catch (error) {
+      this.#run.fail('error', `${this.#teller.name}: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** One round of a loop. */
+function* onceThrough(loop: OpLoop): Op<void> {
+  for (let batch: VerbBatch | typeof DONE = loop.next().value; batch !== DONE; batch = loop.next().value)
+    yield batch;
+}
