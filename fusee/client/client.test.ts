@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Janitor } from '../background/index.js';
 import { RpcOperation, readRequest } from '../memory/index.js';
 import { CorruptionError, UsageError } from '../verbs/index.js';
 import { Client } from './client.js';
@@ -8,11 +9,12 @@ import { memoryPool } from './memory-client.js';
 function setUp(
   coroutines = 4,
   config: Parameters<typeof memoryPool>[0] = {},
-  options: ConstructorParameters<typeof Client>[2] = {},
+  options: ConstructorParameters<typeof Client>[1] = {},
 ) {
   const pool = memoryPool(config);
   const { fabric, state } = pool.join(coroutines);
-  return { ...pool, fabric, client: new Client(fabric, state, options) };
+  const janitor = new Janitor(state);
+  return { ...pool, fabric, client: new Client({ fabric, state, janitor }, options) };
 }
 
 const text = (result: { outcome: string; value?: Uint8Array }): string =>

@@ -16,6 +16,7 @@ import { Ledger, type OpLoop, UsageError } from '../verbs/index.js';
 import { call } from './call.js';
 import { checkLengths, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
+import { enter, rest, type Session } from './session.js';
 
 /** A key or a value: bytes, or a string taken as UTF-8, which must be well-formed. */
 export type Bytes = Uint8Array | string;
@@ -68,6 +69,9 @@ const TURNS = 32;
 /** The event loop gets a turn at least this often while requests are in flight. */
 const SLICE_NS = 1e6;
 
+/** A client without requests for so long rests; it enters again, at the price of two round trips. */
+const IDLE_MS = 10;
+
 /** Exact counts of what a client has done so far. */
 export interface ClientStats {
   /** Per kind of request: how many, and what they cost. */
@@ -93,6 +97,7 @@ export interface PoolStats {
  * client has coroutines, the rest queue, up to a limit. Not for use from several threads.
  */
 export class Client implements RequestSource {
+  readonly #session: Session;
   readonly #fabric: Fabric;
   readonly #state: ClientState;
   readonly #reactor: Reactor;
@@ -108,13 +113,13 @@ export class Client implements RequestSource {
   #calling = false;
   #calls = 0;
   #closed = false;
+  /** Fires when the client has had nothing to do for a while. */
+  #idle: NodeJS.Timeout | undefined;
 
-  /** Use {@link connect}; this one is for fabrics made by hand. */
-  constructor(
-    fabric: Fabric,
-    state: ClientState,
-    options: { deadlineMs?: number; queueLimit?: number } = {},
-  ) {
+  /** Use {@link connect}; this one is for sessions made by hand. */
+  constructor(session: Session, options: { deadlineMs?: number; queueLimit?: number } = {}) {
+    const { fabric, state, janitor } = session;
+    this.#session = session;
     this.#fabric = fabric;
     this.#queueLimit = options.queueLimit ?? QUEUE_LIMIT_DEFAULT;
     checkQueueLimit(this.#queueLimit);
@@ -122,7 +127,7 @@ export class Client implements RequestSource {
     const coroutines = Array.from({ length: state.coroutines }, (_, i) => makeCoroutine(state, i));
     this.#serving = new Array<Pending | null>(coroutines.length).fill(null);
     const deadlineNs = options.deadlineMs === undefined ? DEFAULT_DEADLINE_NS : options.deadlineMs * 1e6;
-    this.#reactor = new Reactor(fabric, coroutines, this, { deadlineNs });
+    this.#reactor = new Reactor(fabric, coroutines, this, { deadlineNs, janitor });
   }
 
   /** The pool's geometry: limits and replication factors. */
@@ -176,22 +181,12 @@ export class Client implements RequestSource {
     const { config } = this.geometry;
     const blocksUsed: number[] = [];
     this.#requireUsable();
-    this.#calls++;
-    while (this.#calling) await nextTurn();
-    // From now on no request starts, so those in flight come to an end.
-    this.#calling = true;
-    try {
-      while (this.#running) await nextTurn();
-      if (this.#failure !== null) throw this.#failure;
+    await this.#alone(async () => {
       for (let mn = 0; mn < config.nodes; mn++) {
         const answer = await call(this.#fabric, mn, { operation: RpcOperation.STATS, cid: this.cid });
         blocksUsed.push(answer.value);
       }
-    } finally {
-      this.#calling = false;
-      this.#calls--;
-      this.#schedule();
-    }
+    });
     return {
       config,
       cid: this.cid,
@@ -200,11 +195,31 @@ export class Client implements RequestSource {
     };
   }
 
-  /** Waits for all requests issued so far, then detaches from the pool. */
+  /** Waits for all requests issued so far, then leaves the pool. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#idle);
     while (this.#running || this.#calls > 0) await nextTurn();
+    if (this.#failure === null) await rest(this.#session);
     this.#fabric.close();
+  }
+
+  /** Runs a task that polls the fabric itself, while nothing else does. */
+  async #alone(task: () => Promise<void>): Promise<void> {
+    this.#calls++;
+    while (this.#calling) await nextTurn();
+    // From now on no request starts, so those in flight come to an end.
+    this.#calling = true;
+    try {
+      while (this.#running) await nextTurn();
+      if (this.#failure !== null) throw this.#failure;
+      await task();
+    } finally {
+      this.#calling = false;
+      this.#calls--;
+      this.#schedule();
+    }
   }
 
   /** @internal */
@@ -282,22 +297,41 @@ export class Client implements RequestSource {
   #schedule(): void {
     if (this.#running || this.#calling || this.#queue.length === 0) return;
     this.#running = true;
-    setImmediate(() => this.#run());
+    clearTimeout(this.#idle);
+    if (this.#state.grace.isActive) setImmediate(() => this.#run());
+    else
+      enter(this.#session).then(
+        () => this.#run(),
+        (error: unknown) => {
+          this.#fail(error);
+          this.#running = false;
+        },
+      );
+  }
+
+  /** Nobody is to wait for a client that has nothing to do. */
+  #restSoon(): void {
+    this.#idle = setTimeout(() => {
+      if (this.#running || this.#calling || this.#closed) return;
+      this.#alone(() => rest(this.#session)).catch((error: unknown) => this.#fail(error));
+    }, IDLE_MS).unref();
   }
 
   #run(): void {
     try {
       this.#reactor.wake();
-      for (const end = this.#fabric.nowNs() + SLICE_NS; this.#reactor.active > 0; ) {
-        for (let i = 0; i < TURNS && this.#reactor.active > 0; i++) this.#reactor.turn();
+      const isBusy = (): boolean => this.#reactor.active > 0 || !this.#reactor.isQuiet;
+      for (const end = this.#fabric.nowNs() + SLICE_NS; isBusy(); ) {
+        for (let i = 0; i < TURNS && isBusy(); i++) this.#reactor.turn();
         if (this.#fabric.nowNs() > end) break;
       }
     } catch (error) {
       this.#fail(error);
     }
-    const more = this.#reactor.active > 0 || (this.#queue.length > 0 && !this.#calling);
-    this.#running = more && this.#failure === null;
+    const isBusy = this.#reactor.active > 0 || !this.#reactor.isQuiet;
+    this.#running = (isBusy || (this.#queue.length > 0 && !this.#calling)) && this.#failure === null;
     if (this.#running) setImmediate(() => this.#run());
+    else if (this.#failure === null) this.#restSoon();
   }
 
   /** Bytes were wrong or the fabric broke: nothing of this client can be trusted any more. */

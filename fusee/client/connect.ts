@@ -1,4 +1,5 @@
 /** Joins a running pool. */
+import { Janitor } from '../background/index.js';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
 import { regionName } from '../fabric/shm-process.js';
@@ -10,6 +11,7 @@ import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
 import { call, complete } from './call.js';
 import { Client } from './client.js';
 import { checkPoolName, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
+import { enter, type Session } from './session.js';
 
 /** Most requests of one client in flight. */
 export const COROUTINES_MAX = 256;
@@ -34,24 +36,17 @@ export interface ConnectOptions {
   readonly prefault?: boolean;
 }
 
-/** What a joined client is made of: for drivers that bring a reactor of their own. */
-export interface Session {
-  readonly fabric: ShmFabric;
-  readonly state: ClientState;
-}
-
 /**
  * Connects to a pool on this host and returns the promise-based client.
  * @throws FabricError when the pool is not running; UsageError when an option is out of limits or the pool
  *   has another layout version.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const { fabric, state } = await openSession(options);
-  return new Client(fabric, state, options);
+  return new Client(await openSession(options), options);
 }
 
-/** Attaches to all nodes of a pool and joins it. Errors as {@link connect}. */
-export async function openSession(options: ConnectOptions): Promise<Session> {
+/** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
+export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
   const coroutines = checkOptions(options);
   const config = await readPoolConfig(options.pool);
   const cacheOptions = { ...DEFAULT_CACHE, ...options.cache };
@@ -71,7 +66,9 @@ export async function openSession(options: ConnectOptions): Promise<Session> {
       cid: await join(fabric, config.nodes),
       coroutines,
     });
-    return { fabric, state };
+    const session = { fabric, state, janitor: new Janitor(state) };
+    await enter(session);
+    return session;
   } catch (error) {
     fabric.close();
     throw error;

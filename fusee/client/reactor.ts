@@ -127,6 +127,11 @@ export class Reactor {
     return this.#background;
   }
 
+  /** True when no batch of background work is in flight, so that others may use the fabric. */
+  get isQuiet(): boolean {
+    return this.#state[this.#coroutines.length] === RESTING;
+  }
+
   /** Lets resting coroutines ask the source again. */
   wake(): void {
     for (let i = 0; i < this.#coroutines.length; i++) if (this.#state[i] === RESTING) this.#stage(i);

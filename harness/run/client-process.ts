@@ -4,8 +4,9 @@
  * It obeys messages, ends itself when the harness is gone, and leaves Ctrl-C to the harness.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
-import { openSession, type Session } from '../../fusee/client/connect.js';
-import { Reactor, type RequestSource } from '../../fusee/client/reactor.js';
+import { openSession } from '../../fusee/client/connect.js';
+import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from '../../fusee/client/reactor.js';
+import { enter, rest, type Session } from '../../fusee/client/session.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import type { RequestStream } from '../../workloads/index.js';
@@ -167,8 +168,12 @@ class ClientProcess {
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
   async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
-    const { fabric } = this.#session;
-    const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source));
+    const { fabric, janitor } = this.#session;
+    await enter(this.#session);
+    const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source), {
+      deadlineNs: DEFAULT_DEADLINE_NS,
+      janitor,
+    });
     reactor.wake();
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     let isWarm = warmShare === null;
@@ -192,6 +197,9 @@ class ClientProcess {
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
+    while (!reactor.isQuiet) reactor.turn();
+    // Others may have requests in flight for a while yet: they need not wait for this client's.
+    await rest(this.#session);
     this.#sequence = source.sequence;
     this.#source = null;
   }

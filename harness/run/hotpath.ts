@@ -10,8 +10,9 @@
 import { PerformanceObserver } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openSession, type Session } from '../../fusee/client/connect.js';
-import { Reactor } from '../../fusee/client/reactor.js';
+import { openSession } from '../../fusee/client/connect.js';
+import { DEFAULT_DEADLINE_NS, Reactor } from '../../fusee/client/reactor.js';
+import type { Session } from '../../fusee/client/session.js';
 import type { Recording } from '../../fusee/fabric/recording.js';
 import type { ShmFabric } from '../../fusee/fabric/shm.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
@@ -150,7 +151,7 @@ class Player {
   private constructor(
     c: Case,
     nodes: readonly Child<ToNode, FromNode>[],
-    session: Session,
+    session: Session<ShmFabric>,
     requests: number,
   ) {
     this.#case = c;
@@ -158,12 +159,13 @@ class Player {
     this.fabric = session.fabric;
     this.#coroutines = Array.from({ length: COROUTINES }, (_, i) => makeCoroutine(session.state, i));
     const load = this.#sourceOf(loadStreams(valueBytesOf(KV_BYTES)));
-    const loader = new Reactor(this.fabric, this.#coroutines, load);
+    const options = { deadlineNs: DEFAULT_DEADLINE_NS, janitor: session.janitor };
+    const loader = new Reactor(this.fabric, this.#coroutines, load, options);
     loader.wake();
-    while (loader.active > 0) loader.turn();
+    while (loader.active > 0 || !loader.isQuiet) loader.turn();
     this.#check(load);
     this.#source = this.#sourceOf(measuredStreams(c, requests));
-    this.#reactor = new Reactor(this.fabric, this.#coroutines, this.#source);
+    this.#reactor = new Reactor(this.fabric, this.#coroutines, this.#source, options);
     this.#reactor.wake();
     for (let i = 0; i < WARMUP_ROUNDS; i++) this.play(c.requestsPerRound);
   }

@@ -326,6 +326,8 @@ class Check {
         fail('log', `${where()} is committed, in an index of one replica`);
       if (entry.isCommitted && !entry.isUsed)
         fail('log', `${where()} is committed, but its used bit is clear`);
+      // Reclaim was zeroing the entry when its owner died, from the front: the used bit goes last.
+      if (isDead && this.#pointerAt(LINE_BYTES + LogField.NEXT) === 0) continue;
       this.#checkLink(where, 'next', this.#pointerAt(LINE_BYTES + LogField.NEXT), owner, false);
       this.#checkLink(where, 'prev', this.#pointerAt(LINE_BYTES + LogField.PREV), owner, true);
     }

@@ -111,7 +111,7 @@ export function planOf(seed: number): SwarmPlan {
     faults: faultsFor(random),
     rpcTimeoutNs: random.pick([100_000, 500_000]),
     thinkNs: random.pick([0, 100, 3000, 50_000]),
-    roundNs: random.pick([200, 2000, 20_000]),
+    roundNs: random.pick([1000, 10_000, 100_000]),
     crashes,
     cuts: isCrashing && random.happens(0.3) ? random.between(1, crashes) : 0,
     leaseNs: random.pick([20_000, 200_000, 2_000_000]),
@@ -145,7 +145,7 @@ function poolFor(
   const lines = CLASS_LINES[classOfLines(objectLines(24, load.valueBytesMost))];
   const blockBytes = random.pick(lines > 12 ? [2048, 4096] : [1024, 2048, 4096]);
   const regionBytes = blockBytes * random.pick([1, 2, 8]);
-  const share = random.happens(0.15) ? random.pick([0.05, 0.15, 0.3]) : 1.2;
+  const share = random.pick([0.05, 0.15, 0.3, 0.5, 1.2]);
   const config = { poolId: 1, ...index, blockBytes, regionBytes, regionsPerNode: 1 };
   const cells = new Geometry(config).cellsPerBlock(classOfLines(lines));
   // Every class a client uses has a block of its own, and each coroutine a cell ahead. Replaced clients begin

@@ -1,0 +1,50 @@
+/** A client's stay in a pool: it enters before its requests, rests between them, and leaves. */
+import type { Janitor } from '../background/index.js';
+import type { Fabric } from '../fabric/contract.js';
+import type { ClientState } from '../ops/index.js';
+import { DONE, FabricError, type Op } from '../verbs/index.js';
+import { complete } from './call.js';
+
+/** What a joined client is made of: for drivers that bring a reactor of their own. */
+export interface Session<F extends Fabric = Fabric> {
+  readonly fabric: F;
+  readonly state: ClientState;
+  readonly janitor: Janitor;
+}
+
+/** Rounds of background work after which a client rests although its cells still wait for others' requests. */
+const ROUNDS_MAX = 100;
+
+/** Runs an operation to its end. Only while nothing else polls the fabric. */
+export async function drive<T>(fabric: Fabric, steps: Op<T>): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await complete(fabric, step.value);
+  }
+}
+
+/**
+ * Announces that requests will begin; nothing happens when that has been done and not been taken back.
+ * @throws FabricError when the control node is silent.
+ */
+export async function enter({ fabric, state }: Session): Promise<void> {
+  if (state.grace.isActive) return;
+  if ((await drive(fabric, state.grace.enter())) < 0) {
+    throw new FabricError('the node that keeps the client table did not answer; is its process alive?');
+  }
+}
+
+/**
+ * Frees what the requests so far have left to free, and tells the others that no request is in flight, so that
+ * nobody waits for this client. {@link enter} before the next request.
+ */
+export async function rest({ fabric, state, janitor }: Session): Promise<void> {
+  if (!state.grace.isActive) return;
+  for (let round = 0; round < ROUNDS_MAX && !janitor.isIdle; round++) {
+    for (let batch = janitor.loop.next().value; batch !== DONE; batch = janitor.loop.next().value) {
+      await complete(fabric, batch);
+    }
+  }
+  await drive(fabric, state.grace.rest());
+}
