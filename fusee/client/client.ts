@@ -108,14 +108,20 @@ export class Client implements RequestSource {
   #calling = false;
   #calls = 0;
   #closed = false;
+  readonly #leave: () => Promise<void>;
+  #closing: Promise<void> | null = null;
 
-  /** Use {@link connect}; this one is for fabrics made by hand. */
+  /**
+   * Use {@link connect}; this one is for fabrics made by hand.
+   * @param options.leave gives the client's place in the pool back.
+   */
   constructor(
     fabric: Fabric,
     state: ClientState,
-    options: { deadlineMs?: number; queueLimit?: number } = {},
+    options: { deadlineMs?: number; queueLimit?: number; leave?: () => Promise<void> } = {},
   ) {
     this.#fabric = fabric;
+    this.#leave = options.leave ?? (async () => undefined);
     this.#queueLimit = options.queueLimit ?? QUEUE_LIMIT_DEFAULT;
     checkQueueLimit(this.#queueLimit);
     this.#state = state;
@@ -200,10 +206,18 @@ export class Client implements RequestSource {
     };
   }
 
-  /** Waits for all requests issued so far, then detaches from the pool. */
-  async close(): Promise<void> {
+  /** Waits for all requests issued so far, then leaves the pool. Nodes that have died do not keep it. */
+  close(): Promise<void> {
     this.#closed = true;
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
     while (this.#running || this.#calls > 0) await nextTurn();
+    // A client that failed may have left requests half done: it keeps its place, as one that has crashed does,
+    // until recovery has seen to them.
+    if (this.#failure === null) await this.#leave();
     this.#fabric.close();
   }
 

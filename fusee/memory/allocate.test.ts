@@ -20,7 +20,7 @@ function client(options: Partial<PoolConfig> & { cid?: number } = {}) {
   const fabric = new MemoryFabric(nodes);
   const slab = new Slab(geometry, 2);
   const allocators = [0, 1].map(
-    (coroutine) => new Allocator({ view, slab, cid, local: fabric.local, coroutines: 2 }, coroutine),
+    (coroutine) => new Allocator({ view, slab, cid, local: fabric.local }, coroutine),
   );
   return { config, nodes, geometry, view, fabric, slab, allocators, ledger: new Ledger() };
 }

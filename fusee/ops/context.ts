@@ -60,6 +60,8 @@ export class ClientState {
   readonly slab: Slab;
   /** Client id, granted by the pool. */
   readonly cid: number;
+  /** Its place in the client table, granted with it. */
+  readonly clientIndex: number;
   readonly coroutines: number;
   /** Registered bytes `operation << 1`: the source of a used-bit reset. */
   readonly unusedBytes: number;
@@ -69,12 +71,14 @@ export class ClientState {
     local: LocalMemory;
     cache: IndexCache;
     cid: number;
+    clientIndex?: number;
     coroutines: number;
   }) {
     this.view = options.view;
     this.local = options.local;
     this.cache = options.cache;
     this.cid = options.cid;
+    this.clientIndex = options.clientIndex ?? options.cid - 1;
     this.coroutines = options.coroutines;
     this.slab = new Slab(options.view.geometry, options.coroutines);
     this.unusedBytes = options.local.reserve(64);
@@ -169,10 +173,7 @@ export class Context {
     this.commit = new Stage(commitLoop(this.write));
     this.match = new Stage(stages.match(this));
     this.locate = new Stage(stages.locate(this));
-    this.allocator = new Allocator(
-      { view, slab: client.slab, cid: client.cid, local, coroutines: client.coroutines },
-      coroutine,
-    );
+    this.allocator = new Allocator({ view, slab: client.slab, cid: client.cid, local }, coroutine);
     this.object = local.reserve(STAGE_BYTES);
     this.tombstone = local.reserve(STAGE_BYTES);
     this.buckets = local.reserve(CANDIDATE_BYTES);
@@ -329,7 +330,7 @@ export class Context {
 /** Brings blocks until the staged object has a cell. False: the request has ended, with its outcome set. */
 export function* refill(cx: Context, operation: LogOperation): Op<boolean> {
   do {
-    const refilled = yield* cx.allocator.refill(cx.sizeClass);
+    const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled !== Allocation.OK) {
       cx.outcome = refilled === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
       return false;
