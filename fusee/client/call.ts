@@ -1,7 +1,14 @@
-/** Single batches and RPCs outside any coroutine: joining, statistics. Never on the hot path. */
+/** Single batches and RPCs outside any coroutine: joining, leaving, statistics. Never on the hot path. */
 import { randomInt } from 'node:crypto';
 import type { Fabric } from '../fabric/contract.js';
-import { RPC_FRAME_BYTES, type RpcResponse, RpcStatus, readResponse, writeRequest } from '../memory/index.js';
+import {
+  RPC_FRAME_BYTES,
+  type RpcAsked,
+  type RpcResponse,
+  RpcStatus,
+  readResponse,
+  writeRequest,
+} from '../memory/index.js';
 import { FabricError, Status, VerbBatch } from '../verbs/index.js';
 
 const TRIES = 3;
@@ -23,14 +30,10 @@ export async function complete(fabric: Fabric, batch: VerbBatch): Promise<void> 
 
 /**
  * Sends one request to a node's weak CPU and waits for the answer; repeated under the same id when none
- * comes.
- * @throws FabricError when the node is silent or refuses.
+ * comes. Only requests that may be repeated: they have no lane.
+ * @throws FabricError when the node is silent.
  */
-export async function call(
-  fabric: Fabric,
-  mn: number,
-  what: { operation: number; cid: number; argument?: number },
-): Promise<RpcResponse> {
+export async function ask(fabric: Fabric, mn: number, what: RpcAsked): Promise<RpcResponse> {
   let frames = framesOf.get(fabric);
   if (frames === undefined) {
     const { local } = fabric;
@@ -44,7 +47,7 @@ export async function call(
   const { batch, request, response } = frames;
   const requestId = randomInt(1, 2 ** 32 - 1);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    writeRequest(fabric.local.bytes, request, { argument: 0, ...what, requestId });
+    writeRequest(fabric.local.bytes, request, { ...what, requestId });
     batch
       .reset()
       .rpc(
@@ -55,9 +58,14 @@ export async function call(
     await complete(fabric, batch);
     if (batch.status(0) !== Status.OK) continue;
     const answer = readResponse(fabric.local.bytes, response);
-    if (answer.requestId !== requestId) continue;
-    if (answer.status === RpcStatus.OK) return answer;
-    throw new FabricError(`node ${mn} refused request ${what.operation} with status ${answer.status}`);
+    if (answer.requestId === requestId) return answer;
   }
   throw new FabricError(`node ${mn} did not answer within ${TRIES} tries; is its process alive?`);
+}
+
+/** As {@link ask}. @throws FabricError also when the node refuses. */
+export async function call(fabric: Fabric, mn: number, what: RpcAsked): Promise<RpcResponse> {
+  const answer = await ask(fabric, mn, what);
+  if (answer.status === RpcStatus.OK) return answer;
+  throw new FabricError(`node ${mn} refused request ${what.operation} with status ${answer.status}`);
 }

@@ -14,7 +14,11 @@ function setUp(
   const pool = memoryPool(config);
   const { fabric, state } = pool.join(coroutines);
   const janitor = new Janitor(state);
-  return { ...pool, fabric, client: new Client({ fabric, state, janitor }, options) };
+  return {
+    ...pool,
+    fabric,
+    client: new Client({ fabric, state, janitor, leave: async () => undefined }, options),
+  };
 }
 
 const text = (result: { outcome: string; value?: Uint8Array }): string =>

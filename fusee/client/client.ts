@@ -115,6 +115,7 @@ export class Client implements RequestSource {
   #closed = false;
   /** Fires when the client has had nothing to do for a while. */
   #idle: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | null = null;
 
   /** Use {@link connect}; this one is for sessions made by hand. */
   constructor(session: Session, options: { deadlineMs?: number; queueLimit?: number } = {}) {
@@ -195,13 +196,22 @@ export class Client implements RequestSource {
     };
   }
 
-  /** Waits for all requests issued so far, then leaves the pool. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /** Waits for all requests issued so far, then leaves the pool. Nodes that have died do not keep it. */
+  close(): Promise<void> {
     this.#closed = true;
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
     clearTimeout(this.#idle);
     while (this.#running || this.#calls > 0) await nextTurn();
-    if (this.#failure === null) await rest(this.#session);
+    // A client that failed may have left requests half done: it keeps its place, as one that has crashed does,
+    // until recovery has seen to them.
+    if (this.#failure === null) {
+      await rest(this.#session);
+      await this.#session.leave();
+    }
     this.#fabric.close();
   }
 

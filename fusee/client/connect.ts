@@ -11,6 +11,7 @@ import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
 import { call, complete } from './call.js';
 import { Client } from './client.js';
 import { checkPoolName, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
+import { joinPool, leavePool } from './membership.js';
 import { enter, type Session } from './session.js';
 
 /** Most requests of one client in flight. */
@@ -38,8 +39,8 @@ export interface ConnectOptions {
 
 /**
  * Connects to a pool on this host and returns the promise-based client.
- * @throws FabricError when the pool is not running; UsageError when an option is out of limits or the pool
- *   has another layout version.
+ * @throws FabricError when the pool is not running; UsageError when an option is out of limits, the pool has
+ *   another layout version, or as many clients as it has places for.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   return new Client(await openSession(options), options);
@@ -57,19 +58,24 @@ export async function openSession(options: ConnectOptions): Promise<Session<ShmF
     rttNs: options.rttNs ?? 0,
     prefault: options.prefault ?? false,
   });
+  let leave: (() => Promise<void>) | undefined;
   try {
     await checkNodes(fabric, options.pool, config);
+    const { cid, clientIndex } = await joinPool(fabric, config);
+    leave = () => leavePool(fabric, { nodes: config.nodes, cid });
     const state = new ClientState({
       view: new View(new Geometry(config)),
       local: fabric.local,
       cache: new IndexCache(cacheOptions, cacheStorage(fabric, cacheOptions.bytes)),
-      cid: await join(fabric, config.nodes),
+      cid,
+      clientIndex,
       coroutines,
     });
-    const session = { fabric, state, janitor: new Janitor(state) };
+    const session = { fabric, state, janitor: new Janitor(state), leave };
     await enter(session);
     return session;
   } catch (error) {
+    await leave?.();
     fabric.close();
     throw error;
   }
@@ -147,13 +153,6 @@ async function checkNodes(fabric: ShmFabric, pool: string, config: PoolConfig): 
       );
     }
   }
-}
-
-/** Asks node 0 for a client id; the others are told, so that each of them knows that its pool is in use. */
-async function join(fabric: Fabric, nodes: number): Promise<number> {
-  const { value } = await call(fabric, 0, { operation: RpcOperation.JOIN, cid: 0 });
-  for (let mn = 1; mn < nodes; mn++) await call(fabric, mn, { operation: RpcOperation.JOIN, cid: 0 });
-  return value;
 }
 
 /**

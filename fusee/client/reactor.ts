@@ -71,7 +71,7 @@ export class Reactor {
   readonly #loops: (OpLoop | null)[];
   readonly #state: Uint8Array;
   readonly #batches: (VerbBatch | null)[];
-  /** First post of the request, 0 before; last completion. */
+  /** First post of the request, or when it began to wait, 0 before; last completion. */
   readonly #postedNs: Float64Array;
   readonly #completedNs: Float64Array;
   /** Turns a waiting coroutine still skips, and how many it skipped last. */
@@ -238,6 +238,8 @@ export class Reactor {
       // An empty batch waits for a sibling coroutine: its next turn is its completion.
       this.#state[i] = WAITING;
       this.#skip[i] = this.#skipped[i];
+      // One that begins by waiting has posted nothing yet: its deadline counts from here.
+      if (this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
     } else {
       this.#post(i, batch);
     }

@@ -10,6 +10,11 @@ export interface Session<F extends Fabric = Fabric> {
   readonly fabric: F;
   readonly state: ClientState;
   readonly janitor: Janitor;
+  /**
+   * Gives the client's place in the pool back: the last thing before the fabric is closed, when nothing is in
+   * flight. Never fails because nodes have died.
+   */
+  leave(): Promise<void>;
 }
 
 /** Rounds of background work after which a client rests although its cells still wait for others' requests. */

@@ -20,7 +20,7 @@ function client(options: Partial<PoolConfig> & { cid?: number } = {}) {
   const fabric = new MemoryFabric(nodes);
   const slab = new Slab(geometry, 2);
   const allocators = [0, 1].map(
-    (coroutine) => new Allocator({ view, slab, cid, local: fabric.local, coroutines: 2 }, coroutine),
+    (coroutine) => new Allocator({ view, slab, cid, local: fabric.local }, coroutine),
   );
   return { config, nodes, geometry, view, fabric, slab, allocators, ledger: new Ledger() };
 }
@@ -48,12 +48,13 @@ function words(nodes: MemoryNodes, mn: number, offset: number): [number, number]
 }
 
 /** Passes each answer of a node's service through `filter`; notes the ids of the requests that reached it. */
-function intercept(c: Client, filter: (call: number, answer: Uint8Array) => Uint8Array): { ids: number[] } {
-  const seen: { ids: number[] } = { ids: [] };
+function intercept(c: Client, filter: (call: number, answer: Uint8Array) => Uint8Array): { ids: string[] } {
+  const seen: { ids: string[] } = { ids: [] };
   for (let mn = 0; mn < c.config.nodes; mn++) {
     const behind = makeNodes(c.config);
     c.nodes.serve(mn, (request) => {
-      seen.ids.push(readRequest(request, 0).requestId);
+      const { lane, requestId } = readRequest(request, 0);
+      seen.ids.push(`${lane}.${requestId}`);
       return filter(seen.ids.length, behind.call(mn, request) as Uint8Array);
     });
   }
@@ -202,7 +203,7 @@ describe('a silent node', () => {
 });
 
 describe('coroutines of one client', () => {
-  it('never send two requests under one id', () => {
+  it('never send two requests under one lane and id', () => {
     const c = client();
     const seen = intercept(c, (_, answer) => answer);
     for (let i = 0; i < 4; i++) {
@@ -210,6 +211,20 @@ describe('coroutines of one client', () => {
     }
     expect(seen.ids.length).toBeGreaterThanOrEqual(8);
     expect(new Set(seen.ids).size).toBe(seen.ids.length);
+    expect(new Set(seen.ids.map((id) => id.split('.')[0]))).toEqual(new Set(['0', '1']));
+  });
+
+  it('wait no longer than their own deadline, and go away without a block', () => {
+    const c = client();
+    const request = { expired: false };
+    const asks = c.allocators[0].refill(CLASS);
+    const waits = c.allocators[1].refill(CLASS, request);
+    asks.next();
+    for (let i = 0; i < 3; i++) expect(waits.next().done).toBe(false);
+    request.expired = true;
+    expect(waits.next()).toEqual({ done: true, value: Allocation.UNAVAILABLE });
+    // A deadline that has passed does not keep it from asking by itself: that has an end of its own.
+    expect(run(c, c.allocators[1].refill(CLASS + 1, request))).toBe(Allocation.OK);
   });
 
   it('wait for the sibling that already asks for a block of their class, and cost nothing by it', () => {

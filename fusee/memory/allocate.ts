@@ -1,128 +1,369 @@
 /**
- * First-level allocation: a client asks a memory node for a block (FUSEE section 4.4).
+ * First-level allocation: a client asks memory nodes for blocks, and gives them back (FUSEE section 4.4).
  *
- * Off the hot path (once per block), so a plain generator: one RPC, then one batch that enters the block in
- * the backup tables and writes its header on every replica. A block is used only after that batch: an owner
- * that recovery could not find would leak it.
+ * Off the hot path (once per block), so plain generators. Rules of this file:
+ * - A block's owner is who the primary's table names; only its node's CPU writes there. Entries of backups are
+ *   written by that owner alone. A block counts as owned if any replica's entry says so.
+ * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block in
+ *   use is always found by recovery.
+ * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes last,
+ *   so it is owned, and found, until it is whole again, and nobody else can have it before.
+ * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so. The
+ *   taker's TRANSFER compares and changes the primary's entry, and only then it writes backups' entries and
+ *   headers. Whoever dies at whatever point, the primary's entry names the giver, ORPHAN or the taker, never
+ *   none; of two takers one finds ORPHAN there, the other the first one's CID; and nobody writes a backup's
+ *   entry but the one that the primary names, so a late giver never writes over a taker's.
+ * - What was asked and not answered is *in doubt*: it may still be executed, until the node answers a newer
+ *   request of the same lane (`lane.ts`).
+ * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It is
+ *   looked for by a LIST of the same lane: newer than the lost ALLOC, which cannot be executed afterwards. It
+ *   is freed only if no lane asks for a block when the LIST's answer is here (`refilling`), since that could be
+ *   its grant; if nothing has left the client since the LIST was sent, since what it shows may be another's by
+ *   now; and if no lane is moving it. A block once handed on or taken over is never taken for a lost grant,
+ *   not even in doubt: it holds objects.
  */
 import { BLOCK_ENTRY_BYTES, CLASS_LINES, MAX_REPLICAS, type View } from '../layout/index.js';
 import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';
-import { RPC_FRAME_BYTES, RpcOperation, RpcStatus, readResponse, writeRequest } from './rpc.js';
+import { Lane } from './lane.js';
+import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from './rpc.js';
 import type { Slab } from './slab.js';
 
 /** How an allocation ended. */
 export const Allocation = { OK: 0, NO_MEMORY: 1, UNAVAILABLE: 2 } as const;
 export type Allocation = (typeof Allocation)[keyof typeof Allocation];
 
-/** Times one request is sent to one node before the next is asked. */
-const ATTEMPTS = 3;
+/** Bytes of one WRITE that zeroes; a client that frees blocks takes as much registered memory, once. */
+export const ZERO_BYTES = 16384;
+/** Verbs of one batch that zeroes: what others wait for behind it stays short. */
+const ZERO_VERBS = 8;
 
-/** Asks for blocks on behalf of one coroutine. */
+/** How a lane asks when no answer waits for it. */
+const BACKGROUND: Parameters<Lane['ask']>[2] = { isBackground: true };
+
+/** What the lanes of one client must know of each other's blocks. */
+interface Holdings {
+  /** Blocks in use by this client, and those that it must never take for lost grants. */
+  readonly kept: Set<number>;
+  /** Blocks that a lane gives back, until that is no longer in doubt. */
+  readonly moving: Set<number>;
+  /** Grows when a block has left the client, or may have. */
+  departures: number;
+  /** Registered zeros, from the first free on; -1 before. */
+  zeros: number;
+}
+
+/** By slab, which is what all lanes of a client share. */
+const holdingsOf = new WeakMap<Slab, Holdings>();
+
+function holdings(slab: Slab): Holdings {
+  let known = holdingsOf.get(slab);
+  if (known === undefined) {
+    known = { kept: new Set(), moving: new Set(), departures: 0, zeros: -1 };
+    holdingsOf.set(slab, known);
+  }
+  return known;
+}
+
+/** Asks for blocks on behalf of one coroutine; the head of this file states its rules. */
 export class Allocator {
   readonly #view: View;
   readonly #slab: Slab;
   readonly #cid: number;
   readonly #local: LocalMemory;
   readonly #batch: VerbBatch;
-  readonly #request: number;
-  readonly #response: number;
+  readonly #lane: Lane;
+  readonly #holdings: Holdings;
   readonly #entry: number;
   readonly #replicas = replicaRef(MAX_REPLICAS);
-  #requestId: number;
-  readonly #requestIdStep: number;
+  /** Nodes that may have granted a block to this lane without its knowing. */
+  readonly #lost: Uint8Array;
+  /** Blocks whose FREE was not answered, and may still be executed. */
+  #inDoubt: number[] = [];
+  /** Nothing had left the client between the latest request and its answer. */
+  #isUndisturbed = false;
 
-  /** Request ids of different coroutines of a client never meet: each steps by the number of coroutines. */
-  constructor(
-    client: { view: View; slab: Slab; cid: number; local: LocalMemory; coroutines: number },
-    coroutine: number,
-  ) {
+  /**
+   * One operation at a time: what runs beside a coroutine's requests has an allocator of its own.
+   * @param lane the coroutine's number; no two allocators of a client have the same.
+   */
+  constructor(client: { view: View; slab: Slab; cid: number; local: LocalMemory }, lane: number) {
     this.#view = client.view;
     this.#slab = client.slab;
     this.#cid = client.cid;
     this.#local = client.local;
     this.#batch = new VerbBatch(client.local, 2 * MAX_REPLICAS);
-    this.#request = client.local.reserve(RPC_FRAME_BYTES);
-    this.#response = client.local.reserve(RPC_FRAME_BYTES);
+    this.#lane = new Lane(client, lane);
     this.#entry = client.local.reserve(BLOCK_ENTRY_BYTES * 2);
-    this.#requestId = coroutine;
-    this.#requestIdStep = client.coroutines;
+    this.#holdings = holdings(client.slab);
+    this.#lost = new Uint8Array(client.view.geometry.config.nodes);
   }
 
   /**
-   * Brings one block of a size class into the slab. Two round trips; more when nodes are full or silent.
-   * While one coroutine refills a class its siblings wait, with empty batches.
+   * Brings one block of a size class into the slab. Two round trips; more when nodes are full or silent, or
+   * when an earlier grant was lost. While one coroutine refills a class its siblings wait, with empty batches.
+   * @param request its deadline ends the wait for a sibling: UNAVAILABLE, and nothing was done.
    */
-  *refill(sizeClass: number): Op<Allocation> {
-    const slab = this.#slab;
-    if (slab.refilling[sizeClass] !== 0) {
-      while (slab.refilling[sizeClass] !== 0) {
+  *refill(sizeClass: number, request?: { readonly expired: boolean }): Op<Allocation> {
+    const { refilling } = this.#slab;
+    const nodes = this.#view.geometry.config.nodes;
+    const { kept } = this.#holdings;
+    for (let mn = 0; mn < nodes && refilling[sizeClass] === 0; mn++) {
+      if (this.#lost[mn] !== 0) yield* this.reclaimLostGrants(mn, (pointer) => kept.has(pointer));
+    }
+    if (refilling[sizeClass] !== 0) {
+      while (refilling[sizeClass] !== 0) {
+        if (request?.expired === true) return Allocation.UNAVAILABLE;
         this.#batch.reset().isPoll = true;
         yield this.#batch;
       }
       return Allocation.OK;
     }
-    slab.refilling[sizeClass] = 1;
-    const nodes = this.#view.geometry.config.nodes;
+    refilling[sizeClass] = 1;
     let outcome: Allocation = Allocation.NO_MEMORY;
     // Clients begin at different nodes, so that their blocks spread.
     for (let i = 0; i < nodes && outcome !== Allocation.OK; i++) {
-      const asked = yield* this.#ask((this.#cid + i) % nodes, sizeClass);
-      if (asked === Allocation.UNAVAILABLE || asked === Allocation.OK) outcome = asked;
+      const asked = yield* this.#allocate((this.#cid + i) % nodes, sizeClass);
+      if (asked !== Allocation.NO_MEMORY) outcome = asked;
     }
-    slab.refilling[sizeClass] = 0;
+    refilling[sizeClass] = 0;
     return outcome;
   }
 
-  *#ask(mn: number, sizeClass: number): Op<Allocation> {
-    const { bytes } = this.#local;
-    this.#requestId += this.#requestIdStep;
-    const request = {
-      operation: RpcOperation.ALLOC,
-      cid: this.#cid,
-      requestId: this.#requestId,
-      argument: sizeClass,
-    };
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      writeRequest(bytes, this.#request, request);
-      this.#batch
-        .reset()
-        .rpc(
-          mn,
-          { local: this.#request, lengthBytes: RPC_FRAME_BYTES },
-          { local: this.#response, capacityBytes: RPC_FRAME_BYTES },
-        );
-      yield this.#batch;
-      if (this.#batch.status(0) !== Status.OK) continue;
-      const response = readResponse(bytes, this.#response);
-      // An answer to an earlier try of another request is no answer to this one.
-      if (response.requestId !== this.#requestId) continue;
-      if (response.status !== RpcStatus.OK) return Allocation.NO_MEMORY;
-      return yield* this.#enter(response.pointer, sizeClass);
-    }
-    return Allocation.UNAVAILABLE;
+  /**
+   * Gives a block back that this client owns and no request, cell or cache of it uses any more. A round trip
+   * for each 64 KiB over all replicas, and two more. The node's CPU does not zero: see the order above.
+   * @returns false: a replica was silent, nothing was asked, the block is still the caller's and may be given
+   *   back later. True: it is the caller's no more; should the answer have been lost, this lane looks after it.
+   */
+  *free(pointer: number): Op<boolean> {
+    this.#holdings.moving.add(pointer);
+    return yield* this.#giveBack(pointer);
   }
 
-  /** Enters the block in the backup tables and writes its header, then hands it to the slab. */
-  *#enter(pointer: number, sizeClass: number): Op<Allocation> {
-    const { regionBytes, blockBytes } = this.#view.geometry.config;
-    const region = Math.floor(pointer / regionBytes);
-    const entryOffset = ((pointer - region * regionBytes) / blockBytes) * BLOCK_ENTRY_BYTES;
-    const words = this.#local.words;
-    words[this.#entry >>> 2] = this.#cid;
-    words[(this.#entry >>> 2) + 1] = sizeClass + 1;
-    const header = this.#entry + BLOCK_ENTRY_BYTES;
-    words[header >>> 2] = this.#cid;
-    words[(header >>> 2) + 1] = CLASS_LINES[sizeClass];
-    const to = this.#view.dataReplicas(pointer, this.#replicas);
-    const b = this.#batch.reset();
-    for (let r = 0; r < to.count; r++) {
-      if (r > 0)
-        b.write(to.mn[r], this.#view.tableOffset(region, r) + entryOffset, this.#entry, BLOCK_ENTRY_BYTES);
-      b.write(to.mn[r], to.offsetBytes[r], header, 8);
+  /**
+   * The blocks of a client whose primary is one node. A round trip for each ten, or for each 4,096 entries.
+   * @returns undefined: the node was silent.
+   */
+  *list(mn: number, cid: number): Op<ListedBlock[] | undefined> {
+    const blocks: ListedBlock[] = [];
+    for (let cursor = 0; cursor >= 0; ) {
+      const page = yield* this.#listFrom(mn, cid, cursor);
+      if (page === undefined) return undefined;
+      blocks.push(...this.#lane.blocks());
+      cursor = page.value;
     }
-    yield b;
-    if (b.anyFailed()) return Allocation.UNAVAILABLE;
+    return blocks;
+  }
+
+  /**
+   * Leaves a block, with the objects in it, to whoever {@link adopt}s it. No request of this client uses it.
+   * Two round trips. At most once per block: the second time would write over its new owner's entries.
+   * @returns false: a replica was silent, nothing was asked, the block is still the caller's. True: it is the
+   *   caller's no more. Should the answer have been lost, it may still be this client's by the table: whoever
+   *   takes over from this client finds it there.
+   */
+  *giveAway(pointer: number): Op<boolean> {
+    this.#local.words[this.#entry >>> 2] = ORPHAN;
+    // The size class behind it stays.
+    if (!(yield* this.#writeBackupEntries(pointer, 4))) return false;
+    const what = { operation: RpcOperation.TRANSFER, argument: this.#cid, other: ORPHAN, pointer };
+    const answered = yield* this.#ask(this.#view.dataMn(pointer, 0), what);
+    if (answered === undefined) return true;
+    this.#holdings.kept.delete(pointer);
+    this.#holdings.departures++;
+    return true;
+  }
+
+  /**
+   * Takes over a block of a size class that was given away, with the objects in it. Three round trips, more
+   * when there are many or others take them. Two coroutines of a client may do so at the same time.
+   * @returns its pointer, not yet in the slab; undefined: there is none on that node, or a replica was silent.
+   */
+  *adopt(mn: number, sizeClass: number): Op<number | undefined> {
+    const { kept, moving } = this.#holdings;
+    for (let cursor = 0; cursor >= 0; ) {
+      const page = yield* this.#listFrom(mn, ORPHAN, cursor);
+      if (page === undefined) return undefined;
+      for (const { pointer, sizeClass: ofClass } of this.#lane.blocks()) {
+        // A sibling takes it, or this lane could not tell whether it did.
+        if (ofClass !== sizeClass || kept.has(pointer) || moving.has(pointer)) continue;
+        kept.add(pointer);
+        const what = { operation: RpcOperation.TRANSFER, argument: ORPHAN, other: this.#cid, pointer };
+        const answered = yield* this.#ask(mn, what);
+        if (answered?.status === RpcStatus.OK) {
+          return (yield* this.#enter(pointer, { sizeClass, isBackground: true })) ? pointer : undefined;
+        }
+        if (answered === undefined) return undefined;
+        // Another client was faster.
+        kept.delete(pointer);
+      }
+      cursor = page.value;
+    }
+    return undefined;
+  }
+
+  /**
+   * Looks for blocks that a node has granted to this client without its knowing, and gives them back. Why it
+   * never takes one that is in use, or another's, stands at the head of this file. What cannot be done now is
+   * done by the next {@link refill}. One round trip for each ten blocks of this client there, then as
+   * {@link free}.
+   * @param known the blocks in use.
+   */
+  *reclaimLostGrants(mn: number, known: (pointer: number) => boolean): Op<void> {
+    const { kept, moving } = this.#holdings;
+    const { refilling } = this.#slab;
+    this.#lost[mn] = 1;
+    let isComplete = true;
+    for (let cursor = 0; cursor >= 0; ) {
+      // Asked once only: a dead node would cost each refill its time-outs.
+      const page = yield* this.#listFrom(mn, this.#cid, cursor, { isBackground: true, attempts: 1 });
+      if (page === undefined || !this.#isUndisturbed || refilling.some((n) => n !== 0)) return;
+      const lost = this.#lane
+        .blocks()
+        .map((block) => block.pointer)
+        .filter((pointer) => !known(pointer) && !kept.has(pointer) && !moving.has(pointer));
+      // All at once: a sibling may look at the same list while this one works through it.
+      for (const pointer of lost) moving.add(pointer);
+      for (const pointer of lost) {
+        // One whose FREE was not answered may still be this client's: it is looked for again.
+        if (!(yield* this.#giveBack(pointer)) || this.#inDoubt.length > 0) isComplete = false;
+      }
+      cursor = page.value;
+    }
+    if (isComplete) this.#lost[mn] = 0;
+  }
+
+  *#allocate(mn: number, sizeClass: number): Op<Allocation> {
+    const what = { operation: RpcOperation.ALLOC, argument: sizeClass };
+    const answered = yield* this.#ask(mn, what, { isBackground: false });
+    if (answered === undefined) {
+      this.#lost[mn] = 1;
+      return Allocation.UNAVAILABLE;
+    }
+    if (answered.status !== RpcStatus.OK) return Allocation.NO_MEMORY;
+    const { pointer } = answered;
+    if (!(yield* this.#enter(pointer, { sizeClass, isBackground: false }))) {
+      this.#lost[mn] = 1;
+      return Allocation.UNAVAILABLE;
+    }
+    this.#holdings.kept.add(pointer);
     this.#slab.addBlock(sizeClass, pointer);
     return Allocation.OK;
   }
+
+  /** Zeroes and frees a block that is `moving`. Answers as {@link free}. */
+  *#giveBack(pointer: number): Op<boolean> {
+    const { kept, moving } = this.#holdings;
+    const mn = this.#view.dataMn(pointer, 0);
+    const words = this.#local.words;
+    let isZero = yield* this.#zero(pointer);
+    if (isZero) {
+      words[this.#entry >>> 2] = 0;
+      words[(this.#entry >>> 2) + 1] = 0;
+      isZero = yield* this.#writeBackupEntries(pointer, BLOCK_ENTRY_BYTES);
+    }
+    if (!isZero) {
+      moving.delete(pointer);
+      return false;
+    }
+    const answered = yield* this.#ask(mn, { operation: RpcOperation.FREE, pointer });
+    kept.delete(pointer);
+    if (answered === undefined) {
+      this.#inDoubt.push(pointer);
+      this.#lost[mn] = 1;
+    } else {
+      this.#depart(pointer);
+    }
+    return true;
+  }
+
+  #depart(pointer: number): void {
+    this.#holdings.moving.delete(pointer);
+    this.#holdings.departures++;
+  }
+
+  /** Asks, and lets an answer decide what was in doubt at that node. */
+  *#ask(mn: number, what: Parameters<Lane['ask']>[1], how = BACKGROUND): Op<RpcResponse | undefined> {
+    const before = this.#holdings.departures;
+    const answered = yield* this.#lane.ask(mn, what, how);
+    this.#isUndisturbed = this.#holdings.departures === before;
+    if (answered !== undefined && this.#inDoubt.length > 0) {
+      for (const pointer of this.#inDoubt) if (this.#view.dataMn(pointer, 0) === mn) this.#depart(pointer);
+      this.#inDoubt = this.#inDoubt.filter((pointer) => this.#view.dataMn(pointer, 0) !== mn);
+    }
+    return answered;
+  }
+
+  *#listFrom(mn: number, cid: number, cursor: number, how = BACKGROUND): Op<RpcResponse | undefined> {
+    const what = { operation: RpcOperation.LIST, argument: cid, pointer: cursor };
+    const answered = yield* this.#ask(mn, what, how);
+    return answered?.status === RpcStatus.OK ? answered : undefined;
+  }
+
+  /** Enters a block in the backup tables and writes its header, on every replica: one round trip. */
+  *#enter(pointer: number, how: { sizeClass: number; isBackground: boolean }): Op<boolean> {
+    const words = this.#local.words;
+    words[this.#entry >>> 2] = this.#cid;
+    words[(this.#entry >>> 2) + 1] = how.sizeClass + 1;
+    const header = this.#entry + BLOCK_ENTRY_BYTES;
+    words[header >>> 2] = this.#cid;
+    words[(header >>> 2) + 1] = CLASS_LINES[how.sizeClass];
+    const to = this.#view.dataReplicas(pointer, this.#replicas);
+    const b = this.#batch.reset();
+    for (let r = 0; r < to.count; r++) {
+      if (r > 0) b.write(to.mn[r], this.#entryOffset(pointer, r), this.#entry, BLOCK_ENTRY_BYTES);
+      b.write(to.mn[r], to.offsetBytes[r], header, 8);
+    }
+    if (how.isBackground) b.markBackground();
+    yield b;
+    return allOk(b);
+  }
+
+  /** Writes the first bytes of the staged entry into the backups' tables: one round trip. */
+  *#writeBackupEntries(pointer: number, lengthBytes: number): Op<boolean> {
+    const to = this.#view.dataReplicas(pointer, this.#replicas);
+    if (to.count === 1) return true;
+    const b = this.#batch.reset();
+    for (let r = 1; r < to.count; r++)
+      b.write(to.mn[r], this.#entryOffset(pointer, r), this.#entry, lengthBytes);
+    b.markBackground();
+    yield b;
+    return allOk(b);
+  }
+
+  /** Writes zeros over a whole block on all replicas. False: one was silent. */
+  *#zero(pointer: number): Op<boolean> {
+    const { blockBytes } = this.#view.geometry.config;
+    const lengthBytes = Math.min(ZERO_BYTES, blockBytes);
+    const known = this.#holdings;
+    if (known.zeros < 0) known.zeros = this.#local.reserve(lengthBytes);
+    const to = this.#view.dataReplicas(pointer, this.#replicas);
+    const b = this.#batch.reset();
+    for (let at = 0; at < blockBytes; at += lengthBytes) {
+      if (b.count + to.count > ZERO_VERBS) {
+        b.markBackground();
+        yield b;
+        if (!allOk(b)) return false;
+        b.reset();
+      }
+      for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r] + at, known.zeros, lengthBytes);
+    }
+    b.markBackground();
+    yield b;
+    return allOk(b);
+  }
+
+  /** Where a block's table entry lies on the MN of replica `replica`. */
+  #entryOffset(pointer: number, replica: number): number {
+    const { regionBytes, blockBytes } = this.#view.geometry.config;
+    const region = Math.floor(pointer / regionBytes);
+    const block = (pointer - region * regionBytes) / blockBytes;
+    return this.#view.tableOffset(region, replica) + block * BLOCK_ENTRY_BYTES;
+  }
+}
+
+/** Did every verb succeed, background ones too? `anyFailed` passes over those. */
+function allOk(batch: VerbBatch): boolean {
+  for (let i = 0; i < batch.count; i++) if (batch.status(i) !== Status.OK) return false;
+  return true;
 }

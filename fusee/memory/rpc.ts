@@ -1,48 +1,96 @@
 /**
- * Frames of the few requests that a memory node's weak CPU serves (FUSEE section 4.1): 32 bytes each way.
+ * Frames of the few requests that a memory node's weak CPU serves (FUSEE section 4.1): 32 bytes there, 32 to
+ * 112 bytes back.
  *
- *     request:  operation u32 | CID u32 | request id u32 | argument u32 | pointer f64 | reserved
- *     response: status u32 | request id u32 | pointer f64 | value f64 | reserved
+ *     request:  operation u32 | CID u32 | request id u32 | argument u32 | pointer f64 | lane u32 | other u32
+ *     response: status u32 | request id u32 | pointer f64 | value f64 | blocks u32 | 0 u32 | a word per block
  *
- * A request may arrive twice: the id makes it safe to repeat (hazard H12).
+ *     operation             argument      pointer  other     answered: pointer  value
+ *     JOIN, CID 0           nonce lo               nonce hi            place    CID
+ *     JOIN, a granted CID                 place
+ *     LEAVE
+ *     STATS                 statistic                                           count
+ *     ALLOC                 size class                                 block
+ *     FREE                                block
+ *     LIST                  whose CID     cursor                                next cursor, and blocks
+ *     TRANSFER              from CID      block    to CID
+ *
+ * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST and TRANSFER are at most once: a *lane*
+ * (a coroutine of a client) has one request to a node under way, under ids that grow, and the node remembers
+ * the latest one's answer. The others are made so that repeating them does no harm (`node/members.ts`).
  */
+
+/** Bytes of a request, and of a response that lists no blocks. */
 export const RPC_FRAME_BYTES = 32;
 
-/** Requests: a client id, a block, counts for statistics. */
-export const RpcOperation = { JOIN: 1, ALLOC: 2, STATS: 3 } as const;
-/** What STATS counts, by its argument: blocks handed out, or clients that have joined. */
+/** Requests: coming and going, blocks, counts for statistics. */
+export const RpcOperation = { JOIN: 1, ALLOC: 2, STATS: 3, LEAVE: 4, FREE: 5, LIST: 6, TRANSFER: 7 } as const;
+/** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;
-/** Answers. */
-export const RpcStatus = { OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3 } as const;
+/**
+ * Answers. STALE: late, its lane has asked something else since, or its client has left; nothing was done.
+ * FULL: the client table has no free place.
+ */
+export const RpcStatus = { OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3, STALE: 4, FULL: 5 } as const;
 
+/** The owner of blocks that a client left behind when it left; no client ever has this CID. */
+export const ORPHAN = 0xffffffff;
+
+/** Lanes of one client: one for each of its at most 256 coroutines, and some for its background work. */
+export const LANES_MAX = 272;
+
+/** Blocks that one response can list: it has at most 112 bytes. */
+export const LISTED_MAX = 10;
+
+/** A request; the head of this file says what its fields mean to each operation. */
 export interface RpcRequest {
   readonly operation: number;
   readonly cid: number;
   readonly requestId: number;
   readonly argument: number;
+  readonly pointer: number;
+  readonly lane: number;
+  readonly other: number;
 }
 
+/** A request as it is asked for: what is left out is 0. */
+export type RpcAsked = Pick<RpcRequest, 'operation' | 'cid'> & Partial<RpcRequest>;
+
+/** A response, without the blocks that it lists: {@link readBlocks}. */
 export interface RpcResponse {
   readonly status: number;
   readonly requestId: number;
-  /** ALLOC: the block's pointer. */
+  /** ALLOC: the block's pointer. JOIN: the place in the client table. */
   readonly pointer: number;
-  /** JOIN: the new client id. STATS: the count asked for. */
+  /** JOIN: the new client id. STATS: the count asked for. LIST: the next cursor, -1 at the end. */
   readonly value: number;
 }
 
-const view = (bytes: Uint8Array, at: number): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset + at, RPC_FRAME_BYTES);
+/** A block, as LIST tells it. */
+export interface ListedBlock {
+  readonly pointer: number;
+  readonly sizeClass: number;
+}
+
+/**
+ * A listed block is one double: its pointer, which is a multiple of 1024 since blocks are no smaller, plus its
+ * size class, of which there are fewer.
+ */
+const BLOCK_UNIT = 1024;
+
+const view = (bytes: Uint8Array, at: number, lengthBytes: number = RPC_FRAME_BYTES): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset + at, lengthBytes);
 
 /** Writes a request's frame at `at`. */
-export function writeRequest(bytes: Uint8Array, at: number, request: RpcRequest): void {
+export function writeRequest(bytes: Uint8Array, at: number, request: RpcAsked): void {
   const v = view(bytes, at);
   v.setUint32(0, request.operation, true);
   v.setUint32(4, request.cid, true);
-  v.setUint32(8, request.requestId, true);
-  v.setUint32(12, request.argument, true);
-  v.setFloat64(16, 0, true);
-  v.setFloat64(24, 0, true);
+  v.setUint32(8, request.requestId ?? 0, true);
+  v.setUint32(12, request.argument ?? 0, true);
+  v.setFloat64(16, request.pointer ?? 0, true);
+  v.setUint32(24, request.lane ?? 0, true);
+  v.setUint32(28, request.other ?? 0, true);
 }
 
 /** Reads a request's frame at `at`. */
@@ -53,17 +101,25 @@ export function readRequest(bytes: Uint8Array, at: number): RpcRequest {
     cid: v.getUint32(4, true),
     requestId: v.getUint32(8, true),
     argument: v.getUint32(12, true),
+    pointer: v.getFloat64(16, true),
+    lane: v.getUint32(24, true),
+    other: v.getUint32(28, true),
   };
 }
 
-/** Writes a response's frame at `at`. */
-export function writeResponse(bytes: Uint8Array, at: number, response: RpcResponse): void {
-  const v = view(bytes, at);
+/** A response's frame, with the blocks that it lists, at most {@link LISTED_MAX}. */
+export function makeResponse(response: RpcResponse, blocks: readonly ListedBlock[] = []): Uint8Array {
+  const bytes = new Uint8Array(RPC_FRAME_BYTES + 8 * blocks.length);
+  const v = view(bytes, 0, bytes.length);
   v.setUint32(0, response.status, true);
   v.setUint32(4, response.requestId, true);
   v.setFloat64(8, response.pointer, true);
   v.setFloat64(16, response.value, true);
-  v.setFloat64(24, 0, true);
+  v.setUint32(24, blocks.length, true);
+  blocks.forEach(({ pointer, sizeClass }, i) => {
+    v.setFloat64(RPC_FRAME_BYTES + 8 * i, pointer + sizeClass, true);
+  });
+  return bytes;
 }
 
 /** Reads a response's frame at `at`. */
@@ -75,4 +131,15 @@ export function readResponse(bytes: Uint8Array, at: number): RpcResponse {
     pointer: v.getFloat64(8, true),
     value: v.getFloat64(16, true),
   };
+}
+
+/** The blocks that the response at `at` lists. */
+export function readBlocks(bytes: Uint8Array, at: number): ListedBlock[] {
+  const count = Math.min(view(bytes, at).getUint32(24, true), LISTED_MAX);
+  const v = view(bytes, at, RPC_FRAME_BYTES + 8 * count);
+  return Array.from({ length: count }, (_, i) => {
+    const word = v.getFloat64(RPC_FRAME_BYTES + 8 * i, true);
+    const sizeClass = word % BLOCK_UNIT;
+    return { pointer: word - sizeClass, sizeClass };
+  });
 }

@@ -1,39 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { BUCKET_BYTES, Geometry, readSuperblock, View } from '../layout/index.js';
+import { BUCKET_BYTES, Geometry, readSuperblock } from '../layout/index.js';
 import {
+  LANES_MAX,
+  ORPHAN,
   RPC_FRAME_BYTES,
   RpcOperation,
   type RpcRequest,
-  type RpcResponse,
-  RpcStatistic,
   RpcStatus,
   readResponse,
   writeRequest,
 } from '../memory/index.js';
+import { CONFIG, GEOMETRY, node, VIEW } from './by-hand.js';
 import { smallPool } from './in-process.js';
 import { NodeService } from './service.js';
-
-const CONFIG = smallPool({ nodes: 4, subtables: 8, groupsPerSubtable: 2, regionBytes: 1 << 18 });
-const GEOMETRY = new Geometry(CONFIG);
-const VIEW = new View(GEOMETRY);
-
-function node(mn: number) {
-  const memory = new Uint8Array(GEOMETRY.nodeBytes);
-  const service = new NodeService(CONFIG, mn, {
-    read: (offset, into, at, lengthBytes) => into.set(memory.subarray(offset, offset + lengthBytes), at),
-    write: (offset, from, at, lengthBytes) => memory.set(from.subarray(at, at + lengthBytes), offset),
-  });
-  const ask = (request: Partial<RpcRequest>): RpcResponse => {
-    const frame = new Uint8Array(RPC_FRAME_BYTES);
-    writeRequest(frame, 0, { operation: RpcOperation.ALLOC, cid: 1, requestId: 1, argument: 0, ...request });
-    return readResponse(service.handle(frame), 0);
-  };
-  const at = (offset: number): [number, number] => {
-    const view = new DataView(memory.buffer);
-    return [view.getUint32(offset, true), view.getUint32(offset + 4, true)];
-  };
-  return { memory, service, ask, at };
-}
 
 describe('formatting', () => {
   it.each([0, 1, 2, 3])(
@@ -60,21 +39,6 @@ describe('formatting', () => {
   );
 });
 
-describe('JOIN', () => {
-  it('grants every client an id of its own, never 0, and the same one when the request is repeated', () => {
-    const { ask } = node(0);
-    const join = (requestId: number): number =>
-      ask({ operation: RpcOperation.JOIN, cid: 0, requestId }).value;
-    expect([join(11), join(12), join(11), join(13), join(12)]).toEqual([1, 2, 1, 3, 2]);
-    expect(ask({ operation: RpcOperation.JOIN, cid: 0, requestId: 14 })).toEqual({
-      status: RpcStatus.OK,
-      requestId: 14,
-      pointer: 0,
-      value: 4,
-    });
-  });
-});
-
 describe('ALLOC', () => {
   it('grants each block of the regions whose primary is this node once, and enters its owner', () => {
     const { ask, at } = node(2);
@@ -94,32 +58,53 @@ describe('ALLOC', () => {
     expect(ask({ operation: RpcOperation.STATS, requestId: 1 }).value).toBe(blocks);
   });
 
-  it('repeated under one id gives the same block; another client or id gives another', () => {
+  it('repeated gives the same block; another client, lane or later id gives another', () => {
     const { ask } = node(0);
-    const [a, b, c] = [
-      { cid: 1, requestId: 7 },
-      { cid: 2, requestId: 7 },
-      { cid: 1, requestId: 8 },
+    const requests = [
+      { cid: 1, lane: 0, requestId: 7 },
+      { cid: 2, lane: 0, requestId: 7 },
+      { cid: 1, lane: 1, requestId: 7 },
+      { cid: 1, lane: 2, requestId: 1 },
     ];
-    const first = [a, b, c].map((r) => ask(r).pointer);
-    expect(new Set(first).size).toBe(3);
-    expect([c, a, b, a].map((r) => ask(r).pointer)).toEqual([first[2], first[0], first[1], first[0]]);
-    expect(ask({ operation: RpcOperation.STATS, requestId: 1 }).value).toBe(3);
-    const clients = { operation: RpcOperation.STATS, requestId: 1, argument: RpcStatistic.CLIENTS };
-    expect(ask(clients).value).toBe(0);
-    ask({ operation: RpcOperation.JOIN, cid: 0, requestId: 9 });
-    expect(ask(clients).value).toBe(1);
+    const first = requests.map((r) => ask(r).pointer);
+    expect(new Set(first).size).toBe(4);
+    expect([3, 0, 2, 1, 0].map((i) => ask(requests[i]).pointer)).toEqual(
+      [3, 0, 2, 1, 0].map((i) => first[i]),
+    );
+    expect(ask({ operation: RpcOperation.STATS }).value).toBe(4);
   });
 
-  it('is remembered for the last 64 requests of a client, whatever the others ask', () => {
+  it('that comes again behind a newer request of its lane is STALE, and takes no block', () => {
     const { ask } = node(0);
-    // No more blocks than this: JOINs fill the memory of answers.
-    const first = ask({ cid: 1, requestId: 1 }).pointer;
-    for (let i = 0; i < 63; i++) ask({ operation: RpcOperation.JOIN, cid: 1, requestId: 1000 + i });
-    for (let i = 0; i < 100; i++) ask({ operation: RpcOperation.JOIN, cid: 2, requestId: 1000 + i });
-    expect(ask({ cid: 1, requestId: 1 }).pointer).toBe(first);
-    ask({ operation: RpcOperation.JOIN, cid: 1, requestId: 5000 });
-    expect(ask({ cid: 1, requestId: 1 }).pointer).not.toBe(first);
+    const [first, second] = [7, 8].map((requestId) => ask({ requestId }).pointer);
+    expect(first).not.toBe(second);
+    for (const requestId of [7, 6, 0]) {
+      expect(ask({ requestId })).toEqual({ status: RpcStatus.STALE, requestId, pointer: 0, value: 0 });
+    }
+    expect(ask({ requestId: 8 }).pointer).toBe(second);
+    expect(ask({ operation: RpcOperation.STATS }).value).toBe(2);
+  });
+
+  it('counts ids modulo 2^32', () => {
+    const { ask } = node(0);
+    const last = ask({ requestId: 0xffffffff }).pointer;
+    expect(ask({ requestId: 0 }).pointer).not.toBe(last);
+    expect(ask({ requestId: 0xffffffff }).status).toBe(RpcStatus.STALE);
+  });
+
+  it('that was refused is refused again, also when there are blocks again', () => {
+    const { ask } = node(0);
+    const pointers: number[] = [];
+    for (let id = 1; ; id++) {
+      const { status, pointer } = ask({ requestId: id });
+      if (status === RpcStatus.NO_MEMORY) break;
+      pointers.push(pointer);
+    }
+    const requestId = pointers.length + 1;
+    const free = { operation: RpcOperation.FREE, lane: 1, requestId: 1, pointer: pointers[0] };
+    expect(ask(free).status).toBe(RpcStatus.OK);
+    expect(ask({ requestId }).status).toBe(RpcStatus.NO_MEMORY);
+    expect(ask({ requestId: requestId + 1 }).pointer).toBe(pointers[0]);
   });
 
   it('never grants a block that its table says is taken', () => {
@@ -138,6 +123,12 @@ describe('a bad request', () => {
     ['of no known operation', { operation: 77 }],
     ['of operation 0', { operation: 0 }],
     ['to ALLOC for no client', { cid: 0 }],
+    ['to ALLOC for ORPHAN', { cid: ORPHAN }],
+    ['of a lane that no client has', { lane: LANES_MAX }],
+    ['to LIST the blocks of nobody', { operation: RpcOperation.LIST, argument: 0 }],
+    ['to LIST from before the start', { operation: RpcOperation.LIST, argument: 1, pointer: -1 }],
+    ['to LIST from between two blocks', { operation: RpcOperation.LIST, argument: 1, pointer: 0.5 }],
+    ['to LIST from nowhere', { operation: RpcOperation.LIST, argument: 1, pointer: Number.NaN }],
     ['to ALLOC a class that does not exist', { argument: 56 }],
   ])('%s is answered so, and changes nothing', (_, request) => {
     const { memory, ask } = node(0);
@@ -148,7 +139,7 @@ describe('a bad request', () => {
       value: 0,
     });
     expect(memory.every((b) => b === 0)).toBe(true);
-    expect(ask({ requestId: 3, cid: 1, argument: 0 }).status).toBe(RpcStatus.OK);
+    expect(ask({ requestId: 4, cid: 1, argument: 0 }).status).toBe(RpcStatus.OK);
   });
 
   it.each([0, 31, 33, 112])('of %i bytes is answered so', (lengthBytes) => {

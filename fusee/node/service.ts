@@ -7,7 +7,6 @@
  * requests.
  */
 import {
-  BLOCK_ENTRY_BYTES,
   BUCKET_BYTES,
   DIRECTORY_VERSION_OFFSET,
   directoryOffset,
@@ -18,15 +17,19 @@ import {
   writeSuperblock,
 } from '../layout/index.js';
 import {
+  LANES_MAX,
+  type ListedBlock,
+  makeResponse,
+  ORPHAN,
   RPC_FRAME_BYTES,
   RpcOperation,
   type RpcRequest,
-  type RpcResponse,
   RpcStatistic,
   RpcStatus,
   readRequest,
-  writeResponse,
 } from '../memory/index.js';
+import { BlockTables } from './block-tables.js';
+import { FULL, Members, STALE } from './members.js';
 
 /** How the service reaches its own memory. */
 export interface NodeMemory {
@@ -36,10 +39,8 @@ export interface NodeMemory {
   write(offset: number, from: Uint8Array, at: number, lengthBytes: number): void;
 }
 
-/**
- * Answers remembered per client, so that a repeated request is answered alike and allocates nothing (H12).
- */
-const REMEMBERED = 64;
+/** The node that grants client ids and places in the client table. */
+const GRANTING_MN = 0;
 
 /** The service of memory node `mn` of a pool. */
 export class NodeService {
@@ -47,23 +48,15 @@ export class NodeService {
   readonly view: View;
   readonly mn: number;
   readonly #memory: NodeMemory;
-  /** Regions whose primary is this node, and per region the first block that may be free. */
-  readonly #regions: number[] = [];
-  readonly #firstFree: number[] = [];
-  readonly #answers = new Map<number, RpcResponse[]>();
-  #lastCid = 0;
-  #blocksUsed = 0;
+  readonly #tables: BlockTables;
+  readonly members: Members = new Members();
 
   constructor(config: PoolConfig, mn: number, memory: NodeMemory) {
     this.geometry = new Geometry(config);
     this.view = new View(this.geometry);
     this.mn = mn;
     this.#memory = memory;
-    for (let region = 0; region < this.geometry.regions; region++) {
-      if (this.view.regionMn(region, 0) !== mn) continue;
-      this.#regions.push(region);
-      this.#firstFree.push(0);
-    }
+    this.#tables = new BlockTables(this.view, mn, memory);
   }
 
   /** Writes superblock and bucket headers into fresh, zeroed memory. */
@@ -101,71 +94,98 @@ export class NodeService {
   }
 
   /** Serves one request; a malformed one is answered BAD_REQUEST, never dropped. */
-  handle(request: Uint8Array): Uint8Array {
-    const response = new Uint8Array(RPC_FRAME_BYTES);
-    const wellFormed = request.length === RPC_FRAME_BYTES;
-    const answer = wellFormed ? this.#answer(readRequest(request, 0)) : refuse(0, RpcStatus.BAD_REQUEST);
-    writeResponse(response, 0, answer);
-    return response;
-  }
-
-  #answer(request: RpcRequest): RpcResponse {
-    if (request.operation === RpcOperation.STATS) {
-      const value = request.argument === RpcStatistic.CLIENTS ? this.#lastCid : this.#blocksUsed;
-      return { status: RpcStatus.OK, requestId: request.requestId, pointer: 0, value };
-    }
-    const remembered = this.#answers.get(request.cid) ?? [];
-    const before = remembered.find((a) => a.requestId === request.requestId);
-    if (before !== undefined) return before;
-    const answer = this.#serve(request);
-    if (answer.status !== RpcStatus.OK) return answer;
-    remembered.push(answer);
-    if (remembered.length > REMEMBERED) remembered.shift();
-    this.#answers.set(request.cid, remembered);
-    return answer;
-  }
-
-  #serve(request: RpcRequest): RpcResponse {
-    const { requestId } = request;
+  handle(frame: Uint8Array): Uint8Array {
+    if (frame.length !== RPC_FRAME_BYTES) return answer(0, RpcStatus.BAD_REQUEST);
+    const request = readRequest(frame, 0);
+    const { requestId, cid } = request;
     switch (request.operation) {
+      case RpcOperation.STATS: {
+        const isClients = request.argument === RpcStatistic.CLIENTS;
+        return answer(requestId, RpcStatus.OK, {
+          value: isClients ? this.members.lastCid : this.#tables.used,
+        });
+      }
       case RpcOperation.JOIN:
-        return { status: RpcStatus.OK, requestId, pointer: 0, value: ++this.#lastCid };
+        return this.#join(request);
+      case RpcOperation.LEAVE:
+        return answer(requestId, this.members.leave(cid) ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
       case RpcOperation.ALLOC:
-        // A class of which no cell fits a block would take block after block in vain.
-        if (request.argument > this.geometry.largestClass() || request.cid === 0)
-          return refuse(requestId, RpcStatus.BAD_REQUEST);
-        return this.#allocate(request);
+      case RpcOperation.FREE:
+      case RpcOperation.LIST:
+      case RpcOperation.TRANSFER: {
+        if (cid === 0 || cid === ORPHAN || request.lane >= LANES_MAX)
+          return answer(requestId, RpcStatus.BAD_REQUEST);
+        const answered = this.members.once(request, () => this.#serve(request));
+        return answered === STALE ? answer(requestId, RpcStatus.STALE) : answered;
+      }
       default:
-        return refuse(requestId, RpcStatus.BAD_REQUEST);
+        return answer(requestId, RpcStatus.BAD_REQUEST);
     }
   }
 
-  #allocate({ cid, requestId, argument }: RpcRequest): RpcResponse {
-    const { blocksPerRegion, config } = this.geometry;
-    const entry = new Uint32Array(2);
-    const bytes = new Uint8Array(entry.buffer);
-    for (let i = 0; i < this.#regions.length; i++) {
-      const table = this.view.tableOffset(this.#regions[i], 0);
-      for (let block = this.#firstFree[i]; block < blocksPerRegion; block++) {
-        this.#memory.read(table + block * BLOCK_ENTRY_BYTES, bytes, 0, BLOCK_ENTRY_BYTES);
-        if (entry[0] !== 0) continue;
-        entry[0] = cid;
-        entry[1] = argument + 1;
-        this.#memory.write(table + block * BLOCK_ENTRY_BYTES, bytes, 0, BLOCK_ENTRY_BYTES);
-        this.#firstFree[i] = block + 1;
-        this.#blocksUsed++;
-        const pointer = this.#regions[i] * config.regionBytes + block * config.blockBytes;
-        return { status: RpcStatus.OK, requestId, pointer, value: 0 };
-      }
-      this.#firstFree[i] = blocksPerRegion;
+  #join({ requestId, cid, argument, other, pointer }: RpcRequest): Uint8Array {
+    if ((cid === 0) !== (this.mn === GRANTING_MN)) return answer(requestId, RpcStatus.BAD_REQUEST);
+    if (cid !== 0) {
+      const isWelcome = this.members.welcome({ cid, place: pointer });
+      return answer(requestId, isWelcome ? RpcStatus.OK : RpcStatus.STALE, { pointer, value: cid });
     }
-    return refuse(requestId, RpcStatus.NO_MEMORY);
+    const granted = this.members.join(argument, other);
+    if (granted === FULL) return answer(requestId, RpcStatus.FULL);
+    if (granted === STALE) return answer(requestId, RpcStatus.STALE);
+    return answer(requestId, RpcStatus.OK, { pointer: granted.place, value: granted.cid });
+  }
+
+  /** What is served at most once. */
+  #serve(request: RpcRequest): Uint8Array {
+    const { requestId, cid, pointer } = request;
+    switch (request.operation) {
+      case RpcOperation.ALLOC:
+        return this.#allocate(request);
+      case RpcOperation.FREE:
+        // Deviation: in the paper the MN zeroes a block. Its CPU is weak: the client has zeroed it, by WRITEs.
+        return answer(requestId, this.#tables.free(pointer, cid) ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
+      case RpcOperation.LIST:
+        return this.#list(request);
+      default:
+        return this.#transfer(request);
+    }
+  }
+
+  #allocate({ requestId, cid, argument }: RpcRequest): Uint8Array {
+    // A class of which no cell fits a block would take block after block in vain.
+    if (argument > this.geometry.largestClass()) return answer(requestId, RpcStatus.BAD_REQUEST);
+    const pointer = this.#tables.allocate(cid, argument);
+    return pointer < 0
+      ? answer(requestId, RpcStatus.NO_MEMORY)
+      : answer(requestId, RpcStatus.OK, { pointer });
+  }
+
+  #list({ requestId, argument, pointer }: RpcRequest): Uint8Array {
+    if (argument === 0 || !Number.isSafeInteger(pointer) || pointer < 0)
+      return answer(requestId, RpcStatus.BAD_REQUEST);
+    const { blocks, next } = this.#tables.list(argument, pointer);
+    return answer(requestId, RpcStatus.OK, { value: next, blocks });
+  }
+
+  /**
+   * A client gives away what is its own, to nobody in particular: a block that a client does not know of would
+   * be taken for a lost grant by it, and freed. It takes only what is nobody's: ORPHAN's, or of one that left.
+   */
+  #transfer({ requestId, cid, argument: from, other: to, pointer }: RpcRequest): Uint8Array {
+    const gives = from === cid && to === ORPHAN;
+    const isNobodys = from === ORPHAN || this.members.hasLeft(from);
+    const takes = isNobodys && from !== to && (to === cid || to === ORPHAN);
+    const done = (gives || takes) && this.#tables.transfer(pointer, { from, to });
+    return answer(requestId, done ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
   }
 }
 
-const refuse = (requestId: number, status: number): RpcResponse => ({
-  status,
-  requestId,
-  pointer: 0,
-  value: 0,
-});
+const answer = (
+  requestId: number,
+  status: number,
+  {
+    pointer = 0,
+    value = 0,
+    blocks,
+  }: { pointer?: number; value?: number; blocks?: readonly ListedBlock[] } = {},
+): Uint8Array => makeResponse({ status, requestId, pointer, value }, blocks);

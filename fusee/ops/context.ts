@@ -53,6 +53,8 @@ export class ClientState {
   readonly slab: Slab;
   /** Client id, granted by the pool. */
   readonly cid: number;
+  /** Its place in the client table, granted with it. */
+  readonly clientIndex: number;
   readonly coroutines: number;
   /** This client's part in everybody's grace; reclaim and splits wait for it. */
   readonly grace: Grace;
@@ -82,9 +84,10 @@ export class ClientState {
     this.local = options.local;
     this.cache = options.cache;
     this.cid = options.cid;
+    this.clientIndex = options.clientIndex ?? options.cid - 1;
     this.coroutines = options.coroutines;
     this.slab = new Slab(options.view.geometry, options.coroutines);
-    this.grace = new Grace({ ...options, index: options.clientIndex ?? options.cid - 1 });
+    this.grace = new Grace({ ...options, index: this.clientIndex });
     this.unusedBytes = options.local.reserve(64);
     for (const operation of Object.values(LogOperation)) {
       options.local.bytes[this.unusedBytes + operation] = operation << 1;
@@ -186,10 +189,7 @@ export class Context {
     this.commit = new Stage(commitLoop(this.write));
     this.match = new Stage(stages.match(this));
     this.locate = new Stage(stages.locate(this));
-    this.allocator = new Allocator(
-      { view, slab: client.slab, cid: client.cid, local, coroutines: client.coroutines },
-      coroutine,
-    );
+    this.allocator = new Allocator({ view, slab: client.slab, cid: client.cid, local }, coroutine);
     this.headWord = local.reserve(8);
     this.object = local.reserve(STAGE_BYTES);
     this.tombstone = local.reserve(STAGE_BYTES);

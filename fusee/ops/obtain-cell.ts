@@ -28,7 +28,7 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
       return false;
     }
     if (opened && cx.takeCell(operation)) return true;
-    const refilled = yield* cx.allocator.refill(cx.sizeClass);
+    const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled === Allocation.OK) continue;
     if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;
     cx.outcome = refilled === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;

@@ -164,7 +164,7 @@ export const replaceFaults: readonly Fault[] = [
   },
   {
     id: 'stale-answer',
-    file: 'fusee/memory/allocate.ts',
+    file: 'fusee/memory/lane.ts',
     breaks: 'an answer to an earlier request counts: a block is owned twice',
     edits: [['if (response.requestId !== this.#requestId) continue;', '']],
   },

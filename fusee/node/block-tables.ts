@@ -1,0 +1,114 @@
+/**
+ * The block tables of the regions whose primary is one memory node: who owns which block (FUSEE section 4.4).
+ * Only that node's CPU changes them, one request at a time; so what is compared here is compared atomically.
+ */
+import { BLOCK_ENTRY_BYTES, type View } from '../layout/index.js';
+import { LISTED_MAX, type ListedBlock } from '../memory/index.js';
+import type { NodeMemory } from './service.js';
+
+/** Entries that one LIST looks at, at most: others wait for this CPU. */
+const SCAN_MAX = 4096;
+
+/** The tables; the head of this file says whose. */
+export class BlockTables {
+  readonly #view: View;
+  readonly #memory: NodeMemory;
+  /** Regions whose primary is this node, and per region the first block that may be free. */
+  readonly #regions: number[] = [];
+  readonly #firstFree: number[] = [];
+  readonly #entry = new Uint32Array(2);
+  readonly #bytes = new Uint8Array(this.#entry.buffer);
+  /** Blocks that are owned. */
+  used = 0;
+
+  constructor(view: View, mn: number, memory: NodeMemory) {
+    this.#view = view;
+    this.#memory = memory;
+    for (let region = 0; region < view.geometry.regions; region++) {
+      if (view.regionMn(region, 0) !== mn) continue;
+      this.#regions.push(region);
+      this.#firstFree.push(0);
+    }
+  }
+
+  /** Gives a free block to a client; -1 when there is none. */
+  allocate(cid: number, sizeClass: number): number {
+    const { blocksPerRegion } = this.#view.geometry;
+    for (let i = 0; i < this.#regions.length; i++) {
+      for (let block = this.#firstFree[i]; block < blocksPerRegion; block++) {
+        if (this.#read(i, block)[0] !== 0) continue;
+        this.#write(i, block, { owner: cid, code: sizeClass + 1 });
+        this.#firstFree[i] = block + 1;
+        this.used++;
+        return this.#pointer(i, block);
+      }
+      this.#firstFree[i] = blocksPerRegion;
+    }
+    return -1;
+  }
+
+  /** Takes a block back from its owner. False: it is not the start of a block of this node that it owns. */
+  free(pointer: number, owner: number): boolean {
+    const [i, block] = this.#find(pointer);
+    if (i < 0 || this.#read(i, block)[0] !== owner) return false;
+    this.#write(i, block, { owner: 0, code: 0 });
+    this.#firstFree[i] = Math.min(this.#firstFree[i], block);
+    this.used--;
+    return true;
+  }
+
+  /** Changes a block's owner. False, and nothing is changed, when its owner is another than `from`. */
+  transfer(pointer: number, { from, to }: { from: number; to: number }): boolean {
+    const [i, block] = this.#find(pointer);
+    if (i < 0 || this.#read(i, block)[0] !== from) return false;
+    this.#write(i, block, { owner: to, code: this.#entry[1] });
+    return true;
+  }
+
+  /**
+   * Blocks of one owner, from `cursor` on: 0, or where the last answer ended. There may be more, and none in
+   * this answer.
+   * @returns the next cursor, -1 at the end.
+   */
+  list(owner: number, cursor: number): { blocks: ListedBlock[]; next: number } {
+    const { blocksPerRegion } = this.#view.geometry;
+    const end = this.#regions.length * blocksPerRegion;
+    const scanEnd = Math.min(end, cursor + SCAN_MAX);
+    const blocks: ListedBlock[] = [];
+    for (let at = cursor; at < scanEnd; at++) {
+      const i = Math.floor(at / blocksPerRegion);
+      const block = at % blocksPerRegion;
+      if (this.#read(i, block)[0] !== owner) continue;
+      if (blocks.length === LISTED_MAX) return { blocks, next: at };
+      blocks.push({ pointer: this.#pointer(i, block), sizeClass: this.#entry[1] - 1 });
+    }
+    return { blocks, next: scanEnd < end ? scanEnd : -1 };
+  }
+
+  /** The place of the block that begins at `pointer`: number of its region here, or -1, and in the region. */
+  #find(pointer: number): [number, number] {
+    const { regionBytes, blockBytes } = this.#view.geometry.config;
+    const region = Math.floor(pointer / regionBytes);
+    const block = (pointer - region * regionBytes) / blockBytes;
+    // What is no number is in no region.
+    return [Number.isInteger(block) ? this.#regions.indexOf(region) : -1, block];
+  }
+
+  #pointer(i: number, block: number): number {
+    const { regionBytes, blockBytes } = this.#view.geometry.config;
+    return this.#regions[i] * regionBytes + block * blockBytes;
+  }
+
+  #read(i: number, block: number): Uint32Array {
+    const table = this.#view.tableOffset(this.#regions[i], 0);
+    this.#memory.read(table + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
+    return this.#entry;
+  }
+
+  #write(i: number, block: number, { owner, code }: { owner: number; code: number }): void {
+    this.#entry[0] = owner;
+    this.#entry[1] = code;
+    const table = this.#view.tableOffset(this.#regions[i], 0);
+    this.#memory.write(table + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
+  }
+}
