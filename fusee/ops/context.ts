@@ -1,6 +1,15 @@
 /** What the requests of one client share, and what one coroutine owns. */
-import { CANDIDATE_BYTES, type IndexCache, type KeyPlace, keyPlace, locateKey } from '../index/index.js';
 import {
+  CANDIDATE_BYTES,
+  Directory,
+  hashKey,
+  type IndexCache,
+  type KeyPlace,
+  keyPlace,
+  placeKey,
+} from '../index/index.js';
+import {
+  CLIENTS_MAX,
   COMBINED_BYTES,
   classOfLines,
   HEADER_BYTES,
@@ -13,7 +22,7 @@ import {
   putPointer,
   type View,
 } from '../layout/index.js';
-import { Allocation, Allocator, Slab } from '../memory/index.js';
+import { Allocation, Allocator, Grace, NO_PERIOD, Slab } from '../memory/index.js';
 import { commitLoop, proposeLoop, SlotWrite } from '../replication/index.js';
 import {
   DONE,
@@ -63,13 +72,27 @@ export class ClientState {
   readonly coroutines: number;
   /** Registered bytes `operation << 1`: the source of a used-bit reset. */
   readonly unusedBytes: number;
+  /** Which subtables there are: as formatted, until somebody loads it. */
+  readonly directory: Directory;
+  /** The client's periods: requests take theirs when they begin. */
+  readonly grace: Grace;
+  /** All coroutines made so far. */
+  readonly contexts: Context[] = [];
+  /** Subtables that an INSERT has found full, with their local depth then: for the background to split. */
+  readonly splitsWanted = new Map<number, number>();
+  /** Requests that have not begun, or begun again, because they wait for the directory to change. */
+  waiting = 0;
+  /** Buckets read by a directory that no longer held. */
+  staleDirectories = 0;
 
+  /** @param options.index place in the client table. @default by the CID */
   constructor(options: {
     view: View;
     local: LocalMemory;
     cache: IndexCache;
     cid: number;
     coroutines: number;
+    index?: number;
   }) {
     this.view = options.view;
     this.local = options.local;
@@ -78,6 +101,8 @@ export class ClientState {
     this.coroutines = options.coroutines;
     this.slab = new Slab(options.view.geometry, options.coroutines);
     this.unusedBytes = options.local.reserve(64);
+    this.directory = new Directory(options.view.geometry.config.subtables);
+    this.grace = new Grace({ ...options, index: options.index ?? options.cid % CLIENTS_MAX });
     for (const operation of Object.values(LogOperation)) {
       options.local.bytes[this.unusedBytes + operation] = operation << 1;
     }
@@ -114,6 +139,8 @@ export class Context {
   /** {@link place} is already the staged key's. */
   isPrepared = false;
 
+  /** Of the request in flight: until then, nothing that it may have seen is reused or moved. */
+  period = NO_PERIOD;
   outcome: Outcome = Outcome.OK;
   /** SEARCH, OK: the value in registered memory; valid until the coroutine's next request. */
   foundAt = 0;
@@ -163,8 +190,8 @@ export class Context {
     this.coroutine = coroutine;
     this.batch = new VerbBatch(local, BATCH_VERBS);
     this.write = new SlotWrite(this.batch);
-    const { subtables, groupsPerSubtable } = view.geometry.config;
-    this.place = keyPlace({ subtables, groups: groupsPerSubtable });
+    const { directory } = client;
+    this.place = keyPlace({ directory, groups: view.geometry.config.groupsPerSubtable });
     this.propose = new Stage(proposeLoop(this.write));
     this.commit = new Stage(commitLoop(this.write));
     this.match = new Stage(stages.match(this));
@@ -180,6 +207,7 @@ export class Context {
     this.matchArea = local.reserve(MATCH_BYTES);
     this.keyAt = this.object + HEADER_BYTES;
     this.write.bucketsLocal = this.backupBuckets;
+    client.contexts.push(this);
   }
 
   /**
@@ -187,17 +215,26 @@ export class Context {
    * cache look-ups will touch, all at once. Gives where the cache has the key, if it has it.
    */
   prepare(): number {
-    locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    hashKey(this.place, this.client.local, this.keyAt, this.keyBytes);
     this.isPrepared = true;
     return this.client.cache.setOf(this.place);
   }
 
-  /** Begins a request on the staged key. */
+  /**
+   * Begins a request on the staged key. Period and directory are taken at one stroke (`memory/grace.ts`).
+   */
   begin(): void {
-    if (!this.isPrepared) locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    if (!this.isPrepared) hashKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    placeKey(this.place);
+    this.period = this.client.grace.period;
     this.isPrepared = false;
     this.lostRound = false;
     this.torn = 0;
+  }
+
+  /** The request has ended, or waits with nothing in flight and nothing remembered. */
+  end(): void {
+    this.period = NO_PERIOD;
   }
 
   /** Takes a cell for the staged object; false when its class needs a block: {@link refill}, then again. */
@@ -341,5 +378,6 @@ export function* refill(cx: Context, operation: LogOperation): Op<boolean> {
 /** Ends a request: for `yield`. */
 export function finish(cx: Context, outcome: Outcome): typeof DONE {
   cx.outcome = outcome;
+  cx.end();
   return DONE;
 }

@@ -14,6 +14,7 @@ import { Claim, type Claimant } from './claim.js';
 import { claimReplicatedLoop } from './claim-replicated.js';
 import { claimSingleLoop } from './claim-single.js';
 import { type Context, finish, Outcome, refill } from './context.js';
+import { awaitRoom, awaitUnlocked, followSplit, isLocked, isStale, Room } from './directory.js';
 import { DuplicateCheck } from './duplicate-check.js';
 import { countTorn } from './locate.js';
 import { MATCH_TORN, NO_MATCH } from './match.js';
@@ -30,9 +31,14 @@ export function* insertLoop(cx: Context): OpLoop {
     /** Others may have seen the object's address: it cannot be handed back as if nobody had. */
     let proposed = false;
     for (;;) {
+      if (isLocked(cx) && !hasObject && !(yield* awaitUnlocked(cx))) {
+        yield DONE;
+        continue request;
+      }
       const writes = !hasObject;
       if (writes) {
         if (!cx.takeCell(LogOperation.INSERT) && !(yield* refill(cx, LogOperation.INSERT))) {
+          cx.end();
           yield DONE;
           continue request;
         }
@@ -45,6 +51,12 @@ export function* insertLoop(cx: Context): OpLoop {
       cx.appendBuckets(0, cx.buckets);
       yield b;
       if (b.anyFailed()) break;
+      if (isStale(cx)) {
+        yield* giveUp(cx, proposed);
+        hasObject = false;
+        if (!(yield* followSplit(cx))) break;
+        continue;
+      }
       yield* cx.match;
       if (cx.matched === MATCH_TORN) {
         countTorn(cx);
@@ -60,7 +72,9 @@ export function* insertLoop(cx: Context): OpLoop {
       claimant.own = chooseVacancy(client.local.words, cx.buckets, cx.place);
       if (claimant.own < 0) {
         yield* giveUp(cx, proposed);
-        yield finish(cx, Outcome.INDEX_FULL);
+        hasObject = false;
+        if ((yield* awaitRoom(cx)) === Room.AGAIN) continue;
+        yield DONE;
         continue request;
       }
       candidateWord(client.local.words, cx.buckets, claimant.own, write.vOld);

@@ -17,6 +17,7 @@ import { LogOperation, ownerPointer, slotLines } from '../layout/index.js';
 import { Verdict, won } from '../replication/index.js';
 import { copyWord, DONE, type Op, type OpLoop, Status } from '../verbs/index.js';
 import { type Context, Outcome, refill } from './context.js';
+import { awaitUnlocked, isLocked } from './directory.js';
 import { appendHintRead, appendObjectRead, countTorn, hasHint, hintHolds, Located } from './locate.js';
 import { checkObject, ObjectIs } from './object-check.js';
 
@@ -28,6 +29,10 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
   const isSingle = cx.client.view.geometry.config.indexReplicas === 1;
   for (;;) {
     cx.begin();
+    if (isLocked(cx) && !(yield* awaitUnlocked(cx))) {
+      yield DONE;
+      continue;
+    }
     if (cx.takeCell(operation) || (yield* refill(cx, operation))) {
       if (startModify(cx, operation)) yield cx.batch;
       if (!hitFound(cx)) yield* cx.locate;
@@ -45,6 +50,7 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
         }
       }
     }
+    cx.end();
     yield DONE;
   }
 }

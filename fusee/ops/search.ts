@@ -28,6 +28,7 @@ export function* searchLoop(cx: Context): OpLoop {
             ? Outcome.NOT_FOUND
             : Outcome.UNAVAILABLE;
     }
+    cx.end();
     yield DONE;
   }
 }
