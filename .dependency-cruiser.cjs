@@ -5,7 +5,7 @@ const ranks = [
   ['fusee/layout'],
   ['fusee/index', 'fusee/memory', 'fusee/replication'],
   ['fusee/ops'],
-  ['fusee/recovery', 'fusee/master', 'fusee/fsck'],
+  ['fusee/recovery', 'fusee/master', 'fusee/fsck', 'fusee/background'],
   ['fusee/fabric'],
   ['fusee/node'],
   ['fusee/client'],

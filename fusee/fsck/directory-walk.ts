@@ -80,4 +80,3 @@ function checkEntries({ directory, findings, view }: Walk, entries: Uint32Array)
     }
   }
 }
-

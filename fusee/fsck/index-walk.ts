@@ -22,7 +22,7 @@ export function* walkIndex(walk: Walk): Op<void> {
       yield* walkBuckets(walk, objects, { subtable: s, from: slot + done, bytes });
     }
     const to = walk.indexReplicas(slot);
-    for (let r = 0; r < to.count; r++) 
+    for (let r = 0; r < to.count; r++)
       accounts[to.mn[r]].bytes[isThere ? 'index' : 'index-spare'] += geometry.subtableBytes;
     if (readsBytes) walk.progress(indexReplicas * geometry.subtableBytes);
   }

@@ -76,6 +76,11 @@ export class Directory {
     return s < this.#hi.length ? this.#hi[s] : 0;
   }
 
+  /** The lo of subtable `s`'s entry, as it was read. */
+  entryLo(s: number): number {
+    return s < this.#lo.length ? this.#lo[s] : 0;
+  }
+
   /** True while subtable `s` has given half of its keys away, and requests in flight may not know it. */
   isUnsettled(s: number): boolean {
     return s < this.#lo.length && isUnsettled(this.#lo[s]);

@@ -3,7 +3,8 @@
  *
  *     word 0       lo  version: grows with every change of an entry      hi  global depth
  *     word 1 + s   lo  0: no such subtable, else 1 + its local depth,    hi  CID of who splits it, or 0
- *                      with UNSETTLED while a split's halves await grace
+ *                      with UNSETTLED while a split's halves await grace,
+ *                      and in the upper bits a stamp of the lock
  *
  * The number of a subtable is the suffix of the hashes that it holds: subtable s of local depth d holds the
  * keys whose hash ends in the low d bits of s. A split of s at depth d makes subtable s + 2^d. So no entry
@@ -31,6 +32,13 @@ export const UNSETTLED = 256;
 /** The lo of a subtable's entry. */
 export const entryOf = (localDepth: number, isUnsettled = false): number =>
   1 + localDepth + (isUnsettled ? UNSETTLED : 0);
+
+/**
+ * The lo of the entry of a locked subtable. The stamp is the owner's period when it took the lock: an owner that
+ * has left and come back never makes the same word again, so that nobody lifts its new lock for its old one.
+ */
+export const lockedEntryOf = (localDepth: number, isUnsettled: boolean, stamp: number): number =>
+  (entryOf(localDepth, isUnsettled) | (stamp << 9)) >>> 0;
 
 /** The local depth in an entry's lo; -1 when there is no such subtable. */
 export const entryDepth = (lo: number): number => (lo & (UNSETTLED - 1)) - 1;

@@ -1,0 +1,2 @@
+/** What a client does besides its requests. */
+export * from './split.js';
