@@ -123,6 +123,11 @@ export class Splitter {
     this.#tick = tick ?? (() => advancePeriod(client, this.#room));
   }
 
+  /** Does this client hold the lock of a subtable? */
+  get isSplitting(): boolean {
+    return this.#held >= 0;
+  }
+
   /** Is there anything for {@link tend} to do? The client must not rest then. */
   get isWanted(): boolean {
     return this.#held >= 0 || this.client.splitsWanted.size > 0 || this.client.waiting > 0;

@@ -3,7 +3,7 @@
  * a seeded scheduler, and everything that they answered.
  *
  * Rules of this file: verbs are ordered only within one batch and node; WRITEs may land in two parts; a client
- * that dies leaves what it has posted half executed, and its word in the client table until {@link clear}.
+ * that dies leaves what it has posted half executed, and its word in the client table until `clear`.
  */
 import { GrowingClient, Posted, type Thread } from '../../fusee/background/by-hand.js';
 import type { Splitter } from '../../fusee/background/index.js';
@@ -44,17 +44,21 @@ export interface GrowingPlan {
   /** Weights of SEARCH, INSERT, UPDATE, DELETE, PUT. */
   readonly mix?: readonly number[];
   readonly makeSplitter?: (state: ClientState) => Splitter;
-  /** A background that has posted so many batches may die in the midst of the next, with its client. */
-  readonly diesAfter?: number;
 }
 
-const MIX = [3, 4, 2, 1, 1];
+/** Events between two freezes, and how long one may last. */
+const FREEZE_ONE_IN = 400;
+const FREEZE_EVENTS = 600;
+const MIX = [6, 8, 2, 1, 1];
 
-interface Actor {
+/** One client, and what each of its threads is at: the background is number 0. */
+export interface Actor {
   readonly client: GrowingClient;
   readonly threads: (Thread | undefined)[];
   readonly posted: (Posted | undefined)[];
   readonly left: number[];
+  /** What does not move until then: so that splits meet requests half done. */
+  readonly frozenUntil: number[];
   isDead: boolean;
 }
 
@@ -68,14 +72,17 @@ export class GrowingWorld {
   readonly actors: Actor[] = [];
   readonly outcomes = new Map<number, number>();
   events = 0;
-  readonly #random: Random;
+  /** All lots of the run. */
+  readonly random: Random;
   readonly #keys: readonly string[];
+  /** How much faster backgrounds are than requests. */
+  readonly #haste: number;
   #values = 0;
   #cids = 0;
 
   constructor(plan: GrowingPlan) {
     this.plan = plan;
-    const { coroutines = 2, requests = 60, clients = 3 } = plan;
+    const { coroutines = 2, requests = 80, clients = 3 } = plan;
     this.config = smallPool({
       nodes: 3,
       indexReplicas: 2,
@@ -87,10 +94,11 @@ export class GrowingWorld {
     });
     this.nodes = makeNodes(this.config);
     this.view = new View(new Geometry(this.config));
-    this.#random = new Random(plan.seed);
+    this.random = new Random(plan.seed);
+    this.#haste = this.random.pick([0, 4, 16, 60]);
     // Some keys are longer than a line, and some than two.
     this.#keys =
-      plan.keys ?? Array.from({ length: 150 }, (_, k) => `k${k}`.padEnd([4, 12, 60, 140][k % 4], '.'));
+      plan.keys ?? Array.from({ length: 200 }, (_, k) => `k${k}`.padEnd([4, 12, 60, 140][k % 4], '.'));
     for (let c = 0; c < clients; c++) this.join(coroutines, requests);
   }
 
@@ -108,6 +116,7 @@ export class GrowingWorld {
       threads: [client.background, ...new Array<undefined>(coroutines).fill(undefined)],
       posted: new Array<undefined>(coroutines + 1).fill(undefined),
       left: new Array<number>(coroutines).fill(requests),
+      frozenUntil: new Array<number>(coroutines + 1).fill(0),
       isDead: false,
     };
     this.actors.push(actor);
@@ -151,11 +160,20 @@ export class GrowingWorld {
 
   /** One event of a random coroutine or background. */
   step(): void {
+    this.stepOf(this.random.pick(this.actors));
+  }
+
+  /** One event of a client. */
+  stepOf(actor: Actor): void {
     this.events++;
     this.nodes.nowNs++;
-    const actor = this.#random.pick(this.actors);
     if (actor.isDead) return;
-    const i = this.#random.below(actor.threads.length);
+    const lot = this.random.below(actor.threads.length + this.#haste);
+    const i = lot < actor.threads.length ? lot : 0;
+    if (this.random.below(FREEZE_ONE_IN) === 0) {
+      actor.frozenUntil[i] = this.events + this.random.below(FREEZE_EVENTS);
+    }
+    if (this.events < actor.frozenUntil[i]) return;
     const thread = actor.threads[i];
     if (thread === undefined) {
       if (i > 0 && actor.left[i - 1] > 0 && actor.client.isReady) this.#begin(actor, i);
@@ -167,16 +185,16 @@ export class GrowingWorld {
     if (posted.isDone) {
       actor.posted[i] = undefined;
       thread.resume();
-    } else posted.step(this.#random);
+    } else posted.step(this.random);
   }
 
   #begin(actor: Actor, i: number): void {
     const { mix = MIX } = this.plan;
     actor.left[i - 1]--;
-    let lot = this.#random.below(mix.reduce((a, b) => a + b));
+    let lot = this.random.below(mix.reduce((a, b) => a + b));
     let kind = 0;
     while (lot >= mix[kind]) lot -= mix[kind++];
-    this.request(actor, i, kind as RequestKind, this.#random.below(this.#keys.length));
+    this.request(actor, i, kind as RequestKind, this.random.below(this.#keys.length));
   }
 
   /** Begins a request of coroutine `i`, from 1, on key number `key`. */
