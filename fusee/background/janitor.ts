@@ -2,12 +2,20 @@
  * The janitor: one generator per client that does everything no request waits for. Its driver runs it beside
  * the coroutines, a round now and then; each of its batches is background work in the ledger.
  */
-import type { ClientState } from '../ops/index.js';
-import { DONE, type Op, type OpLoop } from '../verbs/index.js';
+import {
+  advancePeriod,
+  type ClientState,
+  DIRECTORY_READ_BYTES,
+  DIRECTORY_READ_VERBS,
+  enterPool,
+} from '../ops/index.js';
+import { DONE, type Op, type OpLoop, VerbBatch } from '../verbs/index.js';
 import { RECLAIM_BYTES, Reclaim } from './reclaim.js';
+import { SPLITTER_BYTES, Splitter } from './split.js';
 
 /** Registered memory that one {@link Janitor} takes. */
-export const JANITOR_BYTES: number = RECLAIM_BYTES;
+export const JANITOR_BYTES: number =
+  RECLAIM_BYTES + SPLITTER_BYTES + DIRECTORY_READ_BYTES + (DIRECTORY_READ_VERBS + 2) * 64;
 
 /** Queued frees that make a round worth its while before its time. */
 const MANY_FREES = 64;
@@ -17,11 +25,19 @@ export class Janitor {
   readonly reclaim: Reclaim;
   /** Yields the batches of a round, and DONE behind it. */
   readonly loop: OpLoop;
+  readonly splitter: Splitter;
   readonly #client: ClientState;
+  readonly #room: { batch: VerbBatch; into: number };
 
   constructor(client: ClientState) {
     this.#client = client;
     this.reclaim = new Reclaim(client);
+    // Splits wait for graces, and memory is to be freed meanwhile.
+    this.splitter = new Splitter(client, () => this.#reclaimRound());
+    this.#room = {
+      batch: new VerbBatch(client.local, DIRECTORY_READ_VERBS),
+      into: client.local.reserve(DIRECTORY_READ_BYTES),
+    };
     this.loop = this.#rounds();
     client.hasJanitor = true;
   }
@@ -35,23 +51,27 @@ export class Janitor {
   /** True when rounds would find nothing to do but to look whether others have freed something. */
   get isIdle(): boolean {
     const { frees } = this.#client;
+    if (this.splitter.isWanted) return false;
     return this.reclaim.isStopped || frees.objects.count + frees.cells.count + this.reclaim.awaiting === 0;
+  }
+
+  /** Announces that requests will begin, and loads the directory. False: a node was silent. */
+  enter(): Op<boolean> {
+    return enterPool(this.#client, this.#room);
   }
 
   *#rounds(): OpLoop {
     for (;;) {
-      if (!this.reclaim.isStopped) yield* this.#round();
+      yield* this.#reclaimRound();
+      if (this.splitter.isWanted) yield* this.splitter.tend();
       yield DONE;
     }
   }
 
-  *#round(): Op<void> {
+  *#reclaimRound(): Op<void> {
     const { reclaim } = this;
-    const { grace, contexts } = this.#client;
-    if (grace.isActive && grace.mayAdvance(contexts) && (yield* grace.advance()) < 0) {
-      reclaim.isStopped = true;
-      return;
-    }
+    if (this.#client.grace.isActive) yield* advancePeriod(this.#client, this.#room);
+    if (reclaim.isStopped) return;
     while (yield* reclaim.settle());
     yield* reclaim.free();
     yield* reclaim.collect();

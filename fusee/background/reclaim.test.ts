@@ -19,7 +19,7 @@ it('keeps memory flat under churn', () => {
   const clients = [0, 1].map((c) => {
     const client = pool.join(3);
     const janitor = new Janitor(client.state);
-    for (const op of [client.state.grace.enter()]) {
+    for (const op of [janitor.enter()]) {
       for (let s = op.next(); !s.done; s = op.next()) {
         client.fabric.post(s.value);
         while (client.fabric.poll([]) === 0);

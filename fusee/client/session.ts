@@ -33,9 +33,9 @@ export async function drive<T>(fabric: Fabric, steps: Op<T>): Promise<T> {
  * Announces that requests will begin; nothing happens when that has been done and not been taken back.
  * @throws FabricError when the control node is silent.
  */
-export async function enter({ fabric, state }: Session): Promise<void> {
+export async function enter({ fabric, state, janitor }: Session): Promise<void> {
   if (state.grace.isActive) return;
-  if ((await drive(fabric, state.grace.enter())) < 0) {
+  if (!(await drive(fabric, janitor.enter()))) {
     throw new FabricError('the node that keeps the client table did not answer; is its process alive?');
   }
 }

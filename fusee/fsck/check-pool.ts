@@ -10,6 +10,7 @@
  */
 import type { Op } from '../verbs/index.js';
 import { walkBlocks } from './block-walk.js';
+import { walkDirectory } from './directory-walk.js';
 import { nameStretch, walkIndex } from './index-walk.js';
 import { walkOutside } from './outside.js';
 import type { PoolReport } from './report.js';
@@ -22,7 +23,7 @@ import { Walk, type WalkOptions } from './walk.js';
  */
 export function* checkPool(options: WalkOptions): Op<PoolReport> {
   const walk = new Walk(options);
-  const isSound = yield* walkSuperblocks(walk);
+  const isSound = (yield* walkSuperblocks(walk)) && (yield* walkDirectory(walk));
   if (isSound) {
     yield* walkIndex(walk);
     const { stretchBytes, dataBytes } = walk;
@@ -49,13 +50,12 @@ function checkSums({ accounts, geometry, findings }: Walk): void {
 }
 
 function reportOf(walk: Walk, isComplete: boolean): PoolReport {
-  const { geometry, accounts, findings, index, readsBytes } = walk;
+  const { geometry, accounts, findings, readsBytes } = walk;
   const { config, nodeBytes } = geometry;
-  const slots = config.subtables * geometry.subtableSlots;
   return {
     config,
     isComplete,
-    index: { slots, ...index, loadFactor: index.live / slots },
+    index: indexOf(walk),
     nodes: accounts.map((account, node) => ({
       node,
       nodeBytes,
@@ -65,5 +65,23 @@ function reportOf(walk: Walk, isComplete: boolean): PoolReport {
     findings: findings.kept,
     findingCount: findings.count,
     findingsByKind: findings.byKind,
+  };
+}
+
+function indexOf({ geometry, directory, index }: Walk): PoolReport['index'] {
+  const subtables = directory.subtableCount;
+  const slots = subtables * geometry.subtableSlots;
+  const counts = new Map<number, number>();
+  for (const s of directory.subtables())
+    counts.set(directory.depthOf(s), (counts.get(directory.depthOf(s)) ?? 0) + 1);
+  return {
+    slots,
+    ...index,
+    loadFactor: index.live / slots,
+    subtables,
+    depths: [...counts]
+      .map(([depth, count]) => ({ depth, subtables: count }))
+      .sort((a, b) => a.depth - b.depth),
+    splits: subtables - geometry.config.subtables,
   };
 }

@@ -1,4 +1,4 @@
-/** The index: replicas agree, bucket headers are as formatted, every word is of a kind that may rest. */
+/** The index: replicas agree, bucket headers are the directory's, every word is of a kind that may rest. */
 import { BUCKET_BYTES, isKv, isTomb, ownerPointer } from '../layout/index.js';
 import { formatWord, isZero, type Op, sameWord, type Word, word } from '../verbs/index.js';
 import { NamedAs } from './names.js';
@@ -11,17 +11,19 @@ const STEP_BYTES = CHUNK_BYTES - (CHUNK_BYTES % BUCKET_BYTES);
 
 /** Checks and counts all slots, and with a walk that reads bytes the objects that they name. */
 export function* walkIndex(walk: Walk): Op<void> {
-  const { geometry, accounts, readsBytes } = walk;
-  const { subtables, indexReplicas } = geometry.config;
+  const { geometry, accounts, readsBytes, directory } = walk;
+  const { subtablesMax, indexReplicas } = geometry.config;
   const objects = new SlotObjects(walk);
-  for (let s = 0; s < subtables; s++) {
+  for (let s = 0; s < subtablesMax; s++) {
     const slot = s * geometry.subtableBytes;
-    for (let done = 0; done < geometry.subtableBytes; done += STEP_BYTES) {
+    const isThere = directory.depthOf(s) >= 0;
+    for (let done = 0; isThere && done < geometry.subtableBytes; done += STEP_BYTES) {
       const bytes = Math.min(STEP_BYTES, geometry.subtableBytes - done);
       yield* walkBuckets(walk, objects, { subtable: s, from: slot + done, bytes });
     }
     const to = walk.indexReplicas(slot);
-    for (let r = 0; r < to.count; r++) accounts[to.mn[r]].bytes.index += geometry.subtableBytes;
+    for (let r = 0; r < to.count; r++)
+      accounts[to.mn[r]].bytes[isThere ? 'index' : 'index-spare'] += geometry.subtableBytes;
     if (readsBytes) walk.progress(indexReplicas * geometry.subtableBytes);
   }
 }
@@ -34,15 +36,13 @@ interface Piece {
 }
 
 function* walkBuckets(walk: Walk, objects: SlotObjects, piece: Piece): Op<void> {
-  const { reader, readsBytes, index, geometry } = walk;
+  const { reader, readsBytes, index } = walk;
   const { words } = reader.local;
   const to = walk.indexReplicas(piece.from);
   const mns = Array.from(to.mn.subarray(0, to.count));
   reader.begin();
   const at = mns.map((mn, r) => reader.read(mn, to.offsetBytes[r], piece.bytes));
   yield* reader.run();
-  const isFirst = piece.from % geometry.subtableBytes === 0;
-  if (isFirst && words[at[0] >>> 2] > Math.log2(geometry.config.subtables)) index.splits++;
   for (let r = 0; readsBytes && r < mns.length; r++) {
     checkHeaders(walk, piece, { mn: mns[r], at: at[r] });
     if (!reader.same(at[0], at[r], piece.bytes))
@@ -85,11 +85,11 @@ function checkReplica(
 
 function checkHeaders(walk: Walk, piece: Piece, { mn, at }: { mn: number; at: number }): void {
   const { words } = walk.reader.local;
-  const depth = Math.log2(walk.geometry.config.subtables);
+  const depth = walk.directory.depthOf(piece.subtable);
   for (let i = 0; i < piece.bytes; i += BUCKET_BYTES) {
     const [lo, hi] = [words[(at + i) >>> 2], words[((at + i) >>> 2) + 1]];
     if (lo === depth && hi === piece.subtable) continue;
-    const message = `depth ${lo}, subtable ${hi}; the bucket was formatted as ${depth}, ${piece.subtable}`;
+    const message = `depth ${lo}, subtable ${hi}; the directory says ${depth}, ${piece.subtable}`;
     walk.findings.add('bucket-header', mn, `slot ${piece.from + i}`, message);
   }
 }
@@ -100,7 +100,7 @@ export function* nameStretch(walk: Walk, first: number, end: number): Op<void> {
   const { words } = reader.local;
   names.begin(first, end);
   const w = word();
-  for (let s = 0; s < geometry.config.subtables; s++) {
+  for (const s of walk.directory.subtables()) {
     for (let done = 0; done < geometry.subtableBytes; done += STEP_BYTES) {
       const slot = s * geometry.subtableBytes + done;
       const bytes = Math.min(STEP_BYTES, geometry.subtableBytes - done);

@@ -1,5 +1,12 @@
 /** Bytes that the layout gives no meaning on a node: between its parts, and of subtables that others hold. */
-import { MAX_REPLICAS, SUPERBLOCK_BYTES, type View } from '../layout/index.js';
+import {
+  CLIENTS_BASE,
+  CLIENTS_MAX,
+  DIRECTORY_BASE,
+  MAX_REPLICAS,
+  SUPERBLOCK_BYTES,
+  type View,
+} from '../layout/index.js';
 import { type Op, replicaRef } from '../verbs/index.js';
 import type { Walk } from './walk.js';
 
@@ -27,11 +34,15 @@ export function* walkOutside(walk: Walk): Op<void> {
 /** What has a meaning on a node, ascending. */
 function rangesOf(view: View, mn: number): Range[] {
   const { geometry } = view;
-  const { subtables, regionBytes } = geometry.config;
+  const { subtablesMax, indexReplicas, regionBytes } = geometry.config;
   const ranges: Range[] = [{ from: 0, end: SUPERBLOCK_BYTES }];
   const to = replicaRef(MAX_REPLICAS);
   const add = (from: number, bytes: number): void => void ranges.push({ from, end: from + bytes });
-  for (let s = 0; s < subtables; s++) {
+  if (mn === view.controlMn) add(CLIENTS_BASE, CLIENTS_MAX * 8);
+  for (let r = 0; r < indexReplicas; r++)
+    if (view.directoryMn(r) === mn) add(DIRECTORY_BASE, geometry.directoryBytes);
+  // Those that do not exist yet too: a split that was given up may have left something there.
+  for (let s = 0; s < subtablesMax; s++) {
     view.slotReplicas(s * geometry.subtableBytes, to);
     for (let r = 0; r < to.count; r++) if (to.mn[r] === mn) add(to.offsetBytes[r], geometry.subtableBytes);
   }

@@ -5,8 +5,14 @@ import { CLASS_COUNT, CLASS_LINES, LINE_BYTES, type PoolConfig } from '../layout
 export const CATEGORIES = [
   /** The superblock's page. */
   'superblock',
+  /** The client table, on the control node. */
+  'clients',
+  /** The directory of the index, on its nodes. */
+  'directory',
   /** Subtables of the index that the node holds: bucket headers and slots. */
   'index',
+  /** Room on the node for subtables that do not exist yet; it may hold what a split left that was given up. */
+  'index-spare',
   /** Block tables. */
   'table',
   /** Headers and bitmaps of owned blocks. */
@@ -37,6 +43,7 @@ export type Category = (typeof CATEGORIES)[number];
 /** What is wrong, by kind: README.md says what each means. */
 export type FindingKind =
   | 'superblock'
+  | 'directory'
   | 'bucket-header'
   | 'slot-replicas'
   | 'slot-kind'
@@ -97,8 +104,12 @@ export interface IndexReport {
   readonly slots: number;
   readonly live: number;
   readonly tombstones: number;
-  /** Share of the slots that hold a key. */
+  /** Share of the slots, of subtables that exist, that hold a key. */
   readonly loadFactor: number;
+  /** Subtables that exist. */
+  readonly subtables: number;
+  /** How many there are of each local depth. */
+  readonly depths: readonly { readonly depth: number; readonly subtables: number }[];
   /** Subtables that have split since the pool was formatted. */
   readonly splits: number;
 }

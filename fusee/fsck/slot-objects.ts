@@ -57,8 +57,8 @@ export class SlotObjects {
 
   /** Adds a slot that holds a KV or a tombstone. Four round trips when that fills a group. */
   *add(slot: number, w: Word): Op<void> {
-    const { subtables, groupsPerSubtable } = this.#walk.geometry.config;
-    const place = keyPlace({ subtables, groups: groupsPerSubtable });
+    const { directory, geometry } = this.#walk;
+    const place = keyPlace({ directory, groups: geometry.config.groupsPerSubtable });
     this.#group.push({ slot, word: word(w.hi, w.lo), lines: 0, at: 0, key: new Uint8Array(0), place });
     if (this.#group.length === GROUP) yield* this.flush();
   }

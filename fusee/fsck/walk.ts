@@ -1,4 +1,5 @@
 /** What the parts of one walk share. */
+import { Directory } from '../index/index.js';
 import { type Geometry, MAX_REPLICAS, type View } from '../layout/index.js';
 import { type LocalMemory, type Op, type ReplicaRef, replicaRef } from '../verbs/index.js';
 import { Names } from './names.js';
@@ -33,7 +34,9 @@ export class Walk {
   readonly names: Names;
   /** Bytes of one stretch: whole blocks. */
   readonly stretchBytes: number;
-  readonly index = { live: 0, tombstones: 0, splits: 0 };
+  readonly index = { live: 0, tombstones: 0 };
+  /** As the primary has it, once it has been read. */
+  readonly directory: Directory;
   readonly #replicas: ReplicaRef = replicaRef(MAX_REPLICAS);
   readonly #onProgress: (doneBytes: number) => void;
   #doneBytes = 0;
@@ -43,6 +46,7 @@ export class Walk {
     this.view = options.view;
     this.geometry = options.view.geometry;
     this.readsBytes = options.depth === 'bytes';
+    this.directory = new Directory(this.geometry.config.subtables);
     this.reader = new Reader(options.local);
     this.accounts = Array.from({ length: this.geometry.config.nodes }, () => new NodeAccount());
     this.stretchBytes = Math.max(blockBytes, Math.min(options.stretchBytes ?? 2 ** 30, this.dataBytes));

@@ -2,9 +2,12 @@
  * Where a key may live (RACE hashing, as FUSEE section 4.2 uses it).
  *
  * Two xxHash32 values with different seeds make 64 bits: subtable, fingerprint and two groups, each used for
- * one purpose only. The two groups always differ, so the two combined buckets share no slot.
+ * one purpose only. The two groups always differ, so the two combined buckets share no slot. The subtable takes
+ * its bits from below, as many as its local depth; the place within does not depend on it, so that a split moves
+ * words without moving their offsets.
  */
 import { BUCKET_BYTES, BUCKET_SLOTS, COMBINED_SLOTS, GROUP_BYTES } from '../layout/index.js';
+import { Directory } from './directory.js';
 
 const P1 = 2654435761;
 const P2 = 2246822519;
@@ -110,9 +113,13 @@ const SEEDS: Readonly<HashPair> = { placeHash: 0, groupHash: 0x9e3779b9 | 0 };
 
 /** The places of one key in one index; filled by {@link locateKey}, reused for each request. */
 export interface KeyPlace extends HashPair {
-  readonly subtables: number;
+  /** The client's own, shared by all its coroutines: changes under them. */
+  readonly directory: Directory;
   readonly groups: number;
+  readonly subtableBytes: number;
   fingerprint: number;
+  /** Logical index offset of the key's subtable. */
+  base: number;
   /**
    * Logical index offsets of the two combined buckets; both lie in one subtable, hence on the same replicas.
    */
@@ -121,35 +128,54 @@ export interface KeyPlace extends HashPair {
   readonly mainLast: Uint8Array;
 }
 
-/** A place for keys of an index of `subtables` (a power of two) x `groups`. */
-export const keyPlace = (index: { subtables: number; groups: number }): KeyPlace => ({
-  subtables: index.subtables,
+/** A place for keys of an index of subtables of `groups`: by a directory, or of a fixed power of two. */
+export const keyPlace = (
+  index: { groups: number } & ({ subtables: number } | { directory: Directory }),
+): KeyPlace => ({
+  directory: 'directory' in index ? index.directory : new Directory(index.subtables),
   groups: index.groups,
+  subtableBytes: index.groups * GROUP_BYTES,
   placeHash: 0,
   groupHash: 0,
   fingerprint: 0,
+  // Not 0: a field that begins so and becomes a double changes the shape of its object.
+  base: -0,
   combined: new Float64Array(2),
   mainLast: new Uint8Array(2),
 });
 
 /** Computes where the key of `lengthBytes` bytes at `at`, a multiple of 4, may live. */
 export function locateKey(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number): void {
+  hashKey(place, memory, at, lengthBytes);
+  placeKey(place);
+}
+
+/** The first half of {@link locateKey}: nothing in it depends on the directory. */
+export function hashKey(place: KeyPlace, memory: KeyMemory, at: number, lengthBytes: number): void {
   xxHash32Pair(memory, at, lengthBytes, SEEDS, place);
-  const { placeHash: h1, groupHash: h2 } = place;
-  const groups = place.groups;
+}
+
+/** The second half: by the hashes in `place`, and by the directory as it is now. */
+export function placeKey(place: KeyPlace): void {
+  const { placeHash: h1, groupHash: h2, groups, directory } = place;
   place.fingerprint = h1 >>> 24;
-  const base = (h1 & (place.subtables - 1)) * groups * GROUP_BYTES;
+  const base = directory.subtableOf[h1 & directory.mask] * place.subtableBytes;
   const first = ((h2 & 0x7fff) * groups) >>> 15;
   // The step is 1 to groups - 1, so the second group is never the first.
   let second = first + 1 + ((((h2 >>> 16) & 0x7fff) * (groups - 1)) >>> 15);
   if (second >= groups) second -= groups;
   const firstMainLast = (h2 >>> 15) & 1;
   const secondMainLast = h2 >>> 31;
+  place.base = base;
   place.mainLast[0] = firstMainLast;
   place.mainLast[1] = secondMainLast;
   place.combined[0] = base + first * GROUP_BYTES + firstMainLast * BUCKET_BYTES;
   place.combined[1] = base + second * GROUP_BYTES + secondMainLast * BUCKET_BYTES;
 }
+
+/** True when the slot lies in the key's subtable: one that does not was remembered from before a split. */
+export const isInSubtable = (place: KeyPlace, slot: number): boolean =>
+  slot >= place.base && slot < place.base + place.subtableBytes;
 
 /** Candidate slots of a key: the slots of both combined buckets. */
 export const CANDIDATES: number = 2 * COMBINED_SLOTS;

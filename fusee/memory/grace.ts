@@ -6,9 +6,12 @@
  * - The word grows only when no request of an earlier period is in flight.
  * - The word on the control node grows first, the client's own count when that is acknowledged: so a request
  *   never belongs to a period that others cannot have seen.
- * - Behind the WRITE of its word a client reads the directory's version, in the same batch, on the same node:
- *   whoever sees the word grown by one knows that requests from then on heed every change of the directory
- *   made before it looked.
+ * - Behind the WRITE of its word a client reads the directory's version, in the same batch, on the same node.
+ *   If that is not the version of the directory it has, it loads the directory before it {@link Grace.commit}s
+ *   the period. Until then requests go on to begin in the period before, with the directory of before; they
+ *   take directory and period at one stroke. So a request of a period knows every change of the directory that
+ *   was made before the word showed that period: and whoever has changed the directory, then seen a word, and
+ *   now sees it grown by {@link GRACE_PERIODS}, knows that every request in flight has begun with the change.
  * - A client without requests gives its word up, and announces itself again before its next one; its period
  *   then has moved on by as much as a grace waits for, so that nothing remembered from before counts as fresh.
  */
@@ -41,6 +44,8 @@ export type GraceMark = Uint32Array;
 export class Grace {
   /** Grows by one per period, modulo 2^32. Requests that begin now belong to it. */
   period = 0;
+  /** The period that others may have seen announced: the present one, or the next. */
+  #announced = 0;
   /** False: the client's word is given up, and no request may begin. */
   isActive = false;
   readonly #view: View;
@@ -69,16 +74,17 @@ export class Grace {
   }
 
   /**
-   * Announces the next period. One round trip.
+   * Announces the next period, which begins with {@link commit}. Only when {@link mayAdvance}. One round trip.
    * @returns the directory's version, read behind the announcement, or -1: a node was silent, nothing counts.
    */
-  *advance(): Op<number> {
+  *announce(): Op<number> {
     return yield* this.#announce((this.period + 1) >>> 0);
   }
 
   /**
-   * Announces that requests will begin: before the first, and after {@link rest}. Two round trips.
-   * @returns as {@link advance}.
+   * Announces that requests will begin, with {@link commit}: before the first, and after {@link rest}. Two round
+   * trips.
+   * @returns as {@link announce}.
    */
   *enter(): Op<number> {
     const b = this.#batch.reset();
@@ -88,6 +94,12 @@ export class Grace {
     if (b.status(0) !== Status.OK) return -1;
     const before = b.found(0, word());
     return yield* this.#announce((before.lo + GRACE_PERIODS) >>> 0);
+  }
+
+  /** The announced period begins: the client has a directory that is no older than the announcement. */
+  commit(): void {
+    this.period = this.#announced;
+    this.isActive = true;
   }
 
   /** Gives the word up: no request is in flight, and none will begin before {@link enter}. One round trip. */
@@ -110,7 +122,7 @@ export class Grace {
 
   /** Has every request that was in flight at the mark ended? One round trip. False also when a node is silent. */
   *hasPassed(mark: GraceMark): Op<boolean> {
-    if (!(yield* this.#readTable())) return false;
+    if (!(yield* this.#readTable(true))) return false;
     const { words } = this.#local;
     const at = this.#table >>> 2;
     const before = word();
@@ -125,13 +137,24 @@ export class Grace {
     return true;
   }
 
+  /**
+   * True when a client with this CID may have had requests in flight, or a split, at the mark. Being in the table
+   * is what a lease would be: whoever declares a client dead fences it first, recovers what it left, and then
+   * clears its word.
+   */
+  static isIn(mark: GraceMark, cid: number): boolean {
+    for (let i = 1; i < mark.length; i += 2) if (mark[i] === cid) return true;
+    return false;
+  }
+
   /** A mark with room for all clients. */
   static newMark(): GraceMark {
     return new Uint32Array(CLIENTS_MAX * 2);
   }
 
-  *#readTable(): Op<boolean> {
+  *#readTable(isPoll = false): Op<boolean> {
     const b = this.#batch.reset();
+    b.isPoll = isPoll;
     b.read(this.#view.controlMn, CLIENTS_BASE, this.#table, CLIENTS_MAX * 8);
     b.markBackground();
     yield b;
@@ -146,8 +169,7 @@ export class Grace {
     b.markBackground();
     yield b;
     if (b.status(0) !== Status.OK || b.status(1) !== Status.OK) return -1;
-    this.period = period;
-    this.isActive = true;
+    this.#announced = period;
     return b.foundLo(1);
   }
 

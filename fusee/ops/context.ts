@@ -1,5 +1,13 @@
 /** What the requests of one client share, and what one coroutine owns. */
-import { CANDIDATE_BYTES, type IndexCache, type KeyPlace, keyPlace, locateKey } from '../index/index.js';
+import {
+  CANDIDATE_BYTES,
+  Directory,
+  hashKey,
+  type IndexCache,
+  type KeyPlace,
+  keyPlace,
+  placeKey,
+} from '../index/index.js';
 import {
   CLASS_COUNT,
   COMBINED_BYTES,
@@ -64,12 +72,18 @@ export class ClientState {
   readonly contexts: Context[] = [];
   /** Somebody drives this client's background work, so that waiting for it makes sense. */
   hasJanitor = false;
-  /** Requests that wait for background work. */
+  /** Requests that have not begun, or begun again, because they wait for background work. */
   waiting = 0;
   /** By class: times that reclaim has looked through all blocks and found no cell. */
   readonly fruitless = new Float64Array(CLASS_COUNT);
   /** Registered bytes `operation << 1`: the source of a used-bit reset. */
   readonly unusedBytes: number;
+  /** Which subtables there are: as formatted, until somebody loads it. */
+  readonly directory: Directory;
+  /** Subtables that an INSERT has found full, with their local depth then: for the background to split. */
+  readonly splitsWanted = new Map<number, number>();
+  /** Buckets read by a directory that no longer held. */
+  staleDirectories = 0;
 
   constructor(options: {
     view: View;
@@ -89,6 +103,7 @@ export class ClientState {
     this.slab = new Slab(options.view.geometry, options.coroutines);
     this.grace = new Grace({ ...options, index: this.clientIndex });
     this.unusedBytes = options.local.reserve(64);
+    this.directory = new Directory(options.view.geometry.config.subtables);
     for (const operation of Object.values(LogOperation)) {
       options.local.bytes[this.unusedBytes + operation] = operation << 1;
     }
@@ -126,9 +141,11 @@ export class Context {
   valueBytes = 0;
   /** {@link place} is already the staged key's. */
   isPrepared = false;
-  /** The client's period when the request began; NO_PERIOD between requests, and while one waits to begin. */
+  /**
+   * The client's period when the request began; NO_PERIOD between requests, and while one waits to begin. Until it
+   * ends, nothing that it may have seen is reused or moved.
+   */
   period: number = NO_PERIOD;
-
   outcome: Outcome = Outcome.OK;
   /** SEARCH, OK: the value in registered memory; valid until the coroutine's next request. */
   foundAt = 0;
@@ -183,8 +200,8 @@ export class Context {
     this.coroutine = coroutine;
     this.batch = new VerbBatch(local, BATCH_VERBS);
     this.write = new SlotWrite(this.batch);
-    const { subtables, groupsPerSubtable } = view.geometry.config;
-    this.place = keyPlace({ subtables, groups: groupsPerSubtable });
+    const { directory } = client;
+    this.place = keyPlace({ directory, groups: view.geometry.config.groupsPerSubtable });
     this.propose = new Stage(proposeLoop(this.write));
     this.commit = new Stage(commitLoop(this.write));
     this.match = new Stage(stages.match(this));
@@ -197,8 +214,8 @@ export class Context {
     this.backupBuckets = local.reserve(CANDIDATE_BYTES);
     this.matchArea = local.reserve(MATCH_BYTES);
     this.keyAt = this.object + HEADER_BYTES;
-    client.contexts[coroutine] = this;
     this.write.bucketsLocal = this.backupBuckets;
+    client.contexts.push(this);
   }
 
   /**
@@ -206,16 +223,19 @@ export class Context {
    * cache look-ups will touch, all at once. Gives where the cache has the key, if it has it.
    */
   prepare(): number {
-    locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    hashKey(this.place, this.client.local, this.keyAt, this.keyBytes);
     this.isPrepared = true;
     return this.client.cache.setOf(this.place);
   }
 
-  /** Begins a request on the staged key. */
+  /**
+   * Begins a request on the staged key. Period and directory are taken at one stroke (`memory/grace.ts`).
+   */
   begin(): void {
-    if (!this.isPrepared) locateKey(this.place, this.client.local, this.keyAt, this.keyBytes);
-    this.isPrepared = false;
+    if (!this.isPrepared) hashKey(this.place, this.client.local, this.keyAt, this.keyBytes);
+    placeKey(this.place);
     this.period = this.client.grace.period;
+    this.isPrepared = false;
     this.lostRound = false;
     this.torn = 0;
   }
@@ -241,6 +261,12 @@ export class Context {
     this.cell = this.client.slab.take(this.coroutine, this.sizeClass);
     this.holdsCell = this.cell !== 0;
     return this.holdsCell;
+  }
+
+  /** Hands the cell back, to which nothing has been written. */
+  returnCell(): void {
+    this.client.slab.giveBack(this.coroutine, this.sizeClass);
+    this.holdsCell = false;
   }
 
   /** Hands the cell back, unproposed, with its log entry's used bit to be reset in the next batch. */

@@ -10,6 +10,13 @@ import { putLoop } from './put.js';
 import { searchLoop } from './search.js';
 
 export { ClientState, CONTEXT_BYTES, Context, Outcome } from './context.js';
+export {
+  advancePeriod,
+  DIRECTORY_READ_BYTES,
+  DIRECTORY_READ_VERBS,
+  enterPool,
+  loadDirectory,
+} from './directory.js';
 
 /** Kinds of requests, as indices of {@link Coroutine.loops}. */
 export const RequestKind = { SEARCH: 0, INSERT: 1, UPDATE: 2, DELETE: 3, PUT: 4 } as const;

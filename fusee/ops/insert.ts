@@ -14,10 +14,11 @@ import { Claim, type Claimant } from './claim.js';
 import { claimReplicatedLoop } from './claim-replicated.js';
 import { claimSingleLoop } from './claim-single.js';
 import { type Context, finish, Outcome } from './context.js';
+import { awaitRoom, followSplit, isLocked, isStale, Room } from './directory.js';
 import { DuplicateCheck } from './duplicate-check.js';
 import { countTorn } from './locate.js';
 import { MATCH_TORN, NO_MATCH } from './match.js';
-import { obtainCell } from './obtain-cell.js';
+import { getReady } from './obtain-cell.js';
 
 /** Serves INSERT requests: OK, EXISTS, NO_MEMORY, INDEX_FULL or UNAVAILABLE. */
 export function* insertLoop(cx: Context): OpLoop {
@@ -33,7 +34,8 @@ export function* insertLoop(cx: Context): OpLoop {
     for (;;) {
       const writes = !hasObject;
       if (writes) {
-        if (!cx.takeCell(LogOperation.INSERT) && !(yield* obtainCell(cx, LogOperation.INSERT))) {
+        const isReady = !isLocked(cx) && cx.takeCell(LogOperation.INSERT);
+        if (!isReady && !(yield* getReady(cx, LogOperation.INSERT))) {
           cx.end();
           yield DONE;
           continue request;
@@ -47,6 +49,12 @@ export function* insertLoop(cx: Context): OpLoop {
       cx.appendBuckets(0, cx.buckets);
       yield b;
       if (b.anyFailed()) break;
+      if (isStale(cx)) {
+        yield* giveUp(cx, proposed);
+        hasObject = false;
+        if (!(yield* followSplit(cx))) break;
+        continue;
+      }
       yield* cx.match;
       if (cx.matched === MATCH_TORN) {
         countTorn(cx);
@@ -62,7 +70,9 @@ export function* insertLoop(cx: Context): OpLoop {
       claimant.own = chooseVacancy(client.local.words, cx.buckets, cx.place);
       if (claimant.own < 0) {
         yield* giveUp(cx, proposed);
-        yield finish(cx, Outcome.INDEX_FULL);
+        hasObject = false;
+        if ((yield* awaitRoom(cx)) === Room.AGAIN) continue;
+        yield DONE;
         continue request;
       }
       candidateWord(client.local.words, cx.buckets, claimant.own, write.vOld);

@@ -2,10 +2,11 @@
  * Where is the key? From the cache's hint, or from the key's two combined buckets; shared by all requests
  * that look for a key which should be there.
  */
-import { candidateSlot, matches } from '../index/index.js';
+import { candidateSlot, isInSubtable, matches } from '../index/index.js';
 import { LINE_BYTES, ownerPointer, slotLines } from '../layout/index.js';
 import { CorruptionError, copyWord, DONE, type OpLoop, Status } from '../verbs/index.js';
 import type { Context } from './context.js';
+import { followSplit, isStale } from './directory.js';
 import { MATCH_TORN, NO_MATCH } from './match.js';
 import { checkObject, ObjectIs } from './object-check.js';
 
@@ -39,7 +40,10 @@ export function hasHint(cx: Context): boolean {
   }
   cx.hintSlot = cache.slot;
   cx.isHintFresh = cache.period === cx.period;
-  return true;
+  if (isInSubtable(cx.place, cx.hintSlot)) return true;
+  // A split has moved the key.
+  cx.hint = Hint.NONE;
+  return false;
 }
 
 /** Appends the READ of the hinted slot; as the batch's verb number {@link Context.hintRead}. */
@@ -93,7 +97,9 @@ export function* locateLoop(cx: Context): OpLoop {
       cx.appendBuckets(0, cx.buckets);
       yield b;
       if (b.anyFailed()) cx.located = Located.FAILED;
-      else {
+      else if (isStale(cx)) {
+        if (!(yield* followSplit(cx))) cx.located = Located.FAILED;
+      } else {
         yield* cx.match;
         if (cx.matched === MATCH_TORN) {
           countTorn(cx);

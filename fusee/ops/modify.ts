@@ -17,9 +17,10 @@ import { HEADER_BYTES, LINE_BYTES, LogOperation, ownerPointer, slotLines } from 
 import { Verdict, won } from '../replication/index.js';
 import { copyWord, DONE, type Op, type OpLoop, Status } from '../verbs/index.js';
 import { type Context, Outcome } from './context.js';
+import { isLocked } from './directory.js';
 import { appendHintRead, appendObjectRead, countTorn, Hint, hasHint, hintHolds, Located } from './locate.js';
 import { checkObject, hasKey, ObjectIs } from './object-check.js';
-import { obtainCell } from './obtain-cell.js';
+import { getReady } from './obtain-cell.js';
 
 type Modification = typeof LogOperation.UPDATE | typeof LogOperation.DELETE;
 
@@ -29,7 +30,7 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
   const isSingle = cx.client.view.geometry.config.indexReplicas === 1;
   for (;;) {
     cx.begin();
-    if (cx.takeCell(operation) || (yield* obtainCell(cx, operation))) {
+    if ((!isLocked(cx) && cx.takeCell(operation)) || (yield* getReady(cx, operation))) {
       if (startModify(cx, operation)) yield cx.batch;
       if (!hitFound(cx)) yield* cx.locate;
       if (isLocated(cx, operation)) {

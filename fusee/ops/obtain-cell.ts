@@ -8,16 +8,25 @@ import { type LogOperation, MAX_REPLICAS } from '../layout/index.js';
 import { Allocation, NO_PERIOD } from '../memory/index.js';
 import { type Op, replicaRef, Status } from '../verbs/index.js';
 import { type Context, Outcome } from './context.js';
+import { awaitUnlocked, isLocked } from './directory.js';
 
 /** Fruitless looks through all blocks of a class, begun while a request waits, after which there is no memory. */
 const FRUITLESS_LOOKS = 2;
 
-/** Gets a cell for the staged object. False: the request has ended, with its outcome set. */
-export function* obtainCell(cx: Context, operation: LogOperation): Op<boolean> {
-  cx.period = NO_PERIOD;
-  const obtained = yield* obtain(cx, operation);
-  cx.period = cx.client.grace.period;
-  return obtained;
+/**
+ * Makes a begun request ready to write: its subtable is not locked, and it has a cell. Begins it again if it had
+ * to wait. False: the request has ended without effect, with its outcome set.
+ */
+export function* getReady(cx: Context, operation: LogOperation): Op<boolean> {
+  for (;;) {
+    if (isLocked(cx) && !(yield* awaitUnlocked(cx))) return false;
+    if (cx.takeCell(operation)) return true;
+    cx.period = NO_PERIOD;
+    if (!(yield* obtain(cx, operation))) return false;
+    cx.begin();
+    if (!isLocked(cx)) return true;
+    cx.returnCell();
+  }
 }
 
 function* obtain(cx: Context, operation: LogOperation): Op<boolean> {

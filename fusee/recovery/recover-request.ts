@@ -68,6 +68,12 @@ interface Found {
  * @throws CorruptionError when the slots contradict the log.
  */
 export function* recoverRequest(cx: Context, object: LoggedObject): Op<Recovered> {
+  const recovered = yield* recover(cx, object);
+  cx.end();
+  return recovered;
+}
+
+function* recover(cx: Context, object: LoggedObject): Op<Recovered> {
   const found: Found = { operation: 0, isCommitted: false };
   const read = yield* readObject(cx, object, found);
   if (read !== undefined) return read;

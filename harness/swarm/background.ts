@@ -34,8 +34,8 @@ export class BackgroundWork {
 
   /** Announces the client, then lets its requests begin. */
   start(onEntered: () => void, onSilence: () => void): void {
-    this.#begin(this.#client.state.grace.enter(), (version) => {
-      if ((version as number) < 0) {
+    this.#begin(this.janitor.enter(), (hasEntered) => {
+      if (hasEntered !== true) {
         onSilence();
         return;
       }

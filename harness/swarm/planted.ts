@@ -1,7 +1,7 @@
 /** Bugs to plant in a swarm, and plans that make them show: for tests. */
 import { LOG_COMMIT_BYTES, LogOperation } from '../../fusee/layout/index.js';
 import { type Coroutine, RequestKind } from '../../fusee/ops/index.js';
-import { obtainCell } from '../../fusee/ops/obtain-cell.js';
+import { getReady } from '../../fusee/ops/obtain-cell.js';
 import {
   DESCRIPTOR_BYTES,
   Field,
@@ -52,7 +52,7 @@ export const deadly = (plan: SwarmPlan): SwarmPlan => ({ ...busy(plan), crashes:
 function* withBlocks({ cx }: Coroutine, operation: LogOperation, inner: OpLoop): OpLoop {
   const stage = new Stage(inner);
   for (;;) {
-    if (cx.takeCell(operation) || (yield* obtainCell(cx, operation))) {
+    if (cx.takeCell(operation) || (yield* getReady(cx, operation))) {
       cx.client.slab.giveBack(cx.coroutine, cx.sizeClass);
       yield* stage;
     }

@@ -169,8 +169,8 @@ export const snapshotFaults: readonly Fault[] = [
     breaks: 'subtables are placed as if overflow buckets took no room: neighbours overlap',
     edits: [
       [
-        '(h1 & (place.subtables - 1)) * groups * GROUP_BYTES;',
-        '(h1 & (place.subtables - 1)) * groups * 2 * BUCKET_BYTES;',
+        'directory.subtableOf[h1 & directory.mask] * place.subtableBytes;',
+        'directory.subtableOf[h1 & directory.mask] * groups * 2 * BUCKET_BYTES;',
       ],
     ],
   },
