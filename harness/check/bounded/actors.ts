@@ -238,4 +238,3 @@ function* recoverAll(cx: Context, taken: readonly (readonly TakenCell[])[]): Op<
       if ((yield* recoverRequest(cx, cell)) !== Recovered.DROPPED) break;
   }
 }
-

@@ -90,7 +90,9 @@ function parseChoice(text: string): number {
   if (text === '.') return choiceOf(ChoiceKind.END, 0);
   const match = /^(?:>(\d+)|(\d+)~(\d+)|(\d+)!(?:(\d+)\/(\d))?|(\d+)\.(\d*)(?:\/(\d))?([-?+=]?))$/.exec(text);
   if (match === null)
-    throw new UsageError(`"${text}" is no choice; use >1, 0.3, 0.3/1, 0~2, 0!, 0!3/1, 0.3- 0.3? 0.3+ 0.3= or .`);
+    throw new UsageError(
+      `"${text}" is no choice; use >1, 0.3, 0.3/1, 0~2, 0!, 0!3/1, 0.3- 0.3? 0.3+ 0.3= or .`,
+    );
   const [, turn, late, mn, dead, deadVerb, deadCut, actor, verb, cut, suffix] = match;
   if (turn !== undefined) return choiceOf(ChoiceKind.TURN, Number(turn));
   if (late !== undefined) return choiceOf(ChoiceKind.DELAY, Number(late), Number(mn));

@@ -3,8 +3,8 @@ import { Field, Opcode, Status, type VerbBatch } from '../../../fusee/verbs/inde
 import { Digest } from './digest.js';
 import type { Actor } from './world.js';
 
-/** Most verbs of a batch, and tear points of a verb. */
-const VERBS_MAX = 250;
+/** Most verbs of a batch: as many as the product's batches hold. */
+const VERBS_MAX = 64;
 
 /** What actors that share their memory have been through, in order. */
 export class Group {
@@ -25,7 +25,7 @@ export class Lane {
   isDead = false;
   /** Verbs of the batch that have executed, and how far torn ones have. */
   readonly executed = new Uint8Array(VERBS_MAX);
-  readonly progressBytes = new Uint16Array(VERBS_MAX);
+  readonly progressBytes: number[] = [];
   left = 0;
   /** Bit m: the verbs to MN m are late. */
   delayed = 0;
@@ -120,10 +120,13 @@ export class Lane {
     this.found.a = this.found.b = 0;
     this.left = batch?.count ?? 0;
     if (batch === null) return;
-    if (batch.count > VERBS_MAX) throw new RangeError(`a batch of ${batch.count} verbs; at most ${VERBS_MAX}`);
-    this.executed.fill(0, 0, batch.count);
-    this.progressBytes.fill(0, 0, batch.count);
-    for (let i = 0; i < batch.count; i++) batch.setField(i, Field.STATUS, Status.PENDING);
+    if (batch.count > VERBS_MAX)
+      throw new RangeError(`a batch of ${batch.count} verbs; at most ${VERBS_MAX}`);
+    for (let i = 0; i < batch.count; i++) {
+      this.executed[i] = 0;
+      this.progressBytes[i] = 0;
+      batch.setField(i, Field.STATUS, Status.PENDING);
+    }
   }
 
   /** Takes in all that tells how the lane can go on, its group's history apart. */
@@ -135,7 +138,11 @@ export class Lane {
     const waits = this.repeatsPoll ? 1 : 0;
     const polled = this.polledAt === changes ? 2 : 0;
     const heard = this.polledResumes === this.group.resumes ? 4 : 0;
-    digest.add(8 | waits | polled | heard).add(this.delayed).addDigest(this.found).add(this.left);
+    digest
+      .add(8 | waits | polled | heard)
+      .add(this.delayed)
+      .addDigest(this.found)
+      .add(this.left);
   }
 }
 

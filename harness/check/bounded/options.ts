@@ -63,7 +63,8 @@ function appendLateHeads(lane: Lane, into: number[]): void {
 function appendLate(lane: Lane, head: number, failures: Failures, into: number[]): void {
   const { batch } = lane;
   if (batch === null || head === NO_VERB) return;
-  if (lane.hasOther(batch.mn(head))) into.push(choiceOf(ChoiceKind.DELAY, lane.index, batch.mn(head)) | COSTS);
+  if (lane.hasOther(batch.mn(head)))
+    into.push(choiceOf(ChoiceKind.DELAY, lane.index, batch.mn(head)) | COSTS);
   const isWrite = batch.opcode(head) === Opcode.WRITE;
   if (!(isWrite ? failures.tears : failures.tornReads && batch.opcode(head) === Opcode.READ)) return;
   appendCuts(lane, head, ChoiceKind.TEAR, COSTS, into);

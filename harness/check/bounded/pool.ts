@@ -12,7 +12,14 @@ import { SequentialClient } from '../../../fusee/client/sequential.js';
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
 import { MemoryFabric } from '../../../fusee/fabric/memory.js';
-import { CANDIDATES, candidateSlot, IndexCache, keyMemory, keyPlace, locateKey } from '../../../fusee/index/index.js';
+import {
+  CANDIDATES,
+  candidateSlot,
+  IndexCache,
+  keyMemory,
+  keyPlace,
+  locateKey,
+} from '../../../fusee/index/index.js';
 import {
   BUCKET_SLOTS,
   Geometry,
@@ -23,11 +30,11 @@ import {
 } from '../../../fusee/layout/index.js';
 import { Allocation } from '../../../fusee/memory/index.js';
 import { NodeService } from '../../../fusee/node/index.js';
+import { keysAlike } from './../../../fusee/ops/by-hand.js';
 import { ClientState, CONTEXT_BYTES, makeCoroutine, Outcome } from '../../../fusee/ops/index.js';
 import { LocalMemory, UsageError, word } from '../../../fusee/verbs/index.js';
-import { keysAlike } from './../../../fusee/ops/by-hand.js';
-import { describePlace } from './place.js';
 import { HashedNodes } from './hashed-nodes.js';
+import { describePlace } from './place.js';
 
 /** Registered memory that one client takes, unless told. */
 export const CLIENT_BYTES: number = CONTEXT_BYTES + 8192;
@@ -135,7 +142,8 @@ export class BoundedPool {
       cache: { bytes: 0, keyBytes: 32, threshold: 1 },
     });
     const outcome = this.#client.insert(this.keys[key], String.fromCharCode(value) + '\0'.repeat(moreBytes));
-    if (outcome !== Outcome.OK) throw new UsageError(`the set-up cannot insert key ${key}: outcome ${outcome}`);
+    if (outcome !== Outcome.OK)
+      throw new UsageError(`the set-up cannot insert key ${key}: outcome ${outcome}`);
     this.contents.set(key, value);
   }
 

@@ -6,7 +6,15 @@
  * contents at the end. Few of many schedules differ in that.
  */
 import { Outcome as Ended } from '../../../fusee/ops/index.js';
-import { checkHistory, type Contents, explain, History, NO_VALUE, Operation, Outcome } from '../linearizability/index.js';
+import {
+  type Contents,
+  checkHistory,
+  explain,
+  History,
+  NO_VALUE,
+  Operation,
+  Outcome,
+} from '../linearizability/index.js';
 import { Digest } from './digest.js';
 
 const OUTCOMES: ReadonlyMap<Ended, Outcome> = new Map([
@@ -48,7 +56,12 @@ export class HistoryRecorder {
   begin({ asker, key, operation, value }: Asked): number {
     const writes = operation !== Operation.SEARCH && operation !== Operation.DELETE;
     const row = this.history.begin(asker, key, operation, writes ? value : NO_VALUE, ++this.#timeNs);
-    const event = this.#event.reset().add(asker).add(key).add(operation).add(writes ? value : NO_VALUE);
+    const event = this.#event
+      .reset()
+      .add(asker)
+      .add(key)
+      .add(operation)
+      .add(writes ? value : NO_VALUE);
     this.#events.join(event.addDigest(this.#ended));
     return row;
   }
@@ -60,7 +73,11 @@ export class HistoryRecorder {
     const isFound = history.operation[row] === Operation.SEARCH && ended === Outcome.OK;
     history.complete(row, ended, isFound ? valueRead : NO_VALUE, ++this.#timeNs);
     const event = this.#event.reset().add(history.client[row]).add(history.key[row]);
-    event.add(history.operation[row]).add(history.valueWritten[row]).add(ended).add(isFound ? valueRead : -1);
+    event
+      .add(history.operation[row])
+      .add(history.valueWritten[row])
+      .add(ended)
+      .add(isFound ? valueRead : -1);
     this.#ended.join(event);
     this.#events.join(event.add(1));
   }

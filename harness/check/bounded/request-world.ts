@@ -1,12 +1,13 @@
 /** Worlds of clients with programs of requests, judged by their history and by what they leave. */
+
+import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
+import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
 import type { CacheOptions } from '../../../fusee/index/index.js';
 import { Outcome, RequestKind } from '../../../fusee/ops/index.js';
 import { CorruptionError, DONE, LocalMemory, word } from '../../../fusee/verbs/index.js';
-import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
-import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
 import { type Contents, NO_VALUE } from '../linearizability/index.js';
 import { makeScenario } from '../scenario/scenario.js';
-import { ClientActor, type ClientOptions, Host, recoveryOf, type Request } from './actors.js';
+import { ClientActor, type ClientOptions, Host, type Request, recoveryOf } from './actors.js';
 import { type BoundedPool, CLIENT_BYTES } from './pool.js';
 import { HistoryRecorder } from './recorder.js';
 import type { Actor, BoundedWorld } from './world.js';
@@ -35,7 +36,9 @@ export function requestWorld(
   options: RequestWorldOptions = {},
 ): () => BoundedWorld {
   const programs = makeScenario('-', mix).programs.map((steps, client) =>
-    steps.map(({ kind, key }, i): Request => ({ kind: kind as RequestKind, key, value: 1 + client * 16 + i })),
+    steps.map(
+      ({ kind, key }, i): Request => ({ kind: kind as RequestKind, key, value: 1 + client * 16 + i }),
+    ),
   );
   const contents = new ContentsReader(pool);
   return () => {

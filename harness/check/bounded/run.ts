@@ -50,7 +50,10 @@ export class Run {
     this.world = world;
     this.#listener = listener;
     for (const actor of world.actors) {
-      const lane = new Lane(actor, { index: this.lanes.length, group: this.#groupOf(actor.group ?? actor.name) });
+      const lane = new Lane(actor, {
+        index: this.lanes.length,
+        group: this.#groupOf(actor.group ?? actor.name),
+      });
       this.lanes.push(lane);
     }
     for (const lane of this.lanes) this.wrongAtStart ??= this.#advance(lane);
@@ -67,7 +70,8 @@ export class Run {
     const kind = kindOf(choice);
     this.steps++;
     if ((choice & COSTS) !== 0) this.preemptions++;
-    if (lane === undefined) throw new UsageError(`the schedule names actor ${actorOf(choice)}: there is none`);
+    if (lane === undefined)
+      throw new UsageError(`the schedule names actor ${actorOf(choice)}: there is none`);
     switch (kind) {
       case ChoiceKind.END:
         this.isOver = true;
@@ -101,7 +105,12 @@ export class Run {
   /** Takes in everything that the rest of the run can depend on, preemptions left apart. */
   digest(into: Digest): Digest {
     const nodes = this.world.nodes as HashedNodes;
-    into.reset().add(this.current).add(this.isFresh ? 1 : 0).add(this.crashes).add(this.lostRpcs);
+    into
+      .reset()
+      .add(this.current)
+      .add(this.isFresh ? 1 : 0)
+      .add(this.crashes)
+      .add(this.lostRpcs);
     nodes.addTo(into);
     for (const lane of this.lanes) {
       const isForgotten = lane.isDead || (lane.isEnded && this.world.forgetsEnded === true);
@@ -123,8 +132,14 @@ export class Run {
 
   #batch(lane: Lane, verb: number): VerbBatch {
     const { batch } = lane;
-    if (batch === null || lane.isDead || (verb !== NO_VERB && (verb >= batch.count || lane.executed[verb] !== 0)))
-      throw new UsageError(`the schedule has ${lane.actor.name} execute verb ${verb}: there is none to execute`);
+    if (
+      batch === null ||
+      lane.isDead ||
+      (verb !== NO_VERB && (verb >= batch.count || lane.executed[verb] !== 0))
+    )
+      throw new UsageError(
+        `the schedule has ${lane.actor.name} execute verb ${verb}: there is none to execute`,
+      );
     return batch;
   }
 
@@ -196,7 +211,9 @@ export class Run {
     if (isFound && opcode === Opcode.READ)
       found.addBytes(batch.local.bytes, batch.field(i, Field.LOCAL) + fromBytes, toBytes - fromBytes);
     if (isFound && opcode > Opcode.WRITE)
-      found.add(batch.field(i, Field.FOUND_LO)).add(opcode === Opcode.RPC ? 0 : batch.field(i, Field.FOUND_HI));
+      found
+        .add(batch.field(i, Field.FOUND_LO))
+        .add(opcode === Opcode.RPC ? 0 : batch.field(i, Field.FOUND_HI));
     if (isFound && opcode === Opcode.RPC)
       found.addBytes(batch.local.bytes, batch.field(i, Field.EXPECT_LO), batch.field(i, Field.FOUND_LO));
     lane.found.join(found);
@@ -248,7 +265,9 @@ export class Run {
   }
 
   #end(): string | undefined {
-    const waiting = this.lanes.filter((lane) => !lane.isEnded && !lane.isDead && lane.actor.isDaemon !== true);
+    const waiting = this.lanes.filter(
+      (lane) => !lane.isEnded && !lane.isDead && lane.actor.isDaemon !== true,
+    );
     if (waiting.length === 0) return this.world.wrongAtEnd();
     return `nobody can go on: ${waiting.map((lane) => lane.actor.name).join(', ')} would wait for ever`;
   }

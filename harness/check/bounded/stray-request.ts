@@ -1,6 +1,7 @@
 /** A copy of an RPC's request that arrives by itself, with nobody to take its answer. */
-import type { MemoryNodes } from '../../../fusee/fabric/memory-nodes.js';
+
 import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
+import type { MemoryNodes } from '../../../fusee/fabric/memory-nodes.js';
 import { Field, LocalMemory, RPC_BYTES, VerbBatch } from '../../../fusee/verbs/index.js';
 import type { Digest } from './digest.js';
 import type { Actor } from './world.js';
