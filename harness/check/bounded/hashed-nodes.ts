@@ -34,7 +34,7 @@ export class HashedNodes extends MemoryNodes {
     super(memoryBytes);
     if (memoryBytes.length > 32 || memoryBytes.some((bytes) => bytes > 2 ** 32))
       throw new UsageError(`${memoryBytes.length} MNs of ${memoryBytes} bytes: at most 32 of up to 4 GiB`);
-    this.calls = memoryBytes.map(() => new Digest());
+    this.calls = memoryBytes.map(() => new Digest().reset());
   }
 
   /** From now on {@link rollback} comes back to the present contents. */

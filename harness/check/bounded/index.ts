@@ -21,7 +21,7 @@
  * | --- | --- | --- |
  * | H4 | `U0 U0 | S0 | U0` with each client's reclaim behind it; naive: cells handed out without grace | 2 |
  * | H5 | one client of two coroutines, few cells, dies; the log walk recovers it | 2, 1 crash |
- * | H9 | an object written over an old one's trailer, torn | 1, 1 crash, tears: `bounded.test.ts` |
+ * | H9 | an object written over an old one's trailer, torn | 1, 1 crash, tears: `torn.test.ts` |
  * | H12 | clients without blocks; naive: a service that forgets what it answered | 1, lost RPCs: `rpc.test.ts` |
  * | H13 | a splitter as {@link OpActor} beside `I0 U1 | D0 S1`; naive: buckets read ahead of headers | 2, 1 crash |
  * | H16 | two who free neighbouring cells while the owner clears; naive: a WRITE clears bits | 2 |

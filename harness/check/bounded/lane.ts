@@ -68,6 +68,11 @@ export class Lane {
     return this.batch !== null && this.left === this.batch.count && this.found.a === 0 && this.found.b === 0;
   }
 
+  /** It, or another of its group, has executed something. */
+  get hasBegun(): boolean {
+    return this.group.resumes > 0 || !this.isUntouched;
+  }
+
   /** Waits for a change: it would only ask again what it has asked since the last one. */
   isParked(changes: number): boolean {
     if (!this.repeatsPoll || !this.isUntouched) return false;

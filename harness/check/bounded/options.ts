@@ -10,8 +10,8 @@
  * - a WRITE or READ is torn; the rest of it is late.
  *
  * So with enough preemptions every order is reached that a network may bring about. Failures have budgets of
- * their own. An actor's death is offered right behind each of its steps: later it would change nothing, since
- * whoever takes its place may always begin later.
+ * their own. An actor's death is offered ahead of its first step and right behind each: later it would change
+ * nothing, since whoever takes its place may always begin later.
  */
 import { Opcode } from '../../../fusee/verbs/index.js';
 import { ChoiceKind, COSTS, choiceOf, NO_VERB } from './choice.js';
@@ -93,6 +93,6 @@ function appendFailures(run: Run, lane: Lane, head: number, failures: Failures, 
 }
 
 function appendDeath(run: Run, lane: Lane, failures: Failures, into: number[]): void {
-  if (run.isFresh || lane.isDead || lane.actor.mayCrash !== true) return;
+  if (lane.isDead || lane.actor.mayCrash !== true || (run.isFresh && lane.hasBegun)) return;
   if (run.crashes < (failures.crashes ?? 0)) into.push(choiceOf(ChoiceKind.CRASH, lane.index));
 }
