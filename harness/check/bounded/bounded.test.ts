@@ -1,4 +1,4 @@
-/** The bounded explorer finds what the published ways do wrong, and nothing in ours within the same bounds. */
+/** Finds what the published ways do wrong, and nothing in ours within the same bounds. */
 import { describe, expect, it } from 'vitest';
 import { LogOperation } from '../../../fusee/layout/index.js';
 import { type Context, RequestKind } from '../../../fusee/ops/index.js';

@@ -1,6 +1,4 @@
-/**
- * The explorer against an enumeration that shares nothing with it: small programs of verbs, all orders of them.
- */
+/** The explorer against an enumeration that shares nothing with it: small programs, all orders of verbs. */
 import { expect, it } from 'vitest';
 import { LocalMemory, VerbBatch, word } from '../../../fusee/verbs/index.js';
 import { Random } from '../strategies/seeded.js';

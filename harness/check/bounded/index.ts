@@ -1,7 +1,7 @@
 /**
- * Bounded exploration over the real generators and real memory (after CHESS, Musuvathi and Qadeer, 2007):
- * for what the specialised explorer beside it does not model, such as bitmaps, block tables, the client table,
- * the directory, several objects, and background work.
+ * Bounded exploration over the real generators and real memory (after CHESS, Musuvathi and Qadeer, 2007), for
+ * what the specialised explorer beside it does not model: bitmaps, block tables, the client table, the
+ * directory, several objects, background work.
  *
  * How to write a scenario:
  * 1. Make a {@link BoundedPool} once. Its `setUp` inserts keys, grants blocks to the clients (without one,
@@ -27,11 +27,11 @@
  * | H16 | two who free neighbouring cells while the owner clears; naive: a WRITE clears bits | 2 |
  * | H17 | `U0 | U0 U0` with reclaim, the first client dies idle; naive: free ahead of FINISHED | 2, 1 crash |
  */
-export { ClientActor, Host, OpActor, recoveryOf } from './actors.js';
+export { ClientActor, Host, OpActor } from './actors.js';
 export { explore } from './explore.js';
 export { BoundedPool } from './pool.js';
 export { exploreRandom } from './random.js';
 export { HistoryRecorder } from './recorder.js';
-export { ContentsReader, replicasDiffer, requestWorld } from './request-world.js';
+export { ContentsReader, requestWorld } from './request-world.js';
 export { replay } from './tell.js';
 export type { Actor, BoundedWorld } from './world.js';

@@ -152,14 +152,14 @@ export class Lane {
 }
 
 /** Tear points of verb `i`: the first and last word of its place in memory, and the one in the middle. */
-export function tearPoints(batch: VerbBatch, i: number, doneBytes: number): number[] {
+export function tearPoints(batch: VerbBatch, i: number): number[] {
   const lengthBytes = batch.field(i, Field.LENGTH);
   if (batch.opcode(i) > Opcode.WRITE || lengthBytes <= 1) return [];
   const remote = batch.remote(i);
   const first = 8 - (remote % 8);
   const last = lengthBytes - ((remote + lengthBytes) % 8 || 8);
   const half = first + Math.floor((last - first) / 16) * 8;
-  return [...new Set([first, half, last])].filter((cut) => cut > doneBytes && cut < lengthBytes);
+  return [...new Set([first, half, last])].filter((cut) => cut > 0 && cut < lengthBytes);
 }
 
 function askedBy(batch: VerbBatch): string {

@@ -73,7 +73,7 @@ function appendLate(lane: Lane, head: number, failures: Failures, into: number[]
 function appendCuts(lane: Lane, head: number, kind: ChoiceKind, costs: number, into: number[]): void {
   const { batch } = lane;
   if (batch === null) return;
-  tearPoints(batch, head, 0).forEach((cut, i) => {
+  tearPoints(batch, head).forEach((cut, i) => {
     if (cut > lane.progressBytes[head]) into.push(choiceOf(kind, lane.index, head, 1 + i) | costs);
   });
 }

@@ -1,6 +1,7 @@
 /**
- * A real pool, as small as it can be, for thousands of runs: formatted and filled once, and taken back to that
- * for each run. Its block tables, bitmaps, directory and client table are all there, and its nodes serve RPCs.
+ * A real pool, as small as it can be, for thousands of runs: formatted and filled once, and taken back to
+ * that for each run. Its block tables, bitmaps, directory and client table are all there; its nodes serve
+ * RPCs.
  *
  * Rules of this file:
  * - What `setUp` does happens before all runs. Between two runs nothing of the pool remains: {@link

@@ -30,7 +30,7 @@ function grantedBlocks({ view, nodes, config }: BoundedPool): { cid: number; poi
   return granted;
 }
 
-/** Clients that note the blocks they are given; at the end every block granted to them must be among those. */
+/** Clients that note the blocks they are given; at the end those must be all that tables say are theirs. */
 function worldOf(pool: BoundedPool): () => BoundedWorld {
   const known = new Set<string>();
   const make = requestWorld(pool, 'I0 | I1', {

@@ -192,7 +192,7 @@ export class Run {
   #tear(lane: Lane, i: number, cut: number): undefined {
     const batch = this.#batch(lane, i);
     const fromBytes = lane.progressBytes[i];
-    const toBytes = tearPoints(batch, i, 0)[cut - 1];
+    const toBytes = tearPoints(batch, i)[cut - 1];
     if (toBytes === undefined || toBytes <= fromBytes)
       throw new UsageError(`the schedule tears verb ${i} of ${lane.actor.name} where it cannot be torn`);
     lane.begin(this.world.nodes.changes);
