@@ -29,7 +29,7 @@ import {
   type PoolConfig,
   View,
 } from '../../../fusee/layout/index.js';
-import { Allocation } from '../../../fusee/memory/index.js';
+import { Allocation, Block } from '../../../fusee/memory/index.js';
 import { NodeService } from '../../../fusee/node/index.js';
 import { keysAlike } from './../../../fusee/ops/by-hand.js';
 import { ClientState, CONTEXT_BYTES, makeCoroutine, Outcome } from '../../../fusee/ops/index.js';
@@ -157,6 +157,7 @@ export class BoundedPool {
     this.#blocks.set(cid, blocks);
     state.slab.addBlock = (ofClass, pointer) => {
       blocks.push({ sizeClass: ofClass, pointer });
+      return new Block(this.view.geometry, ofClass, pointer);
     };
     // Each grant is a request of its own to services that answer a repeated one alike.
     this.nodes.returns++;

@@ -39,7 +39,7 @@ function worldOf(pool: BoundedPool): () => BoundedWorld {
       const { addBlock } = slab;
       slab.addBlock = (sizeClass, pointer) => {
         known.add(`${cid}: ${pointer}`);
-        addBlock.call(slab, sizeClass, pointer);
+        return addBlock.call(slab, sizeClass, pointer);
       };
       return [];
     },
