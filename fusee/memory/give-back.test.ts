@@ -319,6 +319,15 @@ describe('a grant that was lost', () => {
     },
   );
 
+  it('is looked for again when the node does not answer to the FREE either', () => {
+    const c = new Client(4);
+    fates = ['answer', 'answer', 'answer'];
+    const first = c.block();
+    fates = ['ok', 'request', 'request', 'request'];
+    const [second, third] = [c.block(), c.block()];
+    expect(c.owned()).toEqual([first, second, third].sort((a, b) => a - b));
+  });
+
   it('for want of a replica to enter it at is given back once that answers', () => {
     const [c, observer] = [new Client(4), new Client(9)];
     const region = [0, 1, 2].find((g) => view.regionMn(g, 0) === 1) as number;

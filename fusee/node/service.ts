@@ -174,7 +174,7 @@ export class NodeService {
   #transfer({ requestId, cid, argument: from, other: to, pointer }: RpcRequest): Uint8Array {
     const gives = from === cid && to === ORPHAN;
     const isNobodys = from === ORPHAN || this.members.hasLeft(from);
-    const takes = isNobodys && from !== to && (to === cid || to === ORPHAN);
+    const takes = isNobodys && (to === cid || to === ORPHAN);
     const done = (gives || takes) && this.#tables.transfer(pointer, { from, to });
     return answer(requestId, done ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
   }
