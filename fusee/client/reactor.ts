@@ -248,8 +248,11 @@ export class Reactor {
 
   #retry(i: number): void {
     const batch = this.#batches[i] as VerbBatch;
-    if (this.#postedNs[i] !== 0 && this.#fabric.nowNs() - this.#postedNs[i] > this.#deadlineNs) {
+    const now = this.#fabric.nowNs();
+    if (this.#postedNs[i] !== 0 && now - this.#postedNs[i] > this.#deadlineNs) {
       this.#coroutines[i].cx.write.expired = true;
+      // It may end now without a completion of its own.
+      this.#completedNs[i] = now;
     }
     if (batch.count === 0) this.#state[i] = READY;
     else this.#post(i, batch);

@@ -28,6 +28,7 @@ import {
   slotLines,
   type View,
 } from '../../fusee/layout/index.js';
+import { ORPHAN } from '../../fusee/memory/index.js';
 import { formatWord, type Word, word } from '../../fusee/verbs/index.js';
 
 /** What a check knows besides the memory. */
@@ -266,7 +267,9 @@ class Check {
     const sizeClass = entry.hi - 1;
     for (let r = 0; r < dataReplicas; r++) {
       const header = this.#nodes.load(this.#view.dataMn(block, r), this.#view.dataOffset(block, r), word());
-      if (header.lo !== entry.lo || header.hi !== CLASS_LINES[sizeClass]) return undefined;
+      // Who left it behind is still in its header.
+      if ((header.lo !== entry.lo && entry.lo !== ORPHAN) || header.hi !== CLASS_LINES[sizeClass])
+        return undefined;
       const copy = this.#nodes.load(
         this.#view.regionMn(region, r),
         this.#view.tableOffset(region, r) + at,
