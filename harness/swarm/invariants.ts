@@ -7,13 +7,22 @@
  */
 import { crc32cOver } from '../../fusee/fabric/crc32c.js';
 import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
-import { CANDIDATES, candidateSlot, keyMemory, keyPlace, locateKey } from '../../fusee/index/index.js';
+import {
+  CANDIDATES,
+  candidateSlot,
+  Directory,
+  keyMemory,
+  keyPlace,
+  locateKey,
+} from '../../fusee/index/index.js';
 import {
   BLOCK_ENTRY_BYTES,
   BLOCK_HEADER_BYTES,
   BUCKET_BYTES,
   CLASS_LINES,
   classOfLines,
+  DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
   HEADER_BYTES,
   isKv,
   isTomb,
@@ -73,6 +82,7 @@ class Check {
   readonly #quiet: Quiet;
   readonly #nodes: MemoryNodes;
   readonly #view: View;
+  readonly #directory: Directory;
   readonly #buffer = new ArrayBuffer(OBJECT_BYTES + 64);
   readonly #bytes = new Uint8Array(this.#buffer);
   readonly #words = new Uint32Array(this.#buffer);
@@ -91,14 +101,50 @@ class Check {
     this.#quiet = quiet;
     this.#nodes = quiet.nodes;
     this.#view = quiet.view;
+    this.#directory = new Directory(quiet.view.geometry.config.subtables);
   }
 
   run(): Found {
-    const { subtables } = this.#view.geometry.config;
-    const slots = subtables * this.#view.geometry.subtableBytes;
-    for (let slot = 0; slot < slots; slot += 8) if (slot % BUCKET_BYTES !== 0) this.#checkSlot(slot);
+    this.#checkDirectory();
+    const { subtableBytes } = this.#view.geometry;
+    for (const s of this.#directory.subtables()) {
+      for (let slot = s * subtableBytes; slot < (s + 1) * subtableBytes; slot += 8) {
+        if (slot % BUCKET_BYTES !== 0) this.#checkSlot(slot);
+        else this.#checkHeader(slot, s);
+      }
+    }
     this.#checkBlocks();
     return this.#found;
+  }
+
+  /** Replicas agree, the entries describe an index, and nobody is splitting. */
+  #checkDirectory(): void {
+    const { fail } = this.#quiet;
+    const { subtablesMax, indexReplicas } = this.#view.geometry.config;
+    const entries = new Uint32Array(2 * subtablesMax);
+    const load = (r: number, offset: number): Word =>
+      this.#nodes.load(this.#view.directoryMn(r), offset, word());
+    for (let s = 0; s < subtablesMax; s++) {
+      const { lo, hi } = load(0, directoryOffset(s));
+      entries.set([lo, hi], 2 * s);
+      for (let r = 1; r < indexReplicas; r++) {
+        const other = load(r, directoryOffset(s));
+        if (other.lo !== lo || other.hi !== hi) fail('directory', `entry ${s} differs on replica ${r}`);
+      }
+      if (hi !== 0) fail('directory', `client ${hi} still splits subtable ${s}`);
+    }
+    const { lo: version, hi: depth } = load(0, DIRECTORY_VERSION_OFFSET);
+    if (2 ** depth > subtablesMax || !this.#directory.load(version, depth, entries))
+      fail('directory', `of global depth ${depth}: it leaves keys without a subtable`);
+  }
+
+  #checkHeader(slot: number, subtable: number): void {
+    const depth = this.#directory.depthOf(subtable);
+    for (let r = 0; r < this.#view.geometry.config.indexReplicas; r++) {
+      const { lo, hi } = this.#nodes.load(this.#view.slotMn(slot, r), this.#view.slotOffset(slot), word());
+      if (lo !== depth || hi !== subtable)
+        this.#quiet.fail('directory', `bucket ${slot} on replica ${r} is of depth ${lo}, subtable ${hi}`);
+    }
   }
 
   #checkSlot(slot: number): void {
@@ -195,8 +241,10 @@ class Check {
       );
       return;
     }
-    const { subtables, groupsPerSubtable } = this.#view.geometry.config;
-    const place = keyPlace({ subtables, groups: groupsPerSubtable });
+    const place = keyPlace({
+      directory: this.#directory,
+      groups: this.#view.geometry.config.groupsPerSubtable,
+    });
     locateKey(place, keyMemory(key), 0, keyBytes);
     let isCandidate = false;
     for (let q = 0; q < CANDIDATES; q++) if (candidateSlot(place, q) === slot) isCandidate = true;
