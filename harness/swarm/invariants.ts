@@ -10,7 +10,7 @@ import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
 import {
   CANDIDATES,
   candidateSlot,
-  Directory,
+  type Directory,
   keyMemory,
   keyPlace,
   locateKey,
@@ -21,8 +21,6 @@ import {
   BUCKET_BYTES,
   CLASS_LINES,
   classOfLines,
-  DIRECTORY_VERSION_OFFSET,
-  directoryOffset,
   HEADER_BYTES,
   isKv,
   isTomb,
@@ -38,6 +36,7 @@ import {
   type View,
 } from '../../fusee/layout/index.js';
 import { formatWord, type Word, word } from '../../fusee/verbs/index.js';
+import { checkDirectory, checkHeader } from './directory-check.js';
 
 /** What a check knows besides the memory. */
 export interface Quiet {
@@ -101,50 +100,19 @@ class Check {
     this.#quiet = quiet;
     this.#nodes = quiet.nodes;
     this.#view = quiet.view;
-    this.#directory = new Directory(quiet.view.geometry.config.subtables);
+    this.#directory = checkDirectory(quiet);
   }
 
   run(): Found {
-    this.#checkDirectory();
     const { subtableBytes } = this.#view.geometry;
     for (const s of this.#directory.subtables()) {
       for (let slot = s * subtableBytes; slot < (s + 1) * subtableBytes; slot += 8) {
         if (slot % BUCKET_BYTES !== 0) this.#checkSlot(slot);
-        else this.#checkHeader(slot, s);
+        else checkHeader(this.#quiet, slot, { subtable: s, depth: this.#directory.depthOf(s) });
       }
     }
     this.#checkBlocks();
     return this.#found;
-  }
-
-  /** Replicas agree, the entries describe an index, and nobody is splitting. */
-  #checkDirectory(): void {
-    const { fail } = this.#quiet;
-    const { subtablesMax, indexReplicas } = this.#view.geometry.config;
-    const entries = new Uint32Array(2 * subtablesMax);
-    const load = (r: number, offset: number): Word =>
-      this.#nodes.load(this.#view.directoryMn(r), offset, word());
-    for (let s = 0; s < subtablesMax; s++) {
-      const { lo, hi } = load(0, directoryOffset(s));
-      entries.set([lo, hi], 2 * s);
-      for (let r = 1; r < indexReplicas; r++) {
-        const other = load(r, directoryOffset(s));
-        if (other.lo !== lo || other.hi !== hi) fail('directory', `entry ${s} differs on replica ${r}`);
-      }
-      if (hi !== 0) fail('directory', `client ${hi} still splits subtable ${s}`);
-    }
-    const { lo: version, hi: depth } = load(0, DIRECTORY_VERSION_OFFSET);
-    if (2 ** depth > subtablesMax || !this.#directory.load(version, depth, entries))
-      fail('directory', `of global depth ${depth}: it leaves keys without a subtable`);
-  }
-
-  #checkHeader(slot: number, subtable: number): void {
-    const depth = this.#directory.depthOf(subtable);
-    for (let r = 0; r < this.#view.geometry.config.indexReplicas; r++) {
-      const { lo, hi } = this.#nodes.load(this.#view.slotMn(slot, r), this.#view.slotOffset(slot), word());
-      if (lo !== depth || hi !== subtable)
-        this.#quiet.fail('directory', `bucket ${slot} on replica ${r} is of depth ${lo}, subtable ${hi}`);
-    }
   }
 
   #checkSlot(slot: number): void {
