@@ -192,8 +192,8 @@ export class Reactor {
     batch.tag = i;
     this.#batches[i] = batch;
     if (batch.count === 0 || (batch.isPoll && this.#skipped[i] > 0)) {
-      // An empty batch waits for a sibling coroutine: its next turn is its completion. A request may begin with
-      // waiting, and its deadline counts from there.
+      // An empty batch waits for a sibling coroutine: its next turn is its completion. A request may begin
+      // with waiting, and its deadline counts from there.
       if (this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
       this.#state[i] = WAITING;
       this.#skip[i] = this.#skipped[i];

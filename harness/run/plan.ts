@@ -138,8 +138,8 @@ export function planPool(size: CellSize, demand: Demand = workloadDemand(size)):
 type Index = Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'>;
 
 /**
- * An index for so many keys: more subtables once their groups would exceed the layout's limit. It does not grow,
- * so that a cell measures requests and no splits.
+ * An index for so many keys: more subtables once their groups would exceed the layout's limit. It does not
+ * grow, so that a cell measures requests and no splits.
  */
 export function indexOf(keys: number): Index {
   let subtables = SUBTABLES;
@@ -149,8 +149,8 @@ export function indexOf(keys: number): Index {
 }
 
 /**
- * An index that grows up to so many keys. It begins with a sixteenth of its subtables; they are small, since the
- * writers of one wait while it splits.
+ * An index that grows up to so many keys. It begins with a sixteenth of its subtables; they are small, since
+ * the writers of one wait while it splits.
  */
 export function growingIndexOf(keys: number): Index {
   let groups = GROWING_GROUPS;
