@@ -232,14 +232,12 @@ export class Reactor {
   #submit(i: number, batch: VerbBatch): void {
     batch.tag = i;
     this.#batches[i] = batch;
-    // Waiting for others is part of the request's time, also before its first verb.
-    if (batch.count === 0 && this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
     if (batch.count === 0 || (batch.isPoll && this.#skipped[i] > 0)) {
-      // An empty batch waits for a sibling coroutine: its next turn is its completion.
+      // An empty batch waits for a sibling coroutine: its next turn is its completion. A request may begin
+      // with waiting: its time and its deadline count from there.
+      if (this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
       this.#state[i] = WAITING;
       this.#skip[i] = this.#skipped[i];
-      // One that begins by waiting has posted nothing yet: its deadline counts from here.
-      if (this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
     } else {
       this.#post(i, batch);
     }
@@ -251,11 +249,12 @@ export class Reactor {
     const now = this.#fabric.nowNs();
     if (this.#postedNs[i] !== 0 && now - this.#postedNs[i] > this.#deadlineNs) {
       this.#coroutines[i].cx.write.expired = true;
+    }
+    if (batch.count === 0) {
+      this.#state[i] = READY;
       // It may end now without a completion of its own.
       this.#completedNs[i] = now;
-    }
-    if (batch.count === 0) this.#state[i] = READY;
-    else this.#post(i, batch);
+    } else this.#post(i, batch);
   }
 
   #post(i: number, batch: VerbBatch): void {
