@@ -171,6 +171,7 @@ describe('faults', () => {
     const clean = {
       config: {} as never,
       isComplete: true,
+      clients: [],
       index: {} as never,
       nodes: [],
       findingsByKind: {},
