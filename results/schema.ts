@@ -42,7 +42,7 @@ const collectionsSchema = z.strictObject({
   shareOfWindow: z.number().min(0).max(1),
 });
 
-/** Look-ups in the clients' caches in the measured window. A hit is a hint, which a READ has still to bear out. */
+/** Look-ups in the clients' caches in the measured window; a hit is a hint, for a READ to bear out. */
 const cacheSchema = z.strictObject({ hits: count, misses: count, bypassed: count });
 
 const trustSchema = z.strictObject({

@@ -115,7 +115,7 @@ describe('a pool at rest', () => {
     expect(words.nodes.map((node) => node.bytes)).toEqual([null, null, null]);
   });
 
-  it('lets cells whose free bit is set await grace, whatever line is named and whatever their log entry', () => {
+  it('lets freed cells await grace, whatever line is named and whatever their log entry', () => {
     const pool = new SamplePool();
     const { pointer, cell } = pool.garbage();
     pool.setFreeBit(pointer);

@@ -1,5 +1,6 @@
 /**
- * Log entries: of objects that slots name, and of those that are nobody's. How they form lists: `log-lists.ts`.
+ * Log entries: of objects that slots name, and of those that are nobody's. What lists they form is for
+ * `log-lists.ts`.
  *
  * The rules follow from who writes what: an object comes with its operation and the used bit; a winner of a
  * replicated index commits the old value; a loser, and one that has found nothing to do, resets the used bit;

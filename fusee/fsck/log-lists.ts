@@ -1,6 +1,6 @@
 /**
- * The logs: every log head names a cell, and its list runs, through cells of the same client and size class, to
- * one that holds no operation yet (FUSEE section 4.5).
+ * The logs: every log head names a cell, and its list runs, through cells of the same client and size class,
+ * to one that holds no operation yet (FUSEE section 4.5).
  *
  * The cells ahead of a list's end are those that recovery would look at. The last of them is in the list's
  * hands whatever has become of its object: {@link Walk.listEnds}. Of links behind a head nothing can be said:
@@ -207,7 +207,8 @@ class LogLists {
     const { mn } = this.#walk.dataReplicas(head);
     const block = blockOf(this.#walk.geometry, head);
     const h = (head - block - this.#walk.geometry.headsOffset) / 8;
-    const where = `log head ${h} of block ${block} of client ${owner.cid}, cells of ${CLASS_LINES[owner.sizeClass]} lines`;
+    const lines = CLASS_LINES[owner.sizeClass];
+    const where = `log head ${h} of block ${block} of client ${owner.cid}, cells of ${lines} lines`;
     this.#walk.findings.add(kind, mn[0], where, message);
   }
 }

@@ -108,7 +108,7 @@ export class OwnedBlock {
     yield* this.#requireZero(from, geometry.config.blockBytes);
   }
 
-  /** From the bitmap and what slots name; of cells that neither speaks of the log entry's last byte is read. */
+  /** From the bitmap and what slots name; of cells that neither speaks of the log entry's end is read. */
   *#countCells(): Op<void> {
     const { geometry, reader } = this.#walk;
     const { sizeClass } = this.#owner;

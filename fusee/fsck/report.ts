@@ -22,9 +22,9 @@ export const CATEGORIES = [
   /** Cells whose object a slot names as its tombstone. */
   'tombstone',
   /**
-   * Cells with a log entry, whose object no slot names and no bit frees, but which somebody still has in hand:
-   * a client that is at work, or a log list, which ends with the cell (its next request writes it over, or
-   * somebody has to find out what became of its request).
+   * Cells with a log entry, whose object no slot names and no bit frees, but which somebody still has in
+   * hand: a client that is at work, or a log list, which ends with the cell (its next request writes it
+   * over, or somebody has to find out what became of its request).
    */
   'garbage',
   /**

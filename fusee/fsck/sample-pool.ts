@@ -108,7 +108,7 @@ export class SamplePool {
     return this.tidy(1);
   }
 
-  /** {@link fill}, then keys replaced and deleted again and again, with their memory reclaimed, and a split. */
+  /** {@link fill}, then keys replaced and deleted again and again, memory reclaimed, and a split. */
   churn(): this {
     this.fill();
     for (let i = 0; i < 400; i++) {

@@ -18,8 +18,9 @@ const QUIET =
   'Run it on a quiet pool: of one in use, whose clients write meanwhile, it takes requests in flight for\n' +
   'things that do not add up.';
 
-const HELP = `Cells that no slot names are 'garbage' (a client at work or a log list has them in hand), 'unfreed' (nobody
-has), 'awaiting' (freed, not taken back yet), 'free' or 'fresh' (never used). Unfreed ones are no finding.`;
+const HELP = `Cells that no slot names are 'garbage' (a client at work or a log list has them in hand), 'unfreed'
+(nobody has), 'awaiting' (freed, not taken back yet), 'free' or 'fresh' (never used). Unfreed ones are no
+finding.`;
 const UNFREED = 'left by clients that were killed, or gave up on a silent node';
 
 /** Makes the command. */

@@ -27,12 +27,12 @@ speaks of; no objects. Per node and cell size, replicas included:
   unnamed        cells that no slot names and no bit frees yet, with a log entry
   fragmentation  share of the blocks' bytes that no live object's cell takes
 
-Of the index: load factor, splits, subtables by local depth. Of the clients: those at work, with the period that
-each has announced; one whose period stands still holds up graces, and so reclaim and splits.
+Of the index: load factor, splits, subtables by local depth. Of the clients: those at work, with the period
+that each has announced; one whose period stands still holds up graces, and so reclaim and splits.
 
 Of a pool in use the numbers are of no one moment. What a pool cannot tell are cache hits: caches are their
-clients', and the pool has no word for them. \`fusee bench --json\` has those of its clients (\`cache\` of each
-row), Client.stats() of the API those of one.
+clients', and the pool has no word for them. \`fusee bench --json\` has those of its clients (\`cache\` of
+each row), Client.stats() of the API those of one.
 
 --json has all of it: config, index, clients, nodes; \`cache\` is null.
 `,
