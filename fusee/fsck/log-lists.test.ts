@@ -55,7 +55,7 @@ describe('log lists', () => {
     const { cell } = pool.find('k2');
     pool.putPointer(cell + NEXT, target(pool, cell));
     const { kind, message } = pool.onlyFinding();
-    expect([kind, message.slice(0, 26)]).toEqual(['log-list', 'its list has no end after']);
+    expect([kind, message]).toEqual(['log-list', expect.stringContaining('its list has no end after')]);
   });
 
   it('two heads whose lists meet are found', () => {
