@@ -1,6 +1,12 @@
 /** One block of a client: which of its cells are free, and which of its log heads. */
 import { CLASS_LINES, type Geometry, LINE_BYTES } from '../layout/index.js';
 
+/** What of a block nothing holds: numbers of cells, and of log heads. */
+export interface FreeParts {
+  readonly cells: readonly number[];
+  readonly heads: readonly number[];
+}
+
 /** A block that belongs to (this client, size class). Cells are counted from 0, in ascending order. */
 export class Block {
   /** Pointer of its first byte. */
@@ -81,12 +87,13 @@ export class Block {
   }
 
   /**
-   * Takes over what another client has left here: only the cells at `free` may be handed out, and none is
+   * Takes over what another client has left here: only these cells and log heads may be handed out, and none is
    * fresh.
    */
-  inherit(free: readonly number[]): void {
+  inherit(free: FreeParts): void {
     this.#fresh = this.cells;
     this.#freshHeads = this.#headsMax;
-    this.#free.push(...free);
+    this.#free.push(...free.cells);
+    this.#freeHeads.push(...free.heads);
   }
 }

@@ -15,7 +15,7 @@
  * list from its head meets no cell that has found another use.
  */
 import { CLASS_COUNT, type Geometry } from '../layout/index.js';
-import { Block } from './block.js';
+import { Block, type FreeParts } from './block.js';
 
 /** What a list does with its current cell. */
 const FINISHED = 0;
@@ -211,8 +211,8 @@ export class Slab {
     return block;
   }
 
-  /** Adds a block that another client has left behind: of its cells only these may be handed out. */
-  inheritBlock(sizeClass: number, pointer: number, free: readonly number[]): void {
+  /** Adds a block that another client has left behind: only these parts of it may be handed out. */
+  inheritBlock(sizeClass: number, pointer: number, free: FreeParts): void {
     const block = this.addBlock(sizeClass, pointer);
     this.freeCells[sizeClass] -= block.freeCells;
     block.inherit(free);

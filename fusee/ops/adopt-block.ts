@@ -22,12 +22,26 @@ export function* adoptBlock(cx: Context): Op<boolean> {
       const pointer = yield* cx.allocator.adopt(mn, cx.sizeClass);
       if (pointer === undefined) break;
       slab.orphans[mn] = -1;
-      const free = yield* freeCellsOf(cx, pointer);
+      const free = { heads: yield* freeHeadsOf(cx, pointer), cells: yield* freeCellsOf(cx, pointer) };
       slab.inheritBlock(cx.sizeClass, pointer, free);
-      if (free.length > 0) return true;
+      if (free.cells.length > 0) return true;
     }
   }
   return false;
+}
+
+/** Log heads of a block that name nothing. A head that is left names what recovery has still to look at. */
+function* freeHeadsOf(cx: Context, block: number): Op<number[]> {
+  const { view, local } = cx.client;
+  const { headsOffset, headsPerBlock } = view.geometry;
+  const b = cx.batch.reset();
+  b.read(view.dataMn(block, 0), view.dataOffset(block + headsOffset, 0), cx.matchArea, headsPerBlock * 8);
+  b.markBackground();
+  yield b;
+  if (b.status(0) !== Status.OK) return [];
+  const isFree = (head: number): boolean =>
+    (local.words[(cx.matchArea >>> 2) + 2 * head] | local.words[(cx.matchArea >>> 2) + 2 * head + 1]) === 0;
+  return Array.from({ length: headsPerBlock }, (_, head) => head).filter(isFree);
 }
 
 /**

@@ -80,10 +80,11 @@ function* awaitReclaim(cx: Context): Op<boolean> {
   // A list takes its next cell ahead, and a new one its first cell too.
   const least = slab.isOpen(cx.coroutine, sizeClass) ? 1 : 2;
   client.waiting++;
-  while (slab.freeCells[sizeClass] < least && fruitless[sizeClass] < limit && !cx.write.expired) {
+  // At least once, so that the driver sees that the request waits: its deadline ends it at the latest.
+  do {
     cx.batch.reset().isPoll = true;
     yield cx.batch;
-  }
+  } while (slab.freeCells[sizeClass] < least && fruitless[sizeClass] < limit && !cx.write.expired);
   client.waiting--;
   return slab.freeCells[sizeClass] >= least && !cx.write.expired;
 }
