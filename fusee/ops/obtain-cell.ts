@@ -31,6 +31,7 @@ export function* getReady(cx: Context, operation: LogOperation): Op<boolean> {
 }
 
 function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
+  let isFull = false;
   for (;;) {
     const opened = yield* openList(cx);
     if (opened === undefined) {
@@ -41,10 +42,10 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
     if (yield* adoptBlock(cx)) continue;
     const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled === Allocation.OK) continue;
+    isFull ||= refilled === Allocation.NO_MEMORY;
     if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;
-    // Nothing has been done: a request whose time is up has waited for memory.
-    const isSilent = refilled === Allocation.UNAVAILABLE && !cx.write.expired;
-    cx.outcome = isSilent ? Outcome.UNAVAILABLE : Outcome.NO_MEMORY;
+    // Whoever has been told that there is none, and then ran out of time, has waited for memory.
+    cx.outcome = isFull ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
     return false;
   }
 }
