@@ -90,7 +90,8 @@ export async function endure(options: EnduranceOptions, hooks: CheckHooks): Prom
         // All end together: what one has left to free in the blocks of another, only the other takes back.
         if (writtenBy(party) >= bytesMax) party.stop('run');
       };
-      finished = await party.run(bytesMax / clients).finally(() => watching.abort());
+      const stop = (): void => party.stop('run');
+      finished = await party.run(bytesMax / clients, party.clients, stop).finally(() => watching.abort());
       seconds = (performance.now() - startMs) / 1000;
       watched = await samples;
     } finally {

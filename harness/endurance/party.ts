@@ -60,10 +60,21 @@ export class Party {
     return await this.whileWhole(Promise.all(awaited));
   }
 
-  /** Lets clients run until they end, or are told to. */
-  async run(bytes: number, clients: readonly Worker[] = this.clients): Promise<Answer<'finished'>[]> {
+  /**
+   * Lets clients run until they end, or are told to.
+   * @param onFirst called when the first of them has ended.
+   */
+  async run(
+    bytes: number,
+    clients: readonly Worker[] = this.clients,
+    onFirst: () => void = () => {},
+  ): Promise<Answer<'finished'>[]> {
     const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
-    return await this.all({ type: 'run', startNs, bytes }, 'finished', clients);
+    const awaited = clients.map((client) => client.expect('finished', { silentMs: SILENT_MS }));
+    for (const client of clients) client.tell({ type: 'run', startNs, bytes });
+    // Should one fail, all of them tell.
+    void Promise.race(awaited).then(onFirst, () => {});
+    return await this.whileWhole(Promise.all(awaited));
   }
 
   stop(phase: WorkerPhase, clients: readonly Worker[] = this.clients): void {

@@ -32,7 +32,8 @@ export interface EnduranceSize {
   readonly coroutines: number;
 }
 
-const BLOCK_BYTES = 1 << 16;
+/** Small beside the pool, since each client has begun blocks of each class. */
+const blockBytesOf = (dataBytes: number): number => (dataBytes > 8 << 20 ? 1 << 16 : 1 << 15);
 
 const cellBytes = (valueBytes: number): number =>
   CLASS_LINES[classOfLines(objectLines(KEY_BYTES, valueBytes))] * LINE_BYTES;
@@ -62,7 +63,7 @@ export function planEndurance(kind: EnduranceLoad, size: EnduranceSize): { confi
     nodes,
     indexReplicas: replicas,
     dataReplicas: replicas,
-    blockBytes: BLOCK_BYTES,
+    blockBytes: blockBytesOf(dataBytes),
     regionBytes,
     regionsPerNode: Math.round(dataBytes / nodes / regionBytes),
     ...indexOf(keys),

@@ -19,6 +19,8 @@ import type { Faults } from './messages.js';
 
 /** Faults that are described, beyond which they are only counted. */
 const EXAMPLES = 5;
+/** Faults after which no more requests begin: each may have waited for its whole deadline. */
+const FAULTS_MAX = 50;
 const KINDS = Object.keys(RequestKind);
 
 /** What every source of requests is made from. */
@@ -107,7 +109,7 @@ export abstract class Requests implements RequestSource {
     this.time(postedNs, completedNs);
     const wrong = this.judge(i, cx, kind);
     if (wrong === null) return;
-    this.#faults++;
+    if (++this.#faults >= FAULTS_MAX) this.stopping = true;
     if (this.#examples.length < EXAMPLES) {
       this.#examples.push(`${KINDS[kind]} of key ${this.keys[i]}: ${wrong}`);
     }

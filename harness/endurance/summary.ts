@@ -50,7 +50,7 @@ export function flatness(samples: readonly MemorySample[]): Flatness {
     atWarm,
     most,
     growth,
-    isFlat: blocks.length >= 2 && growth <= GROWTH_MAX,
+    isFlat: blocks.length >= 2 && most <= atWarm * (1 + GROWTH_MAX),
     samples: blocks.length,
   };
 }
