@@ -4,7 +4,7 @@ import { executePart, executeVerb } from '../fabric/execute-verb.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import type { MemoryNodes } from '../fabric/memory-nodes.js';
 import { IndexCache } from '../index/index.js';
-import { LINE_BYTES, type View } from '../layout/index.js';
+import type { View } from '../layout/index.js';
 import {
   advancePeriod,
   ClientState,
@@ -150,6 +150,3 @@ export function threadOf(op: Op<unknown>): Thread {
   thread.resume();
   return thread;
 }
-
-/** Registered memory for a batch of so many verbs. */
-export const batchBytes = (verbs: number): number => (verbs + 1) * LINE_BYTES;

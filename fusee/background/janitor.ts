@@ -10,15 +10,18 @@ import {
   enterPool,
 } from '../ops/index.js';
 import { DONE, type Op, type OpLoop, VerbBatch } from '../verbs/index.js';
+import { BLOCKS_BYTES, Blocks } from './blocks.js';
 import { RECLAIM_BYTES, Reclaim } from './reclaim.js';
 import { SPLITTER_BYTES, Splitter } from './split.js';
 
 /** Registered memory that one {@link Janitor} takes. */
 export const JANITOR_BYTES: number =
-  RECLAIM_BYTES + SPLITTER_BYTES + DIRECTORY_READ_BYTES + (DIRECTORY_READ_VERBS + 2) * 64;
+  RECLAIM_BYTES + SPLITTER_BYTES + BLOCKS_BYTES + DIRECTORY_READ_BYTES + (DIRECTORY_READ_VERBS + 2) * 64;
 
 /** Queued frees that make a round worth its while before its time. */
 const MANY_FREES = 64;
+/** Rounds from one look for empty blocks to the next. */
+const ROUNDS_PER_LOOK = 64;
 
 /** One client's background work. */
 export class Janitor {
@@ -26,7 +29,9 @@ export class Janitor {
   /** Yields the batches of a round, and DONE behind it. */
   readonly loop: OpLoop;
   readonly splitter: Splitter;
+  readonly blocks: Blocks;
   readonly #client: ClientState;
+  #rounds = 0;
   readonly #room: { batch: VerbBatch; into: number };
 
   constructor(client: ClientState) {
@@ -34,11 +39,12 @@ export class Janitor {
     this.reclaim = new Reclaim(client);
     // Splits wait for graces, and memory is to be freed meanwhile.
     this.splitter = new Splitter(client, () => this.#reclaimRound());
+    this.blocks = new Blocks(client, this.reclaim, () => this.#reclaimRound());
     this.#room = {
       batch: new VerbBatch(client.local, DIRECTORY_READ_VERBS),
       into: client.local.reserve(DIRECTORY_READ_BYTES),
     };
-    this.loop = this.#rounds();
+    this.loop = this.#loop();
     client.hasJanitor = true;
   }
 
@@ -60,10 +66,13 @@ export class Janitor {
     return enterPool(this.#client, this.#room);
   }
 
-  *#rounds(): OpLoop {
+  *#loop(): OpLoop {
     for (;;) {
       yield* this.#reclaimRound();
       if (this.splitter.isWanted) yield* this.splitter.tend();
+      const isShort = this.#client.waiting > 0;
+      if (!this.reclaim.isStopped && (isShort || ++this.#rounds % ROUNDS_PER_LOOK === 0))
+        yield* this.blocks.giveBack(isShort ? 0 : 1);
       yield DONE;
     }
   }

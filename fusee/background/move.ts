@@ -78,8 +78,8 @@ export class Mover {
   }
 
   /**
-   * Writes the new half, whole, on all its replicas. 3 round trips for 6 groups; more where keys are longer than
-   * a line has room for. False when a node was silent.
+   * Writes the new half, whole, on all its replicas. 3 round trips for 6 groups; more where keys are longer
+   * than a line has room for. False when a node was silent.
    * @throws CorruptionError when a word is not at rest, or its key belongs elsewhere.
    */
   *copy(halves: Halves): Op<boolean> {
@@ -106,8 +106,8 @@ export class Mover {
   }
 
   /**
-   * Takes out of the old half what the new half has, on all replicas. 2 round trips for 6 groups. False when a
-   * node was silent.
+   * Takes out of the old half what the new half has, on all replicas. 2 round trips for 6 groups. False when
+   * a node was silent.
    * @throws CorruptionError when both halves hold a word in one place.
    */
   *clean(halves: Halves): Op<boolean> {
@@ -146,7 +146,8 @@ export class Mover {
   *#sort(halves: Halves): Op<boolean> {
     const b = this.#batch;
     const w = word();
-    // The first lines of all; then whole keys of those that are longer, as many at a time as there is room for.
+    // The first lines of all; then whole keys of those that are longer, as many at a time as there is room
+    // for.
     for (let isLong = false; this.#openCount > 0; isLong = true) {
       b.reset();
       let used = 0;
@@ -173,7 +174,9 @@ export class Mover {
   /** Lines that hold the key of each open slot, once its first line was read. */
   readonly #keyLines = new Uint16Array(SLOTS);
 
-  /** Looks at the first `count` open slots, whose objects have been read; keeps those with longer keys open. */
+  /**
+   * Looks at the first `count` open slots, whose objects have been read; keeps those with longer keys open.
+   */
   #sortRead(halves: Halves, count: number, isLong: boolean): void {
     const { words } = this.#local;
     const w = word();

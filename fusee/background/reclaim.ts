@@ -61,7 +61,9 @@ interface Bits {
 /** Cells whose grace began together. */
 interface Generation {
   readonly mark: GraceMark;
+  /** Those without a free bit come first. */
   readonly cells: number[];
+  readonly withoutBit: number;
   readonly bits: Bits[];
 }
 
@@ -102,6 +104,13 @@ export class Reclaim {
   /** Cells that wait for their grace. */
   get awaiting(): number {
     return this.#awaiting.reduce((sum, cells) => sum + cells, 0);
+  }
+
+  /**
+   * Cells whose grace has not passed and that have no free bit: whoever stops looking after them gives them one.
+   */
+  unsettled(): number[] {
+    return this.#generations.splice(0).flatMap(({ cells, withoutBit }) => cells.slice(0, withoutBit));
   }
 
   /** Sets free bits of replaced objects. */
@@ -148,11 +157,8 @@ export class Reclaim {
   *collect(): Op<boolean> {
     const mark = this.#spareMarks.pop();
     if (mark === undefined) return false;
-    const generation: Generation = {
-      mark,
-      cells: [...this.#client.frees.cells.take(CELLS_PER_ROUND)],
-      bits: [],
-    };
+    const cells = [...this.#client.frees.cells.take(CELLS_PER_ROUND)];
+    const generation: Generation = { mark, cells, withoutBit: cells.length, bits: [] };
     for (const sizeClass of this.#classesToScan()) yield* this.#scanClass(sizeClass, generation);
     if (generation.cells.length === 0 || this.isStopped) {
       this.#spareMarks.push(mark);

@@ -1,48 +1,51 @@
 /**
  * Splits of subtables (FUSEE section 4.2; RACE hashing), one at a time, while all clients go on.
  *
- * A split of subtable p at local depth d makes c = p + 2^d. A key's place within a subtable does not depend on
- * the subtable, so a word that moves keeps its offset, and there is room for it. One client runs the steps:
+ * A split of subtable p at local depth d makes c = p + 2^d. A key's place within a subtable does not depend
+ * on the subtable, so a word that moves keeps its offset, and there is room for it. One client runs the
+ * steps:
  *
  *  1. lock      entry p gets an owner; the version grows.
- *  2. grace     every request in flight began with a directory that shows the lock. Writers to p wait then, so p
- *               stands still: no half-done round, no tentative word.
+ *  2. grace     every request in flight began with a directory that shows the lock. Writers to p wait then,
+ *               so p stands still: no half-done round, no tentative word.
  *  3. copy      c is written whole, on its replicas, by plain WRITEs: no entry leads there yet.
  *  4. publish   entry c, then entry p with depth d + 1 and UNSETTLED; the version grows.
  *  5. grace     nobody looks in p any more for a key that has moved.
  *  6. clean     p loses the moved words, and gets headers of depth d + 1, by plain WRITEs.
  *  7. unlock    entry p loses owner and UNSETTLED; the version grows.
  *
- * Why a SEARCH is right at every moment. It looks in one subtable, by the directory that it began with. Before
- * 4 everybody looks in p, which no writer changes from 2 on. Between 4 and the end of 5 some look in p and some
- * in c for a moved key: both hold the same words, since neither may be written to (c counts as locked while its
- * p is UNSETTLED, `index/directory.ts`). After 5 nobody looks in p for such a key: so it may be cleaned of it,
- * and after 7, when c may differ, there is only c. A SEARCH never waits, and costs what it always costs.
+ * Why a SEARCH is right at every moment. It looks in one subtable, by the directory that it began with.
+ * Before 4 everybody looks in p, which no writer changes from 2 on. Between 4 and the end of 5 some look in p
+ * and some in c for a moved key: both hold the same words, since neither may be written to (c counts as
+ * locked while its p is UNSETTLED, `index/directory.ts`). After 5 nobody looks in p for such a key: so it may
+ * be cleaned of it, and after 7, when c may differ, there is only c. A SEARCH never waits, and costs what it
+ * always costs.
  *
  * Why a writer is right. It begins only when its directory shows its subtable unlocked, and grace 2 waits for
- * those that began before the lock. It may go on in a new period only with a directory as new (`memory/grace.ts`).
+ * those that began before the lock. It may go on in a new period only with a directory as new
+ * (`memory/grace.ts`).
  *
- * Why plain WRITEs and a recurring EMPTY do no harm (hazards H2, H8). A CAS can do harm by an expected value that
- * somebody read before. Whoever has read words of p in order to write there has ended by 2, with all its verbs,
- * those to backups included; a dead one is recovered before its word leaves the client table. So in 6 no verb
- * is in flight to any replica of p that expects anything. Cached words of p's slots are used only for keys that
- * p holds now, and only while the slot still holds them; of a kept key they are as true as before.
+ * Why plain WRITEs and a recurring EMPTY do no harm (hazards H2, H8). A CAS can do harm by an expected value
+ * that somebody read before. Whoever has read words of p in order to write there has ended by 2, with all its
+ * verbs, those to backups included; a dead one is recovered before its word leaves the client table. So in 6
+ * no verb is in flight to any replica of p that expects anything. Cached words of p's slots are used only for
+ * keys that p holds now, and only while the slot still holds them; of a kept key they are as true as before.
  *
- * Tombstones go where their keys go, as KVs do: an undone INSERT's object is its tombstone (H20), and recovery
- * of a client that dies later looks for it among its key's slots. Left behind, it would be found nowhere, and
- * its object freed while p names it.
+ * Tombstones go where their keys go, as KVs do: an undone INSERT's object is its tombstone (H20), and
+ * recovery of a client that dies later looks for it among its key's slots. Left behind, it would be found
+ * nowhere, and its object freed while p names it.
  *
- * Death of the splitter (H13). Its lock names it, and being in the client table is its lease: whoever declares a
- * client dead fences it first, then clears its word; a client that splits does not rest. Who finds the owner of a
- * lock in no word takes the lock over by CAS of the entry, stamp included, and goes by what the memory says:
- * UNSETTLED: from 5; c has an entry but p is not deeper: from 4; else nobody has seen anything: unlock, and
- * whoever needs the room asks again. All of them may be done twice.
+ * Death of the splitter (H13). Its lock names it, and being in the client table is its lease: whoever
+ * declares a client dead fences it first, then clears its word; a client that splits does not rest. Who finds
+ * the owner of a lock in no word takes the lock over by CAS of the entry, stamp included, and goes by what
+ * the memory says: UNSETTLED: from 5; c has an entry but p is not deeper: from 4; else nobody has seen
+ * anything: unlock, and whoever needs the room asks again. All of them may be done twice.
  *
  * Deviation: RACE moves slots one by one under running writers, re-checks headers behind each CAS, and here
- * movers would have to take part in SNAPSHOT and leave MOVED words behind. With grace there is no slot that is
- * moved and written to at a time; so there are no movers, no redo of moves, and MOVED stays reserved. The price:
- * writers to one subtable wait for two graces and the copy, and a client that is dead and not yet recovered
- * holds splits up.
+ * movers would have to take part in SNAPSHOT and leave MOVED words behind. With grace there is no slot that
+ * is moved and written to at a time; so there are no movers, no redo of moves, and MOVED stays reserved. The
+ * price: writers to one subtable wait for two graces and the copy, and a client that is dead and not yet
+ * recovered holds splits up.
  */
 import {
   DIRECTORY_VERSION_OFFSET,
@@ -139,8 +142,8 @@ export class Splitter {
   }
 
   /**
-   * Does what requests wait for: splits what they found full, and lifts locks of the dead. To be run again and
-   * again while {@link isWanted}. None, or one round trip, when there is nothing to do now.
+   * Does what requests wait for: splits what they found full, and lifts locks of the dead. To be run again
+   * and again while {@link isWanted}. None, or one round trip, when there is nothing to do now.
    */
   *tend(): Op<void> {
     if (this.#held >= 0) yield* this.#resume(this.#held);
@@ -291,8 +294,8 @@ export class Splitter {
   }
 
   /**
-   * Writes entries in order: on backups, then on the primary, and there the version grows behind them. Only for
-   * entries whose lock is ours.
+   * Writes entries in order: on backups, then on the primary, and there the version grows behind them. Only
+   * for entries whose lock is ours.
    */
   *#change(entries: readonly Entry[]): Op<boolean> {
     const { view, local } = this.client;
@@ -317,7 +320,9 @@ export class Splitter {
     return !b.anyFailed();
   }
 
-  /** Raises the global depth to at least `depth`. One round trip, two when it grows; more under contention. */
+  /**
+   * Raises the global depth to at least `depth`. One round trip, two when it grows; more under contention.
+   */
   *#raiseDepth(depth: number): Op<boolean> {
     const b = this.#batch;
     const mn = this.client.view.directoryMn(0);

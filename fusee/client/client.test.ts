@@ -6,10 +6,12 @@ import { Client } from './client.js';
 import { payloadLimit } from './limits.js';
 import { memoryPool } from './memory-client.js';
 
+type ClientOptions = NonNullable<ConstructorParameters<typeof Client>[1]>;
+
 function setUp(
   coroutines = 4,
   config: Parameters<typeof memoryPool>[0] = {},
-  options: ConstructorParameters<typeof Client>[1] = {},
+  { leave = async () => undefined, ...options }: ClientOptions & { leave?: () => Promise<void> } = {},
 ) {
   const pool = memoryPool(config);
   const { fabric, state } = pool.join(coroutines);
@@ -17,7 +19,7 @@ function setUp(
   return {
     ...pool,
     fabric,
-    client: new Client({ fabric, state, janitor, leave: async () => undefined }, options),
+    client: new Client({ fabric, state, janitor, giveUpPlace: leave }, options),
   };
 }
 
@@ -208,11 +210,26 @@ describe('a closed client', () => {
     expect((await Promise.all(issued)).every((r) => r.outcome === 'OK')).toBe(true);
     await client.close();
   });
+
+  it('leaves the pool once, when all is finished and before the fabric goes', async () => {
+    let left = 0;
+    const leave = async (): Promise<void> => {
+      left++;
+      expect([made.client.stats().requests.insert.count, made.fabric.outstanding]).toEqual([20, 0]);
+    };
+    const made = setUp(2, {}, { leave });
+    const { client } = made;
+    const issued = Array.from({ length: 20 }, (_, i) => client.insert(`k${i}`, 'v'));
+    await Promise.all([client.close(), client.close(), ...issued]);
+    await client.close();
+    expect(left).toBe(1);
+  });
 });
 
 describe('a client whose pool is corrupt', () => {
   it('rejects what runs, what waits and what comes later, and can be closed', async () => {
-    const { client, fabric } = setUp(2);
+    let left = 0;
+    const { client, fabric } = setUp(2, {}, { leave: async () => void left++ });
     await client.insert('k', 'v');
     const poll = fabric.poll.bind(fabric);
     fabric.poll = (done) => {
@@ -225,6 +242,8 @@ describe('a client whose pool is corrupt', () => {
     await expect(client.search('k')).rejects.toBeInstanceOf(CorruptionError);
     await expect(client.poolStats()).rejects.toBeInstanceOf(CorruptionError);
     await client.close();
+    // Its requests may be half done: it keeps its place until recovery has seen to them.
+    expect(left).toBe(0);
   });
 });
 

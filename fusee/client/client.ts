@@ -16,7 +16,7 @@ import { Ledger, type OpLoop, UsageError } from '../verbs/index.js';
 import { call } from './call.js';
 import { checkLengths, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
-import { enter, rest, type Session } from './session.js';
+import { enter, leave, rest, type Session } from './session.js';
 
 /** A key or a value: bytes, or a string taken as UTF-8, which must be well-formed. */
 export type Bytes = Uint8Array | string;
@@ -209,8 +209,7 @@ export class Client implements RequestSource {
     // A client that failed may have left requests half done: it keeps its place, as one that has crashed does,
     // until recovery has seen to them.
     if (this.#failure === null) {
-      await rest(this.#session);
-      await this.#session.leave();
+      await leave(this.#session);
     }
     this.#fabric.close();
   }

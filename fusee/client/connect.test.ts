@@ -1,10 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { ShmFabric } from '../fabric/shm.js';
 import { ShmNode } from '../fabric/shm-node.js';
-import { Geometry, type PoolConfig, writeSuperblock } from '../layout/index.js';
+import { regionName } from '../fabric/shm-process.js';
+import { CLIENTS_MAX, Geometry, type PoolConfig, writeSuperblock } from '../layout/index.js';
 import { smallPool } from '../node/in-process.js';
 import { startShmNode } from '../node/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
-import { connect } from './connect.js';
+import { clientsOf, connect, openSession } from './connect.js';
+import { joinPool, leavePool } from './membership.js';
+import { leave } from './session.js';
 
 const open: { close(): void }[] = [];
 afterEach(() => {
@@ -48,6 +52,43 @@ describe('connect', () => {
     await a.insert('k', 'from a');
     expect(await b.search('k')).toEqual({ outcome: 'OK', value: new Uint8Array(Buffer.from('from a')) });
     await Promise.all([a.close(), b.close()]);
+  });
+
+  it('gives its place back when it is closed, and the next client gets it with an id of its own', async () => {
+    const pool = start('places', [config(), config()]);
+    const [a, b] = [await openSession({ pool }), await openSession({ pool })];
+    expect([a, b].map(({ state }) => [state.cid, state.clientIndex])).toEqual([
+      [1, 0],
+      [2, 1],
+    ]);
+    await leave(a);
+    a.fabric.close();
+    const c = await connect({ pool });
+    const d = await openSession({ pool });
+    expect([c.cid, d.state.cid, d.state.clientIndex]).toEqual([3, 4, 2]);
+    await Promise.all([c.close(), c.close()]);
+    const e = await openSession({ pool });
+    expect([e.state.cid, e.state.clientIndex]).toEqual([5, 0]);
+    for (const session of [b, d, e]) session.fabric.close();
+    // Every node knows how many have come.
+    expect([await clientsOf(pool, 0), await clientsOf(pool, 1)]).toEqual([5, 5]);
+  });
+
+  it('says how many clients a pool can have when there are as many, and comes in again when one leaves', async () => {
+    const pool = start('full', [config({ nodes: 1, indexReplicas: 1 })]);
+    const client = await connect({ pool });
+    const fabric = new ShmFabric({ regions: [regionName(pool, 0)], localBytes: 1 << 16, prefault: false });
+    open.push(fabric);
+    for (let i = 1; i < CLIENTS_MAX; i++)
+      expect(await joinPool(fabric, { nodes: 1 })).toMatchObject({ clientIndex: i });
+    const refused = connect({ pool });
+    await expect(refused).rejects.toBeInstanceOf(UsageError);
+    await expect(refused).rejects.toThrow(
+      `the pool has ${CLIENTS_MAX} clients, as many as it has places for; close`,
+    );
+    await leavePool(fabric, { nodes: 1, cid: 7 });
+    await (await connect({ pool })).close();
+    await client.close();
   });
 
   it('says which region is missing when a pool is not running, or only in part', async () => {

@@ -71,7 +71,7 @@ export async function openSession(options: ConnectOptions): Promise<Session<ShmF
       clientIndex,
       coroutines,
     });
-    const session = { fabric, state, janitor: new Janitor(state), leave };
+    const session = { fabric, state, janitor: new Janitor(state), giveUpPlace: leave };
     await enter(session);
     return session;
   } catch (error) {

@@ -232,6 +232,22 @@ describe('a request that waits for another writer', () => {
     expect(polls).toBeLessThan(turns / 20);
   });
 
+  it('ends at its deadline also when it waits for a sibling that asks for a block, from the first turn on', () => {
+    const client = memoryPool().join(2);
+    const script = new Script([insert('a'), insert('b')], 2);
+    const reactor = new Reactor(client.fabric, client.coroutines, script, { deadlineNs: 40 });
+    const poll = client.fabric.poll.bind(client.fabric);
+    // The sibling's answer does not come, and time goes by.
+    client.fabric.poll = () => 0 * ++client.fabric.nodes.nowNs;
+    reactor.wake();
+    for (let turns = 0; script.ends.length === 0 && turns < 10_000; turns++) reactor.turn();
+    expect(script.ends).toMatchObject([{ key: 'b', outcome: Outcome.UNAVAILABLE }]);
+    expect(script.ends[0].completedNs - script.ends[0].postedNs).toBeGreaterThan(40);
+    client.fabric.poll = poll;
+    while (reactor.active > 0) reactor.turn();
+    expect(script.ends[1]).toMatchObject({ key: 'a', outcome: Outcome.OK });
+  });
+
   it('begins its next request without the old deadline', () => {
     const { waiting } = contested();
     const script = new Script([update('hot', 'mine'), update('cold', 'mine')], 1);

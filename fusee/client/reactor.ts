@@ -231,14 +231,12 @@ export class Reactor {
   #submit(i: number, batch: VerbBatch): void {
     batch.tag = i;
     this.#batches[i] = batch;
-    // Waiting for others is part of the request's time, also before its first verb.
-    if (batch.count === 0 && this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
     if (batch.count === 0 || (batch.isPoll && this.#skipped[i] > 0)) {
-      // An empty batch waits for a sibling coroutine: its next turn is its completion.
+      // An empty batch waits for a sibling coroutine: its next turn is its completion. A request may begin
+      // with waiting: its time and its deadline count from there.
+      if (this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
       this.#state[i] = WAITING;
       this.#skip[i] = this.#skipped[i];
-      // One that begins by waiting has posted nothing yet: its deadline counts from here.
-      if (this.#postedNs[i] === 0) this.#postedNs[i] = this.#fabric.nowNs();
     } else {
       this.#post(i, batch);
     }
@@ -247,13 +245,17 @@ export class Reactor {
 
   #retry(i: number): void {
     const batch = this.#batches[i] as VerbBatch;
+    const now = this.#fabric.nowNs();
     // Background work has no deadline: it waits for as long as others' requests last.
     const hasDeadline = i < this.#coroutines.length && this.#postedNs[i] !== 0;
-    if (hasDeadline && this.#fabric.nowNs() - this.#postedNs[i] > this.#deadlineNs) {
+    if (hasDeadline && now - this.#postedNs[i] > this.#deadlineNs) {
       this.#coroutines[i].cx.write.expired = true;
     }
-    if (batch.count === 0) this.#state[i] = READY;
-    else this.#post(i, batch);
+    if (batch.count === 0) {
+      this.#state[i] = READY;
+      // It may end now without a completion of its own.
+      this.#completedNs[i] = now;
+    } else this.#post(i, batch);
   }
 
   #post(i: number, batch: VerbBatch): void {

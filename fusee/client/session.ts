@@ -10,11 +10,8 @@ export interface Session<F extends Fabric = Fabric> {
   readonly fabric: F;
   readonly state: ClientState;
   readonly janitor: Janitor;
-  /**
-   * Gives the client's place in the pool back: the last thing before the fabric is closed, when nothing is in
-   * flight. Never fails because nodes have died.
-   */
-  leave(): Promise<void>;
+  /** Gives the client's place in the pool back: the last step of {@link leave}. */
+  giveUpPlace(): Promise<void>;
 }
 
 /** Rounds of background work after which a client rests although its cells still wait for others' requests. */
@@ -51,5 +48,16 @@ export async function rest({ fabric, state, janitor }: Session): Promise<void> {
       await complete(fabric, batch);
     }
   }
+  await drive(fabric, janitor.blocks.giveBack(1));
   await drive(fabric, state.grace.rest());
+}
+
+/**
+ * Leaves the pool: nothing is in flight, and no request will follow. What this client owns is left to others.
+ * Never fails because nodes have died.
+ */
+export async function leave(session: Session): Promise<void> {
+  await rest(session);
+  await drive(session.fabric, session.janitor.blocks.leave());
+  await session.giveUpPlace();
 }

@@ -1,4 +1,6 @@
-/** The directory: replicas agree, it describes an index, and nobody is splitting; the client table beside it. */
+/**
+ * The directory: replicas agree, it describes an index, and nobody is splitting; the client table beside it.
+ */
 import {
   CLIENTS_MAX,
   DIRECTORY_BASE,

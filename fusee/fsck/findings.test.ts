@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { crc32cOver } from '../fabric/crc32c.js';
 import {
   BLOCK_ENTRY_BYTES,
+  entryOf as directoryEntry,
+  directoryOffset,
   HEADER_BYTES,
   KIND_TENT,
   LINE_BYTES,
+  lockedEntryOf,
   makeSlot,
   SUPERBLOCK_USED_BYTES,
   writeSuperblock,
@@ -66,6 +69,51 @@ describe('superblocks', () => {
     pool.poke(1, offset, 0);
     expect(pool.onlyFinding()).toMatchObject({ kind: 'superblock', node: 1 });
     expect(pool.onlyFinding().message).toContain(message);
+  });
+});
+
+describe('the directory', () => {
+  const at = (pool: SamplePool, s: number) => [pool.view.directoryMn(0), directoryOffset(s)] as const;
+
+  it('an entry that differs between replicas is found on the replica', () => {
+    const pool = full();
+    const node = pool.view.directoryMn(1);
+    pool.nodes.store(node, directoryOffset(1), directoryEntry(2), 0);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'directory', node, where: 'subtable 1' });
+  });
+
+  it.each([
+    ['a lock', (): [number, number] => [lockedEntryOf(1, false, 9), 7]],
+    ['halves that await grace', (): [number, number] => [directoryEntry(1, true), 0]],
+  ])('%s does not rest', (_, entry) => {
+    const pool = full();
+    for (const r of [0, 1]) pool.nodes.store(pool.view.directoryMn(r), directoryOffset(0), ...entry());
+    expect(pool.kinds()).toEqual(['directory']);
+  });
+
+  it('entries that leave keys without a subtable end the walk there', () => {
+    const pool = full();
+    pool.nodes.store(...at(pool, 1), 0, 0);
+    const report = pool.check();
+    expect(report.findings.map(({ kind }) => kind)).toContain('directory');
+    expect(report.isComplete).toBe(false);
+  });
+
+  it('an entry beyond the global depth is found', () => {
+    const pool = new SamplePool({ subtablesMax: 8 }).fill();
+    for (const r of [0, 1])
+      pool.nodes.store(pool.view.directoryMn(r), directoryOffset(5), directoryEntry(3), 0);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'directory', where: 'subtable 5' });
+  });
+
+  it('what a split left that was given up, in the room of a subtable to come, is no finding', () => {
+    const pool = new SamplePool({ subtablesMax: 8 }).fill();
+    const slot = 3 * pool.view.geometry.subtableBytes + 8;
+    pool.store(slot, word(77, 0x100));
+    const { findings, nodes } = pool.check();
+    expect(findings).toEqual([]);
+    const spare = nodes.reduce((sum, { bytes }) => sum + (bytes?.['index-spare'] ?? 0), 0);
+    expect(spare).toBe(6 * 2 * pool.view.geometry.subtableBytes);
   });
 });
 

@@ -11,7 +11,9 @@ export const CATEGORIES = [
   'directory',
   /** Subtables of the index that the node holds: bucket headers and slots. */
   'index',
-  /** Room on the node for subtables that do not exist yet; it may hold what a split left that was given up. */
+  /**
+   * Room on the node for subtables that do not exist yet; it may hold what a split left that was given up.
+   */
   'index-spare',
   /** Block tables. */
   'table',

@@ -4,8 +4,9 @@
  *
  * Entries may have been read at different times. What makes any mix of them usable is the order in which a
  * split changes them: first the lock, then the new half's entry, then the old half's depth. So a subtable is
- * never seen to have given up keys that no other one is seen to hold, unless an entry was missed; then the mix
- * is refused. A new half is seen before its old half's depth has grown, at worst, and counts as locked then.
+ * never seen to have given up keys that no other one is seen to hold, unless an entry was missed; then the
+ * mix is refused. A new half is seen before its old half's depth has grown, at worst, and counts as locked
+ * then.
  */
 import { entryDepth, entryOf, isUnsettled } from '../layout/index.js';
 import { UsageError } from '../verbs/index.js';
@@ -37,8 +38,8 @@ export class Directory {
   /**
    * Takes on what was read: word 0, then `words`, the entries of all suffixes of the global depth, lo and hi.
    * False when they fit no directory, because it changed between: it is what it was, and is to be read again.
-   * An older version than this one's is passed over: two coroutines may read at a time, and requests may count
-   * on what the other one has brought.
+   * An older version than this one's is passed over: two coroutines may read at a time, and requests may
+   * count on what the other one has brought.
    */
   load(version: number, globalDepth: number, words: Uint32Array): boolean {
     if (((version - this.version) | 0) < 0) return true;

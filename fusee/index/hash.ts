@@ -2,9 +2,9 @@
  * Where a key may live (RACE hashing, as FUSEE section 4.2 uses it).
  *
  * Two xxHash32 values with different seeds make 64 bits: subtable, fingerprint and two groups, each used for
- * one purpose only. The two groups always differ, so the two combined buckets share no slot. The subtable takes
- * its bits from below, as many as its local depth; the place within does not depend on it, so that a split moves
- * words without moving their offsets.
+ * one purpose only. The two groups always differ, so the two combined buckets share no slot. The subtable
+ * takes its bits from below, as many as its local depth; the place within does not depend on it, so that a
+ * split moves words without moving their offsets.
  */
 import { BUCKET_BYTES, BUCKET_SLOTS, COMBINED_SLOTS, GROUP_BYTES } from '../layout/index.js';
 import { Directory } from './directory.js';

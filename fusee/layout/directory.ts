@@ -12,8 +12,8 @@
  * is met.
  *
  * Replicated on the nodes of subtable 0. The lock is taken on the primary; under it entries change backups
- * first, then the primary; readers read the primary. Word 0 counts on the primary only: whoever makes a backup
- * the primary takes a version that no client has seen, and the greatest local depth.
+ * first, then the primary; readers read the primary. Word 0 counts on the primary only: whoever makes a
+ * backup the primary takes a version that no client has seen, and the greatest local depth.
  */
 import { DIRECTORY_BASE } from './geometry.js';
 
@@ -34,8 +34,9 @@ export const entryOf = (localDepth: number, isUnsettled = false): number =>
   1 + localDepth + (isUnsettled ? UNSETTLED : 0);
 
 /**
- * The lo of the entry of a locked subtable. The stamp is the owner's period when it took the lock: an owner that
- * has left and come back never makes the same word again, so that nobody lifts its new lock for its old one.
+ * The lo of the entry of a locked subtable. The stamp is the owner's period when it took the lock: an owner
+ * that has left and come back never makes the same word again, so that nobody lifts its new lock for its old
+ * one.
  */
 export const lockedEntryOf = (localDepth: number, isUnsettled: boolean, stamp: number): number =>
   (entryOf(localDepth, isUnsettled) | (stamp << 9)) >>> 0;

@@ -140,6 +140,8 @@ export class Geometry {
   /** Memory that each node must have. */
   readonly nodeBytes: number;
   readonly bitmapBytes: number;
+  /** Offset of the free bitmap in a block. */
+  readonly bitmapOffset = BLOCK_HEADER_BYTES;
   /** Offset of the log heads in a block, and how many it has: a word each. */
   readonly headsOffset: number;
   readonly headsPerBlock: number;

@@ -71,7 +71,9 @@ export class View {
     return this.#indexBase + slot;
   }
 
-  /** The MN that has the client table in use, and the primary of the directory: what orders the two is there. */
+  /**
+   * The MN that has the client table in use, and the primary of the directory: what orders the two is there.
+   */
   get controlMn(): number {
     return this.#subtableMn[0];
   }

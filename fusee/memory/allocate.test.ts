@@ -258,3 +258,27 @@ describe('coroutines of one client', () => {
     expect(run(c, c.allocators[1].refill(CLASS))).toBe(Allocation.UNAVAILABLE);
   });
 });
+
+describe('the blocks of a client', () => {
+  it('are told node by node, with their classes, over as many answers as it takes', () => {
+    const c = client({ regionBytes: 1 << 20 });
+    const own: { pointer: number; sizeClass: number }[] = [];
+    const add = c.slab.addBlock.bind(c.slab);
+    c.slab.addBlock = (sizeClass, pointer) => {
+      own.push({ pointer, sizeClass });
+      return add(sizeClass, pointer);
+    };
+    for (let i = 0; i < 20; i++) expect(run(c, c.allocators[0].refill(i))).toBe(Allocation.OK);
+    // A node has 16 blocks.
+    const told = [1, 2, 0].map((mn) => run(c, c.allocators[1].list(mn, CID)));
+    expect(told).toEqual([own.slice(0, 16), own.slice(16), []]);
+    expect(run(c, c.allocators[1].list(1, 77))).toEqual([]);
+  });
+
+  it('are unknown, not none, when the node is silent; and none is taken over from it', () => {
+    const c = client();
+    c.nodes.kill(1);
+    expect(run(c, c.allocators[0].list(1, CID))).toBeUndefined();
+    expect(run(c, c.allocators[0].adopt(1, CLASS))).toBeUndefined();
+  });
+});

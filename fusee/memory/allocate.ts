@@ -44,8 +44,11 @@ const BACKGROUND: Parameters<Lane['ask']>[2] = { isBackground: true };
 interface Holdings {
   /** Blocks in use by this client, and those that it must never take for lost grants. */
   readonly kept: Set<number>;
-  /** Blocks that a lane gives back, until that is no longer in doubt. */
-  readonly moving: Set<number>;
+  /**
+   * Blocks that lanes give back, hand on or take over, until that is no longer in doubt: how many lanes. More
+   * than one, when a block is granted to a sibling before the lane that gave it back has its answer.
+   */
+  readonly moving: Map<number, number>;
   /** Grows when a block has left the client, or may have. */
   departures: number;
   /** Registered zeros, from the first free on; -1 before. */
@@ -58,7 +61,7 @@ const holdingsOf = new WeakMap<Slab, Holdings>();
 function holdings(slab: Slab): Holdings {
   let known = holdingsOf.get(slab);
   if (known === undefined) {
-    known = { kept: new Set(), moving: new Set(), departures: 0, zeros: -1 };
+    known = { kept: new Set(), moving: new Map(), departures: 0, zeros: -1 };
     holdingsOf.set(slab, known);
   }
   return known;
@@ -132,12 +135,14 @@ export class Allocator {
   /**
    * Gives a block back that this client owns and no request, cell or cache of it uses any more. A round trip
    * for each 64 KiB over all replicas, and two more. The node's CPU does not zero: see the order above.
+   * @param settle run when the block is zero, and before anybody else may get it: waits for requests that may
+   * have read what was there before. False: a node was silent.
    * @returns false: a replica was silent, nothing was asked, the block is still the caller's and may be given
    *   back later. True: it is the caller's no more; should the answer have been lost, this lane looks after it.
    */
-  *free(pointer: number): Op<boolean> {
-    this.#holdings.moving.add(pointer);
-    return yield* this.#giveBack(pointer);
+  *free(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
+    this.#move(pointer);
+    return yield* this.#giveBack(pointer, settle);
   }
 
   /**
@@ -167,10 +172,12 @@ export class Allocator {
     // The size class behind it stays.
     if (!(yield* this.#writeBackupEntries(pointer, 4))) return false;
     const what = { operation: RpcOperation.TRANSFER, argument: this.#cid, other: ORPHAN, pointer };
-    const answered = yield* this.#ask(this.#view.dataMn(pointer, 0), what);
-    if (answered === undefined) return true;
+    // Before it asks: when the answer is here, the block may have come back to a sibling.
+    this.#move(pointer);
     this.#holdings.kept.delete(pointer);
-    this.#holdings.departures++;
+    const answered = yield* this.#ask(this.#view.dataMn(pointer, 0), what);
+    if (answered === undefined) this.#holdings.kept.add(pointer);
+    this.#depart(pointer);
     return true;
   }
 
@@ -187,15 +194,15 @@ export class Allocator {
       for (const { pointer, sizeClass: ofClass } of this.#lane.blocks()) {
         // A sibling takes it, or this lane could not tell whether it did.
         if (ofClass !== sizeClass || kept.has(pointer) || moving.has(pointer)) continue;
-        kept.add(pointer);
         const what = { operation: RpcOperation.TRANSFER, argument: ORPHAN, other: this.#cid, pointer };
+        this.#move(pointer);
         const answered = yield* this.#ask(mn, what);
-        if (answered?.status === RpcStatus.OK) {
-          return (yield* this.#enter(pointer, { sizeClass, isBackground: true })) ? pointer : undefined;
-        }
+        // Refused: another client was faster.
+        if (answered === undefined || answered.status === RpcStatus.OK) kept.add(pointer);
+        this.#depart(pointer);
         if (answered === undefined) return undefined;
-        // Another client was faster.
-        kept.delete(pointer);
+        if (answered.status !== RpcStatus.OK) continue;
+        return (yield* this.#enter(pointer, { sizeClass, isBackground: true })) ? pointer : undefined;
       }
       cursor = page.value;
     }
@@ -223,7 +230,7 @@ export class Allocator {
         .map((block) => block.pointer)
         .filter((pointer) => !known(pointer) && !kept.has(pointer) && !moving.has(pointer));
       // All at once: a sibling may look at the same list while this one works through it.
-      for (const pointer of lost) moving.add(pointer);
+      for (const pointer of lost) this.#move(pointer);
       for (const pointer of lost) {
         // One whose FREE was not answered may still be this client's: it is looked for again.
         if (!(yield* this.#giveBack(pointer)) || this.#inDoubt.length > 0) isComplete = false;
@@ -240,6 +247,7 @@ export class Allocator {
       this.#lost[mn] = 1;
       return Allocation.UNAVAILABLE;
     }
+    this.#slab.orphans[mn] = answered.value;
     if (answered.status !== RpcStatus.OK) return Allocation.NO_MEMORY;
     const { pointer } = answered;
     if (!(yield* this.#enter(pointer, { sizeClass, isBackground: false }))) {
@@ -252,22 +260,23 @@ export class Allocator {
   }
 
   /** Zeroes and frees a block that is `moving`. Answers as {@link free}. */
-  *#giveBack(pointer: number): Op<boolean> {
-    const { kept, moving } = this.#holdings;
+  *#giveBack(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
     const mn = this.#view.dataMn(pointer, 0);
     const words = this.#local.words;
     let isZero = yield* this.#zero(pointer);
+    if (isZero && settle !== undefined) isZero = yield* settle();
     if (isZero) {
       words[this.#entry >>> 2] = 0;
       words[(this.#entry >>> 2) + 1] = 0;
       isZero = yield* this.#writeBackupEntries(pointer, BLOCK_ENTRY_BYTES);
     }
     if (!isZero) {
-      moving.delete(pointer);
+      this.#depart(pointer);
       return false;
     }
+    // Before it asks: when the answer is here, the block may have been granted to a sibling.
+    this.#holdings.kept.delete(pointer);
     const answered = yield* this.#ask(mn, { operation: RpcOperation.FREE, pointer });
-    kept.delete(pointer);
     if (answered === undefined) {
       this.#inDoubt.push(pointer);
       this.#lost[mn] = 1;
@@ -277,8 +286,17 @@ export class Allocator {
     return true;
   }
 
+  #move(pointer: number): void {
+    const { moving } = this.#holdings;
+    moving.set(pointer, (moving.get(pointer) ?? 0) + 1);
+  }
+
+  /** This lane moves the block no more, wherever it is now. */
   #depart(pointer: number): void {
-    this.#holdings.moving.delete(pointer);
+    const { moving } = this.#holdings;
+    const others = (moving.get(pointer) ?? 0) - 1;
+    if (others > 0) moving.set(pointer, others);
+    else moving.delete(pointer);
     this.#holdings.departures++;
   }
 

@@ -167,6 +167,21 @@ describe('a block given back', () => {
     expect(header(pointer, 0)).toEqual([4, CLASS + 1]);
   });
 
+  it('is kept for a sibling that is granted it before the answer is here', () => {
+    const c = new Client(4);
+    const pointer = c.block();
+    fates = ['answer'];
+    const frees = c.lanes[0].free(pointer);
+    for (let step = frees.next(); ; step = frees.next()) {
+      c.execute(step.value as VerbBatch);
+      if ((step.value as VerbBatch).opcode(0) === Opcode.RPC) break;
+    }
+    expect(c.block(1)).toBe(pointer);
+    expect(c.run(frees)).toBe(true);
+    c.run(c.lanes[0].reclaimLostGrants(view.dataMn(pointer, 0), () => false));
+    expect([c.owned(), header(pointer, 0)]).toEqual([[pointer], [4, CLASS + 1]]);
+  });
+
   it('whose request is lost is freed by the next refill of its lane, and by no other lane before', () => {
     const c = new Client(4);
     const pointer = c.block();
@@ -181,29 +196,6 @@ describe('a block given back', () => {
     expect(c.granted[1]).toBe(pointer);
     late[0]();
     expect(c.owned()).toEqual([pointer]);
-  });
-});
-
-describe('the blocks of a client', () => {
-  it('are told node by node, with their classes, over as many answers as it takes', () => {
-    const [c, other] = [new Client(4), new Client(1)];
-    const own: ListedBlock[] = [];
-    for (let i = 0; i < 20; i++) {
-      if (i % 5 === 0) other.block();
-      expect(c.run(c.lanes[0].refill(i))).toBe(Allocation.OK);
-      own.push({ pointer: c.granted[i], sizeClass: i });
-    }
-    // A region has 16 blocks.
-    expect([1, 2, 0].map((mn) => c.list(mn))).toEqual([own.slice(0, 13), own.slice(13), []]);
-    expect(c.list(0, 77)).toEqual([]);
-  });
-
-  it('are unknown, not none, when the node is silent', () => {
-    const c = new Client(4);
-    c.block();
-    nodes.kill(1);
-    expect(c.list(1)).toBeUndefined();
-    expect(c.run(c.lanes[0].adopt(1, CLASS))).toBeUndefined();
   });
 });
 
@@ -326,6 +318,15 @@ describe('a grant that was lost', () => {
       expect(served).toEqual([RpcOperation.ALLOC]);
     },
   );
+
+  it('is looked for again when the node does not answer to the FREE either', () => {
+    const c = new Client(4);
+    fates = ['answer', 'answer', 'answer'];
+    const first = c.block();
+    fates = ['ok', 'request', 'request', 'request'];
+    const [second, third] = [c.block(), c.block()];
+    expect(c.owned()).toEqual([first, second, third].sort((a, b) => a - b));
+  });
 
   it('for want of a replica to enter it at is given back once that answers', () => {
     const [c, observer] = [new Client(4), new Client(9)];

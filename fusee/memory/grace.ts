@@ -7,13 +7,15 @@
  * - The word on the control node grows first, the client's own count when that is acknowledged: so a request
  *   never belongs to a period that others cannot have seen.
  * - Behind the WRITE of its word a client reads the directory's version, in the same batch, on the same node.
- *   If that is not the version of the directory it has, it loads the directory before it {@link Grace.commit}s
- *   the period. Until then requests go on to begin in the period before, with the directory of before; they
- *   take directory and period at one stroke. So a request of a period knows every change of the directory that
- *   was made before the word showed that period: and whoever has changed the directory, then seen a word, and
- *   now sees it grown by {@link GRACE_PERIODS}, knows that every request in flight has begun with the change.
+ *   If that is not the version of the directory it has, it loads the directory before it {@link
+ *   Grace.commit}s the period. Until then requests go on to begin in the period before, with the directory of
+ *   before; they take directory and period at one stroke. So a request of a period knows every change of the
+ *   directory that was made before the word showed that period: and whoever has changed the directory, then
+ *   seen a word, and now sees it grown by {@link GRACE_PERIODS}, knows that every request in flight has begun
+ *   with the change.
  * - A client without requests gives its word up, and announces itself again before its next one; its period
- *   then has moved on by as much as a grace waits for, so that nothing remembered from before counts as fresh.
+ *   then has moved on by as much as a grace waits for, so that nothing remembered from before counts as
+ *   fresh.
  */
 import {
   CLIENTS_BASE,
@@ -74,7 +76,8 @@ export class Grace {
   }
 
   /**
-   * Announces the next period, which begins with {@link commit}. Only when {@link mayAdvance}. One round trip.
+   * Announces the next period, which begins with {@link commit}. Only when {@link mayAdvance}. One round
+   * trip.
    * @returns the directory's version, read behind the announcement, or -1: a node was silent, nothing counts.
    */
   *announce(): Op<number> {
@@ -82,8 +85,8 @@ export class Grace {
   }
 
   /**
-   * Announces that requests will begin, with {@link commit}: before the first, and after {@link rest}. Two round
-   * trips.
+   * Announces that requests will begin, with {@link commit}: before the first, and after {@link rest}. Two
+   * round trips.
    * @returns as {@link announce}.
    */
   *enter(): Op<number> {
@@ -120,7 +123,9 @@ export class Grace {
     return read;
   }
 
-  /** Has every request that was in flight at the mark ended? One round trip. False also when a node is silent. */
+  /**
+   * Has every request that was in flight at the mark ended? One round trip. False also when a node is silent.
+   */
   *hasPassed(mark: GraceMark): Op<boolean> {
     if (!(yield* this.#readTable(true))) return false;
     const { words } = this.#local;
@@ -138,9 +143,9 @@ export class Grace {
   }
 
   /**
-   * True when a client with this CID may have had requests in flight, or a split, at the mark. Being in the table
-   * is what a lease would be: whoever declares a client dead fences it first, recovers what it left, and then
-   * clears its word.
+   * True when a client with this CID may have had requests in flight, or a split, at the mark. Being in the
+   * table is what a lease would be: whoever declares a client dead fences it first, recovers what it left,
+   * and then clears its word.
    */
   static isIn(mark: GraceMark, cid: number): boolean {
     for (let i = 1; i < mark.length; i += 2) if (mark[i] === cid) return true;

@@ -63,12 +63,15 @@ export class Slab {
   readonly #abandoned: Checkpoint[] = [];
   /** A coroutine is asking for a block of this class; its siblings wait in place of asking too. */
   readonly refilling = new Uint8Array(CLASS_COUNT);
+  /** By MN: blocks that clients have left behind there, as it last said; -1: it has never been asked. */
+  readonly orphans: Int32Array;
   /** Cells handed out, ever. */
   cellsUsed = 0;
 
   constructor(geometry: Geometry, coroutines: number) {
     this.#geometry = geometry;
     this.#blockBytes = geometry.config.blockBytes;
+    this.orphans = new Int32Array(geometry.config.nodes).fill(-1);
     const lists = coroutines * CLASS_COUNT;
     this.#current = new Float64Array(lists);
     this.#next = new Float64Array(lists);
@@ -206,6 +209,36 @@ export class Slab {
     this.#classes[sizeClass].push(block);
     this.freeCells[sizeClass] += block.freeCells;
     return block;
+  }
+
+  /** Adds a block that another client has left behind: of its cells only these may be handed out. */
+  inheritBlock(sizeClass: number, pointer: number, free: readonly number[]): void {
+    const block = this.addBlock(sizeClass, pointer);
+    this.freeCells[sizeClass] -= block.freeCells;
+    block.inherit(free);
+    this.freeCells[sizeClass] += block.freeCells;
+    this.#from[sizeClass] = 0;
+  }
+
+  /**
+   * Takes all open lists at rest apart, which is all of them when no request is under way: their heads are to be
+   * zeroed. Cells that were handed back unused are still to be reclaimed.
+   */
+  closeAll(): { heads: number[]; returned: number[] } {
+    const heads: number[] = [];
+    const returned: number[] = [];
+    for (const list of [...this.#open]) {
+      if (this.#state[list] === RETURNED) returned.push(this.#current[list]);
+      heads.push(this.#head[list]);
+      const coroutine = Math.floor(list / CLASS_COUNT);
+      this.close(coroutine, list - coroutine * CLASS_COUNT);
+    }
+    return { heads, returned };
+  }
+
+  /** All blocks. */
+  allBlocks(): Block[] {
+    return [...this.#blocks.values()];
   }
 
   /** Takes a block out: nothing of it is handed out any more. */

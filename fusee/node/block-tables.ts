@@ -3,7 +3,7 @@
  * Only that node's CPU changes them, one request at a time; so what is compared here is compared atomically.
  */
 import { BLOCK_ENTRY_BYTES, type View } from '../layout/index.js';
-import { LISTED_MAX, type ListedBlock } from '../memory/index.js';
+import { LISTED_MAX, type ListedBlock, ORPHAN } from '../memory/index.js';
 import type { NodeMemory } from './service.js';
 
 /** Entries that one LIST looks at, at most: others wait for this CPU. */
@@ -18,8 +18,9 @@ export class BlockTables {
   readonly #firstFree: number[] = [];
   readonly #entry = new Uint32Array(2);
   readonly #bytes = new Uint8Array(this.#entry.buffer);
-  /** Blocks that are owned. */
+  /** Blocks that are owned, and those of them whose owners have left them behind. */
   used = 0;
+  orphans = 0;
 
   constructor(view: View, mn: number, memory: NodeMemory) {
     this.#view = view;
@@ -62,6 +63,8 @@ export class BlockTables {
     const [i, block] = this.#find(pointer);
     if (i < 0 || this.#read(i, block)[0] !== from) return false;
     this.#write(i, block, { owner: to, code: this.#entry[1] });
+    if (to === ORPHAN) this.orphans++;
+    if (from === ORPHAN) this.orphans--;
     return true;
   }
 

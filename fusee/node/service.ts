@@ -155,9 +155,10 @@ export class NodeService {
     // A class of which no cell fits a block would take block after block in vain.
     if (argument > this.geometry.largestClass()) return answer(requestId, RpcStatus.BAD_REQUEST);
     const pointer = this.#tables.allocate(cid, argument);
+    const value = this.#tables.orphans;
     return pointer < 0
-      ? answer(requestId, RpcStatus.NO_MEMORY)
-      : answer(requestId, RpcStatus.OK, { pointer });
+      ? answer(requestId, RpcStatus.NO_MEMORY, { value })
+      : answer(requestId, RpcStatus.OK, { pointer, value });
   }
 
   #list({ requestId, argument, pointer }: RpcRequest): Uint8Array {
@@ -174,7 +175,7 @@ export class NodeService {
   #transfer({ requestId, cid, argument: from, other: to, pointer }: RpcRequest): Uint8Array {
     const gives = from === cid && to === ORPHAN;
     const isNobodys = from === ORPHAN || this.members.hasLeft(from);
-    const takes = isNobodys && from !== to && (to === cid || to === ORPHAN);
+    const takes = isNobodys && (to === cid || to === ORPHAN);
     const done = (gives || takes) && this.#tables.transfer(pointer, { from, to });
     return answer(requestId, done ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
   }

@@ -1,5 +1,6 @@
 /**
- * What requests have to do with the directory: who may not write now waits, who met a stale one loads it anew.
+ * What requests have to do with the directory: who may not write now waits, who met a stale one loads it
+ * anew.
  *
  * Rules of this file:
  * - A request that waits holds no period: it has nothing in flight and remembers nothing, and begins again.
@@ -156,8 +157,8 @@ export function* advancePeriod(client: ClientState, room: { batch: VerbBatch; in
 }
 
 /**
- * Makes the client one that may have requests in flight: before its first, and after a rest. Three round trips.
- * False when a node was silent.
+ * Makes the client one that may have requests in flight: before its first, and after a rest. Three round
+ * trips. False when a node was silent.
  */
 export function* enterPool(client: ClientState, room: { batch: VerbBatch; into: number }): Op<boolean> {
   return yield* commitPeriod(client, yield* client.grace.enter(), room);

@@ -7,6 +7,7 @@
 import { type LogOperation, MAX_REPLICAS } from '../layout/index.js';
 import { Allocation, NO_PERIOD } from '../memory/index.js';
 import { type Op, replicaRef, Status } from '../verbs/index.js';
+import { adoptBlock } from './adopt-block.js';
 import { type Context, Outcome } from './context.js';
 import { awaitUnlocked, isLocked } from './directory.js';
 
@@ -37,6 +38,7 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
       return false;
     }
     if (opened && cx.takeCell(operation)) return true;
+    if (yield* adoptBlock(cx)) continue;
     const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled === Allocation.OK) continue;
     if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;

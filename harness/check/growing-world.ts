@@ -1,9 +1,9 @@
 /**
- * A small pool whose index grows while clients write: real clients and their backgrounds, moved verb by verb by
- * a seeded scheduler, and everything that they answered.
+ * A small pool whose index grows while clients write: real clients and their backgrounds, moved verb by verb
+ * by a seeded scheduler, and everything that they answered.
  *
- * Rules of this file: verbs are ordered only within one batch and node; WRITEs may land in two parts; a client
- * that dies leaves what it has posted half executed, and its word in the client table until `clear`.
+ * Rules of this file: verbs are ordered only within one batch and node; WRITEs may land in two parts; a
+ * client that dies leaves what it has posted half executed, and its word in the client table until `clear`.
  */
 import { GrowingClient, Posted, type Thread } from '../../fusee/background/by-hand.js';
 import type { Splitter } from '../../fusee/background/index.js';

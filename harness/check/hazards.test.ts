@@ -251,7 +251,6 @@ describe('hazards of later work', () => {
   it.skip('H5 one log, many coroutines: comes with the log walk', () => {});
   it.skip('H7 zombies: comes with leases and fencing', () => {});
   it.skip('H12 ALLOC over a lossy channel: comes with leases', () => {});
-  it.skip('H13 split: comes with resizing', () => {});
   it.skip('H16 double free: comes with reclamation', () => {});
   it.skip('H17 stale log entries: comes with reclamation', () => {});
   it.skip('H18 a lost link taken for a crash: comes with the master', () => {});

@@ -6,7 +6,7 @@ import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
-import { indexOf, requireRoom } from '../run/plan.js';
+import { growingIndexOf, requireRoom } from '../run/plan.js';
 import { parseBytes, parseCount } from './parse.js';
 
 interface Flags {
@@ -41,7 +41,7 @@ export function nodeCommand(): Command {
         .argParser(parseBytes('the memory'))
         .default(256 << 20, '256MiB'),
     )
-    .option('--keys <n>', 'keys that the index of the pool is made for', parseCount('keys'), 1_000_000)
+    .option('--keys <n>', 'keys that the index of the pool may grow to', parseCount('keys'), 1_000_000)
     .addOption(
       new Option('--region-size <size>', 'what is placed on nodes as a whole; a power of two')
         .argParser(parseBytes('the region size'))
@@ -79,7 +79,7 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
     dataReplicas: flags.dataReplicas,
     regionBytes: flags.regionSize,
     blockBytes: flags.blockSize,
-    ...indexOf(flags.keys),
+    ...growingIndexOf(flags.keys),
     regionsPerNode: 1,
   };
   const smallest = new Geometry(base);

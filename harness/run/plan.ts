@@ -35,6 +35,12 @@ export interface Demand {
 
 /** The index is planned this full, which leaves room for chance. */
 const PLANNED_LOAD = 0.55;
+/** A full-grown index may be this full: subtables of 256 groups take 0.9 before they must split. */
+const GROWN_LOAD = 0.8;
+/** 48 KiB, some 4,900 keys at a split. */
+const GROWING_GROUPS = 256;
+/** The layout's limit. */
+const SUBTABLES_MAX = 1 << 16;
 const BLOCK_BYTES = 1 << 20;
 /** A pool has few large regions, but a small pool need not have one of them. */
 const REGION_BYTES_MAX = 1 << 24;
@@ -128,12 +134,30 @@ export function planPool(size: CellSize, demand: Demand = workloadDemand(size)):
   return { ...base, regionBytes, regionsPerNode: Math.ceil((blocksPerNode * BLOCK_BYTES) / regionBytes) };
 }
 
-/** An index for so many keys: more subtables once their groups would exceed the layout's limit. */
-export function indexOf(keys: number): Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'> {
+/** An index for so many keys. */
+type Index = Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'>;
+
+/**
+ * An index for so many keys: more subtables once their groups would exceed the layout's limit. It does not
+ * grow, so that a cell measures requests and no splits.
+ */
+export function indexOf(keys: number): Index {
   let subtables = SUBTABLES;
   const groups = (): number => Math.ceil(keys / PLANNED_LOAD / GROUP_SLOTS / subtables);
   while (groups() > GROUPS_MAX) subtables *= 2;
   return { subtables, subtablesMax: subtables, groupsPerSubtable: Math.max(4, groups()) };
+}
+
+/**
+ * An index that grows up to so many keys. It begins with a sixteenth of its subtables; they are small, since
+ * the writers of one wait while it splits.
+ */
+export function growingIndexOf(keys: number): Index {
+  let groups = GROWING_GROUPS;
+  const most = (): number => 2 ** Math.ceil(Math.log2(keys / GROWN_LOAD / GROUP_SLOTS / groups));
+  while (most() > SUBTABLES_MAX) groups *= 2;
+  const subtablesMax = Math.max(SUBTABLES, most());
+  return { subtables: subtablesMax / SUBTABLES, subtablesMax, groupsPerSubtable: groups };
 }
 
 /** Free bytes: of shared memory, and of memory altogether. */

@@ -1,6 +1,10 @@
 /** What the addresses and words of verbs mean, for a person: slots, objects, log entries, block tables. */
 import {
   BUCKET_BYTES,
+  CLIENTS_BASE,
+  DIRECTORY_BASE,
+  DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
   HEADER_BYTES,
   isKv,
   isTent,
@@ -30,6 +34,14 @@ interface DataPlace {
 /** Words of one READ that are told at most. */
 const WORDS_MAX = 4;
 const OPERATIONS = Object.entries(LogOperation);
+
+/** What lies ahead of the index. */
+function headName(remote: number): string {
+  if (remote < CLIENTS_BASE) return 'the superblock';
+  if (remote < DIRECTORY_BASE) return `the client table from place ${(remote - CLIENTS_BASE) / 8} on`;
+  if (remote === DIRECTORY_VERSION_OFFSET) return "the directory's version";
+  return `the directory from subtable ${(remote - directoryOffset(0)) / 8} on`;
+}
 
 /** What lies where in each MN's regions: the view, backwards. */
 function heldRegions(view: View): number[][] {
@@ -110,7 +122,7 @@ export class Addresses {
 
   #placeOf(mn: number, remote: number, lengthBytes: number): string {
     const { geometry } = this.#view;
-    if (remote < geometry.indexBase) return 'the superblock, the client table or the directory';
+    if (remote < geometry.indexBase) return headName(remote);
     if (remote < geometry.dataBase) {
       const slot = remote - geometry.indexBase;
       const on = this.#replicaName(mn, slot);

@@ -57,8 +57,13 @@ export class BackgroundWork {
     if (this.#client.isDead || this.#isResting) return;
     if (this.#client.isFinished && this.janitor.isIdle) {
       this.#isResting = true;
-      this.#begin(this.#client.state.grace.rest(), () => {});
+      this.#begin(this.#leave(), () => {});
     } else this.#begin(onceThrough(this.janitor.loop), () => this.#sleep());
+  }
+
+  *#leave(): Op<unknown> {
+    yield* this.janitor.blocks.leave();
+    return yield* this.#client.state.grace.rest();
   }
 
   #onEnd: (result: unknown) => void = () => {};

@@ -7,7 +7,7 @@ import { History } from '../check/linearizability/index.js';
 import { clientBytes, DEADLINE_NS, type Run, SwarmClient, type SwarmHooks } from './client.js';
 import { Load } from './load.js';
 import { latencyOf, type SwarmPlan } from './plan.js';
-import { Recoverer, type Task } from './recoverer.js';
+import { Recoverer } from './recoverer.js';
 import { buffers } from './registered.js';
 import type { Trace } from './trace.js';
 import { WatchedMemory } from './watched-memory.js';
@@ -138,11 +138,10 @@ export class Cluster implements Run {
     this.#recoveries++;
     const { plan, world } = this;
     const open = [...client.row.keys()].filter((i) => client.isWriting(i));
-    const tasks = open.map((i) => [...client.objects[i]]);
     world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => {
       client.fabric.fence();
       this.trace?.note(`client ${client.cid} is fenced, and ${open.length} requests of it recovered`);
-      this.#recover(client.cid, tasks, () => {
+      this.#recover(client.cid, () => {
         this.writesActive -= open.length;
         this.#recoveries--;
         if (client.left.some((left) => left > 0)) this.#join([...client.left]).start(plan.thinkNs);
@@ -150,13 +149,12 @@ export class Cluster implements Run {
     });
   }
 
-  #recover(dead: number, tasks: readonly Task[], onDone: () => void): void {
+  #recover(dead: number, onDone: () => void): void {
     const { plan, world } = this;
     const { random } = this.load;
     const recoverer = new Recoverer(this, {
       cid: ++this.#cids,
       dead,
-      tasks,
       diesAfter: random.happens(plan.recovererCrash) ? random.between(1, 8) : Number.POSITIVE_INFINITY,
       onDone: () => {
         for (const result of recoverer.results) this.recovered[result]++;
@@ -166,7 +164,7 @@ export class Cluster implements Run {
         this.recovererCrashes++;
         world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => {
           recoverer.fabric.fence();
-          this.#recover(dead, tasks, onDone);
+          this.#recover(dead, onDone);
         });
       },
     });

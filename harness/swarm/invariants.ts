@@ -7,7 +7,14 @@
  */
 import { crc32cOver } from '../../fusee/fabric/crc32c.js';
 import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
-import { CANDIDATES, candidateSlot, keyMemory, keyPlace, locateKey } from '../../fusee/index/index.js';
+import {
+  CANDIDATES,
+  candidateSlot,
+  type Directory,
+  keyMemory,
+  keyPlace,
+  locateKey,
+} from '../../fusee/index/index.js';
 import {
   BLOCK_ENTRY_BYTES,
   BLOCK_HEADER_BYTES,
@@ -28,7 +35,9 @@ import {
   slotLines,
   type View,
 } from '../../fusee/layout/index.js';
+import { ORPHAN } from '../../fusee/memory/index.js';
 import { formatWord, type Word, word } from '../../fusee/verbs/index.js';
+import { checkDirectory, checkHeader } from './directory-check.js';
 
 /** What a check knows besides the memory. */
 export interface Quiet {
@@ -73,6 +82,7 @@ class Check {
   readonly #quiet: Quiet;
   readonly #nodes: MemoryNodes;
   readonly #view: View;
+  readonly #directory: Directory;
   readonly #buffer = new ArrayBuffer(OBJECT_BYTES + 64);
   readonly #bytes = new Uint8Array(this.#buffer);
   readonly #words = new Uint32Array(this.#buffer);
@@ -91,12 +101,17 @@ class Check {
     this.#quiet = quiet;
     this.#nodes = quiet.nodes;
     this.#view = quiet.view;
+    this.#directory = checkDirectory(quiet);
   }
 
   run(): Found {
-    const { subtables } = this.#view.geometry.config;
-    const slots = subtables * this.#view.geometry.subtableBytes;
-    for (let slot = 0; slot < slots; slot += 8) if (slot % BUCKET_BYTES !== 0) this.#checkSlot(slot);
+    const { subtableBytes } = this.#view.geometry;
+    for (const s of this.#directory.subtables()) {
+      for (let slot = s * subtableBytes; slot < (s + 1) * subtableBytes; slot += 8) {
+        if (slot % BUCKET_BYTES !== 0) this.#checkSlot(slot);
+        else checkHeader(this.#quiet, slot, { subtable: s, depth: this.#directory.depthOf(s) });
+      }
+    }
     this.#checkBlocks();
     return this.#found;
   }
@@ -195,8 +210,10 @@ class Check {
       );
       return;
     }
-    const { subtables, groupsPerSubtable } = this.#view.geometry.config;
-    const place = keyPlace({ subtables, groups: groupsPerSubtable });
+    const place = keyPlace({
+      directory: this.#directory,
+      groups: this.#view.geometry.config.groupsPerSubtable,
+    });
     locateKey(place, keyMemory(key), 0, keyBytes);
     let isCandidate = false;
     for (let q = 0; q < CANDIDATES; q++) if (candidateSlot(place, q) === slot) isCandidate = true;
@@ -266,7 +283,9 @@ class Check {
     const sizeClass = entry.hi - 1;
     for (let r = 0; r < dataReplicas; r++) {
       const header = this.#nodes.load(this.#view.dataMn(block, r), this.#view.dataOffset(block, r), word());
-      if (header.lo !== entry.lo || header.hi !== CLASS_LINES[sizeClass]) return undefined;
+      // Who left it behind is still in its header.
+      if ((header.lo !== entry.lo && entry.lo !== ORPHAN) || header.hi !== CLASS_LINES[sizeClass])
+        return undefined;
       const copy = this.#nodes.load(
         this.#view.regionMn(region, r),
         this.#view.tableOffset(region, r) + at,

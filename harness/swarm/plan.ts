@@ -111,7 +111,7 @@ export function planOf(seed: number): SwarmPlan {
     faults: faultsFor(random),
     rpcTimeoutNs: random.pick([100_000, 500_000]),
     thinkNs: random.pick([0, 100, 3000, 50_000]),
-    roundNs: random.pick([1000, 10_000, 100_000]),
+    roundNs: random.pick([3000, 30_000, 300_000]),
     crashes,
     cuts: isCrashing && random.happens(0.3) ? random.between(1, crashes) : 0,
     leaseNs: random.pick([20_000, 200_000, 2_000_000]),

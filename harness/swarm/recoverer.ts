@@ -2,21 +2,23 @@
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
 import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
-import { Recovered, recoverRequest, retireClient } from '../../fusee/recovery/index.js';
+import {
+  type LoggedObject,
+  Recovered,
+  recoverRequest,
+  retireClient,
+  walkLogs,
+} from '../../fusee/recovery/index.js';
 import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
-import { clientBytes, type Run, type TakenObject } from './client.js';
+import { clientBytes, type Run } from './client.js';
 import type { Teller } from './trace.js';
-
-/** The objects of one request, oldest first: what a walk of the log would find. */
-export type Task = readonly TakenObject[];
 
 /** Pause of a recovery that polls, or that met silence. */
 const PAUSE_NS = 2000;
 
 export interface RecovererOptions {
   readonly cid: number;
-  readonly tasks: readonly Task[];
-  /** Whose they were. */
+  /** Whose requests it recovers. */
   readonly dead: number;
   /** The recoverer dies after so many batches. */
   readonly diesAfter: number;
@@ -65,20 +67,33 @@ export class Recoverer {
   }
 
   *#recoverAll(cx: Context): Op<void> {
-    for (const task of this.#options.tasks) {
+    for (const list of yield* this.#walk(cx)) {
       // The newest object first: while its log entry is not there, the one before may be the one in flight.
-      for (let o = task.length - 1; o >= 0; ) {
+      for (let o = 0; o < list.length; ) {
         cx.write.expired = false;
-        const recovered = yield* (this.#run.hooks.recover ?? recoverRequest)(cx, task[o]);
+        const recovered = yield* (this.#run.hooks.recover ?? recoverRequest)(cx, list[o]);
         this.results.push(recovered);
         this.#run.trace?.note(`has recovered: ${Object.keys(Recovered)[recovered - 1]}`, this.#teller);
         this.#run.world.note(recovered);
-        if (recovered === Recovered.DROPPED) o--;
+        if (recovered === Recovered.DROPPED) o++;
         else if (recovered !== Recovered.FAILED) break;
       }
     }
     const dead = { cid: this.#options.dead, index: this.#options.dead - 1 };
     while (!(yield* retireClient(cx.batch, cx.client.view, dead)));
+  }
+
+  /** The dead client's log lists, by its blocks on all nodes; again and again, since RPCs may be lost. */
+  *#walk(cx: Context): Op<LoggedObject[][]> {
+    const blocks: { pointer: number; sizeClass: number }[] = [];
+    for (let mn = 0; mn < this.#run.plan.pool.nodes; mn++) {
+      let listed: readonly { pointer: number; sizeClass: number }[] | undefined;
+      while (listed === undefined) listed = yield* cx.allocator.list(mn, this.#options.dead);
+      blocks.push(...listed);
+    }
+    let lists: LoggedObject[][] | undefined;
+    while (lists === undefined) lists = yield* walkLogs(cx, blocks);
+    return lists;
   }
 
   #advance(): void {

@@ -1,0 +1,110 @@
+/**
+ * Whole blocks, in the background: those that have run empty go back to their nodes, and those of a client that
+ * leaves go to whoever needs them next.
+ *
+ * Rules of this file:
+ * - A block is empty when nothing holds a cell of it but log lists at rest, which are taken apart first: their
+ *   heads are zeroed, then nobody will look there for anything.
+ * - Between zeroing a block and giving it back lies a grace. A request with a cached word may have read bytes of
+ *   an object where it expects its own key; what it read must not become the truth while it lasts.
+ * - Each class keeps one empty block, so that churn does not send a block to and fro; none while the client
+ *   rests, or while a request of it waits for memory.
+ */
+import { CLASS_COUNT } from '../layout/index.js';
+import { Allocator, type Block, Grace, ZERO_BYTES } from '../memory/index.js';
+import type { ClientState } from '../ops/index.js';
+import type { Op } from '../verbs/index.js';
+import type { Reclaim } from './reclaim.js';
+
+/** Registered memory that one {@link Blocks} takes. */
+export const BLOCKS_BYTES: number = ZERO_BYTES + 4096;
+
+/** Looks at the client table after which a grace is given up: some client is stuck, and the block stays. */
+const LOOKS_MAX = 10_000;
+
+/** One client's giving of blocks; its steps are run by its janitor. */
+export class Blocks {
+  readonly #client: ClientState;
+  readonly #reclaim: Reclaim;
+  readonly #allocator: Allocator;
+  readonly #mark = Grace.newMark();
+  readonly #tick: () => Op<unknown>;
+  /** Blocks that are out of the slab, and not yet given back. */
+  readonly #leaving: number[] = [];
+  /** Blocks given back to their nodes, and left behind, so far. */
+  freed = 0;
+  left = 0;
+
+  /** @param tick what goes on while a grace runs: it must end periods. */
+  constructor(client: ClientState, reclaim: Reclaim, tick: () => Op<unknown>) {
+    const { view, slab, cid, local, coroutines } = client;
+    this.#client = client;
+    this.#reclaim = reclaim;
+    this.#tick = tick;
+    this.#allocator = new Allocator({ view, slab, cid, local }, coroutines);
+  }
+
+  /** Gives empty blocks back, all but `keep` of each class. */
+  *giveBack(keep: 0 | 1): Op<void> {
+    while (this.#leaving.length > 0) if (!(yield* this.#freeNext())) return;
+    for (let sizeClass = 0; sizeClass < CLASS_COUNT; sizeClass++) {
+      let kept = 0;
+      for (const block of [...this.#client.slab.blocksOf(sizeClass)]) {
+        if (this.#client.slab.listsOfEmpty(block) === undefined) continue;
+        if (kept++ < keep) continue;
+        if (!(yield* this.#giveBackOne(block))) return;
+      }
+    }
+  }
+
+  /**
+   * Leaves all blocks behind, when no request is under way and none will be. Whatever is on its way to being
+   * free gets its bit first: the next owner knows nothing but what the memory says.
+   */
+  *leave(): Op<void> {
+    const { slab, frees } = this.#client;
+    yield* this.giveBack(0);
+    const { heads, returned } = slab.closeAll();
+    if (!(yield* this.#reclaim.writeHeads(heads.map((head) => ({ head, cell: 0 }))))) return;
+    for (const cell of [...returned, ...this.#reclaim.unsettled(), ...frees.cells.take(frees.cells.count)])
+      frees.objects.push(cell);
+    while (frees.objects.count > 0 && !this.#reclaim.isStopped) yield* this.#reclaim.free();
+    if (this.#reclaim.isStopped) return;
+    for (const block of slab.allBlocks()) {
+      slab.removeBlock(block);
+      if (!(yield* this.#allocator.giveAway(block.pointer))) return;
+      this.left++;
+    }
+  }
+
+  /** False: a node was silent, or somebody is stuck. */
+  *#giveBackOne(block: Block): Op<boolean> {
+    const { slab } = this.#client;
+    // Requests may have used it since: there are round trips between two blocks.
+    const lists = slab.listsOfEmpty(block);
+    if (lists === undefined) return true;
+    for (const { coroutine, sizeClass } of lists) slab.close(coroutine, sizeClass);
+    slab.removeBlock(block);
+    if (!(yield* this.#reclaim.writeHeads(lists.map(({ head }) => ({ head, cell: 0 }))))) return false;
+    this.#leaving.push(block.pointer);
+    return yield* this.#freeNext();
+  }
+
+  /** False: a node was silent, or somebody is stuck; it is tried again. */
+  *#freeNext(): Op<boolean> {
+    const isFree = yield* this.#allocator.free(this.#leaving[0], () => this.#awaitGrace());
+    if (isFree) this.freed++;
+    if (isFree) this.#leaving.shift();
+    return isFree;
+  }
+
+  *#awaitGrace(): Op<boolean> {
+    const { grace } = this.#client;
+    if (!(yield* grace.mark(this.#mark))) return false;
+    for (let look = 0; look < LOOKS_MAX; look++) {
+      yield* this.#tick();
+      if (yield* grace.hasPassed(this.#mark)) return true;
+    }
+    return false;
+  }
+}
