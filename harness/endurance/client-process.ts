@@ -1,7 +1,7 @@
 /** One client of a long-running check, a process of its own. It obeys messages, as the bench's clients do. */
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
-import { enter, rest, type Session } from '../../fusee/client/session.js';
+import { enter, leave, rest, type Session } from '../../fusee/client/session.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
@@ -129,7 +129,7 @@ class Worker {
         this.#cut(message.spans);
         break;
       case 'leave':
-        await this.#session.leave();
+        await leave(this.#session);
         send({ type: 'left' });
         break;
     }

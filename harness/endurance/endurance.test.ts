@@ -1,69 +1,75 @@
 /**
- * The long-running checks in short, with processes of their own: what must hold, and not how fast it is. The limits
- * on time only end what hangs.
+ * The long-running checks in short, as users run them: what must hold, and not how fast it is. The limits on time
+ * only end what hangs.
  */
 import { describe, expect, it } from 'vitest';
-import { regions } from '../e2e/run-fusee.js';
-import { type EnduranceOptions, endure } from './endure.js';
-import { grow } from './grow.js';
-import type { CheckHooks } from './party.js';
+import { CHECKS, isRunning, Running, regions } from '../e2e/run-fusee.js';
+import type { EnduranceResult } from './endure.js';
+import type { GrowthResult } from './grow.js';
 
-const hooks = (): CheckHooks => ({ abort: new AbortController().signal, say: () => {} });
-/** Beside other jobs a process may not run for longer than the store's second. */
-const deadlineNs = 10e9;
+/** What a check says of its one setting, and how it ended. */
+async function check<R>(...args: string[]): Promise<{ status: number | null; stderr: string; result: R }> {
+  const running = new Running([...args, '--json'], { main: CHECKS });
+  const { status, stdout, stderr } = await running.ended;
+  expect(regions(`fusee-endure-${running.pid}-`)).toEqual([]);
+  expect(regions(`fusee-grow-${running.pid}-`)).toEqual([]);
+  return { status, stderr, result: JSON.parse(stdout === '' ? '{}' : stdout) as R };
+}
 
-const small: EnduranceOptions = {
-  load: 'update',
-  dataBytes: 4 << 20,
-  slack: 1.8,
-  times: 50,
-  nodes: 2,
-  replicas: 2,
-  clients: 2,
-  coroutines: 8,
-  seed: 1,
-  deadlineNs,
-};
+const MIB = 1 << 20;
 
 describe('many times its size written to a pool', () => {
-  it.each(['update', 'churn'] as const)(
+  it.each([
+    ['update', 30],
+    ['churn', 20],
+  ] as const)(
     'leaves memory flat and whole, and every value right (%s)',
-    async (load) => {
-      const result = await endure({ ...small, load }, hooks());
-      expect(result.failures).toEqual([]);
-      expect(result.bytesWritten).toBeGreaterThanOrEqual(small.times * small.dataBytes);
+    async (load, times) => {
+      const args = ['-l', load, '--data', String(4 * MIB), '--times', String(times)];
+      const { status, result } = await check<EnduranceResult>('endurance', ...args);
+      expect([status, result.failures]).toEqual([0, []]);
+      expect(result.bytesWritten).toBeGreaterThanOrEqual(times * 4 * MIB);
       expect(result.memory.samples).toBeGreaterThan(5);
       expect(result.keysChecked).toBeGreaterThan(3000);
-      expect(regions(`fusee-endure-${process.pid}-`)).toEqual([]);
     },
     120_000,
   );
 });
 
 describe('an index of one subtable', () => {
-  it('grows under INSERTs, of which none fails and none is lost, with subtables nearly full at their split', async () => {
-    const result = await grow(
-      { keys: 200_000, groups: 256, nodes: 2, replicas: 2, clients: 2, coroutines: 8, seed: 1, deadlineNs },
-      hooks(),
-    );
-    expect(result.failures).toEqual([]);
-    expect(result.keysChecked).toBe(200_000);
+  it('grows under INSERTs, of which none fails and none is lost; subtables are nearly full when they split', async () => {
+    const { status, result } = await check<GrowthResult>('growth', '--keys', '100000', '--groups', '128');
+    expect([status, result.failures]).toEqual([0, []]);
+    expect(result.keysChecked).toBe(100_000);
     expect(result.splits).toBeGreaterThan(20);
     expect(result.load.mean).toBeGreaterThan(0.8);
     expect(result.searches).toBeGreaterThan(0);
-    expect(regions(`fusee-grow-${process.pid}-`)).toEqual([]);
   }, 120_000);
 });
 
 describe('a check that is interrupted', () => {
-  it('ends its processes, leaves no shared memory, and says why', async () => {
-    const abort = new AbortController();
-    const reason = new Error('interrupted');
-    const running = endure({ ...small, times: 10_000 }, { abort: abort.signal, say: onSay });
-    function onSay(text: string): void {
-      if (/[1-9]\d* % written|0 % written/.test(text)) abort.abort(reason);
-    }
-    await expect(running).rejects.toBe(reason);
-    expect(regions(`fusee-endure-${process.pid}-`)).toEqual([]);
-  }, 60_000);
+  it.each(['endurance', 'growth'])(
+    'ends with 130, its processes gone and no shared memory left (%s)',
+    async (name) => {
+      const running = new Running([name], { main: CHECKS });
+      await running.says(/loading|inserted/);
+      const children = running.children();
+      running.signalGroup('SIGINT');
+      const { status } = await running.ended;
+      expect([status, children.filter(isRunning)]).toEqual([130, []]);
+      expect(children.length).toBeGreaterThan(2);
+      expect(regions('fusee-').filter((region) => region.includes(`-${running.pid}-`))).toEqual([]);
+    },
+    60_000,
+  );
+});
+
+describe('wrong usage', () => {
+  it('ends with 2 and says what there is', async () => {
+    const { status, stderr } = await check('endurance', '-l', 'nothing');
+    expect([status, stderr]).toEqual([
+      2,
+      "load 'nothing' is unknown; choose from update-zipfian, update-uniform, update, churn\n",
+    ]);
+  });
 });
