@@ -69,7 +69,7 @@ describe('wrong usage', () => {
     const { status, stderr } = await check('endurance', '-l', 'nothing');
     expect([status, stderr]).toEqual([
       2,
-      "load 'nothing' is unknown; choose from update-zipfian, update-uniform, update, churn\n",
+      "load 'nothing' is unknown; choose from update-zipfian, update-uniform, update, churn, churn-shift\n",
     ]);
   });
 });

@@ -38,7 +38,7 @@ export interface RunningLoad {
 export function makeLoad(plan: WorkerPlan): RunningLoad {
   const { load } = plan;
   if (load.kind === 'update') return new UpdateLoad(plan, load);
-  if (load.kind === 'churn') return new ChurnLoad(plan, load.keysPerCoroutine);
+  if (load.kind === 'churn') return new ChurnLoad(plan, load);
   if (load.kind === 'grow') return new GrowLoad(plan, load.keys);
   return new SearchLoad(plan);
 }
@@ -147,9 +147,11 @@ class ChurnLoad implements RunningLoad {
   readonly #state: Float64Array;
   readonly #first: number;
   readonly #plan: WorkerPlan;
+  readonly #shifts: boolean;
 
-  constructor(plan: WorkerPlan, keysPerCoroutine: number) {
+  constructor(plan: WorkerPlan, { keysPerCoroutine, shifts }: Extract<Load, { kind: 'churn' }>) {
     this.#plan = plan;
+    this.#shifts = shifts;
     const count = plan.coroutines * keysPerCoroutine;
     this.#first = plan.clientIndex * CLIENT_KEYS;
     this.#state = new Float64Array(count);
@@ -159,7 +161,7 @@ class ChurnLoad implements RunningLoad {
       // Half of them are there at any time.
       count: count >> 1,
       keyOf: (n) => keyOf(2 * n),
-      valueBytesOf: (n) => CHURN_SIZES[CHURN_COURSE[0]][n & 1],
+      valueBytesOf: (n) => CHURN_SIZES[shifts ? CHURN_COURSE[0] : (n >> 1) & 3][n & 1],
       inserted: (key, number) => {
         this.#state[key - this.#first] = number;
       },
@@ -176,7 +178,7 @@ class ChurnLoad implements RunningLoad {
   }
 
   requests(options: RequestsOptions, bytes: number): Requests {
-    const common = { state: this.#state, first: this.#first, after: this.after, bytes };
+    const common = { state: this.#state, first: this.#first, after: this.after, bytes, shifts: this.#shifts };
     return new ChurnRequests(options, { ...common, randoms: randomsOf(this.#plan) });
   }
 }
@@ -188,6 +190,7 @@ class ChurnRequests extends Requests {
   readonly #randoms: readonly RandomStream[];
   readonly #perCoroutine: number;
   readonly #bytesMax: number;
+  readonly #shifts: boolean;
 
   constructor(
     options: RequestsOptions,
@@ -196,6 +199,7 @@ class ChurnRequests extends Requests {
       first: number;
       after: KeyList;
       bytes: number;
+      shifts: boolean;
       randoms: readonly RandomStream[];
     },
   ) {
@@ -206,6 +210,7 @@ class ChurnRequests extends Requests {
     this.#randoms = of.randoms;
     this.#perCoroutine = of.state.length / options.coroutines;
     this.#bytesMax = of.bytes;
+    this.#shifts = of.shifts;
   }
 
   protected choose(i: number): RequestKind {
@@ -214,12 +219,14 @@ class ChurnRequests extends Requests {
     this.keys[i] = this.#first + n;
     if (random.nextDouble() < SEARCHES) return RequestKind.SEARCH;
     if (this.#state[n] !== 0) return RequestKind.DELETE;
-    const tenth = Math.min(
-      CHURN_COURSE.length - 1,
-      Math.floor((CHURN_COURSE.length * this.bytes) / this.#bytesMax),
-    );
-    this.valueBytes[i] = CHURN_SIZES[CHURN_COURSE[tenth]][random.nextUint32() & 1];
+    const pair = this.#shifts ? this.#pairNow() : random.nextUint32() % CHURN_SIZES.length;
+    this.valueBytes[i] = CHURN_SIZES[pair][random.nextUint32() & 1];
     return RequestKind.INSERT;
+  }
+
+  #pairNow(): number {
+    const tenth = Math.floor((CHURN_COURSE.length * this.bytes) / this.#bytesMax);
+    return CHURN_COURSE[Math.min(CHURN_COURSE.length - 1, tenth)];
   }
 
   protected judge(i: number, cx: Context, kind: RequestKind): string | null {

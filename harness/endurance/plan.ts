@@ -17,7 +17,13 @@ const KEY_BYTES = 23;
 const GROWN_LOAD = 0.7;
 
 /** Loads of the endurance check. */
-export const ENDURANCE_LOADS = ['update-zipfian', 'update-uniform', 'update', 'churn'] as const;
+export const ENDURANCE_LOADS = [
+  'update-zipfian',
+  'update-uniform',
+  'update',
+  'churn',
+  'churn-shift',
+] as const;
 export type EnduranceLoad = (typeof ENDURANCE_LOADS)[number];
 
 /** What decides the pool and the keys of an endurance check. */
@@ -44,18 +50,17 @@ const mean = (values: readonly number[]): number => values.reduce((sum, v) => su
 export function planEndurance(kind: EnduranceLoad, size: EnduranceSize): { config: PoolConfig; load: Load } {
   const { dataBytes, slack, nodes, replicas, clients, coroutines } = size;
   const liveBytes = dataBytes / slack;
+  const isChurn = kind === 'churn' || kind === 'churn-shift';
   // Half of the churned keys are there; the other half has tombstones.
-  const perKey =
-    kind === 'churn'
-      ? mean(CHURN_SIZES.flat().map(cellBytes)) / 2 + LINE_BYTES / 2
-      : mean(UPDATE_SIZES.map(cellBytes));
+  const perKey = isChurn
+    ? mean(CHURN_SIZES.flat().map(cellBytes)) / 2 + LINE_BYTES / 2
+    : mean(UPDATE_SIZES.map(cellBytes));
   const keys = Math.floor(liveBytes / perKey);
   const lanes = clients * coroutines;
   const skews = { 'update-zipfian': 'zipfian', 'update-uniform': 'uniform', update: 'both' } as const;
-  const load: Load =
-    kind === 'churn'
-      ? { kind, keysPerCoroutine: Math.floor(keys / lanes) }
-      : { kind: 'update', keys, skew: skews[kind] };
+  const load: Load = isChurn
+    ? { kind: 'churn', keysPerCoroutine: Math.floor(keys / lanes), shifts: kind === 'churn-shift' }
+    : { kind: 'update', keys, skew: skews[kind] };
   const regionsPerNode = 2;
   const regionBytes = 2 ** Math.floor(Math.log2(dataBytes / nodes / regionsPerNode));
   const config: PoolConfig = {
