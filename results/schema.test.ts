@@ -15,7 +15,10 @@ const ndjson = (...rows: unknown[]): string => rows.map((row) => `${JSON.stringi
 
 describe('a row', () => {
   test('comes back as it was written', () => {
-    const rows = [sampleRow(), sampleRow({ repetition: 1, lostKeys: 0, trust: null, collections: null })];
+    const rows = [
+      sampleRow(),
+      sampleRow({ repetition: 1, lostKeys: 0, trust: null, collections: null, cache: null }),
+    ];
     expect(readRows(ndjson(...rows), 'rows.ndjson')).toEqual(rows);
   });
 

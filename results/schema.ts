@@ -42,6 +42,9 @@ const collectionsSchema = z.strictObject({
   shareOfWindow: z.number().min(0).max(1),
 });
 
+/** Look-ups in the clients' caches in the measured window; a hit is a hint, for a READ to bear out. */
+const cacheSchema = z.strictObject({ hits: count, misses: count, bypassed: count });
+
 const trustSchema = z.strictObject({
   verdict: z.enum(['ok', 'noisy', 'unusable']),
   reasons: z.array(z.string()),
@@ -82,6 +85,7 @@ export const resultRowSchema = z.strictObject({
   /** How often each operation ended in which outcome. */
   outcomes: z.partialRecord(operation, z.record(name, count)),
   collections: collectionsSchema.nullable(),
+  cache: cacheSchema.nullable().default(null),
   trust: trustSchema.nullable(),
   /** Hash of the stream of requests. */
   streamHash: name.nullable(),
@@ -95,6 +99,8 @@ export type ResultRow = z.infer<typeof resultRowSchema>;
 export type Trust = z.infer<typeof trustSchema>;
 /** What one operation cost, as means per operation. */
 export type PerOperation = z.infer<typeof perOperationSchema>;
+/** Look-ups in the clients' caches in the measured window. */
+export type CacheCounts = z.infer<typeof cacheSchema>;
 /** Garbage collections in the measured window. */
 export type Collections = z.infer<typeof collectionsSchema>;
 

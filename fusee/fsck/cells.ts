@@ -1,11 +1,5 @@
 /** Where the cells of a block lie, and what its table entry says. */
-import {
-  BLOCK_ENTRY_BYTES,
-  BLOCK_HEADER_BYTES,
-  CLASS_LINES,
-  type Geometry,
-  LINE_BYTES,
-} from '../layout/index.js';
+import { BLOCK_ENTRY_BYTES, CLASS_LINES, type Geometry, LINE_BYTES } from '../layout/index.js';
 import type { Word } from '../verbs/index.js';
 
 /** A block of a client, as its table entry says. */
@@ -50,5 +44,12 @@ export const isCell = (geometry: Geometry, sizeClass: number, pointer: number): 
   return offset % LINE_BYTES === 0 && cellEnd(geometry, sizeClass, offset) === offset + LINE_BYTES;
 };
 
-/** Offset, in its block, of the bitmap's byte for the line at `offset`; its bit is the line modulo 8. */
-export const bitmapByte = (offset: number): number => BLOCK_HEADER_BYTES + ((offset / LINE_BYTES) >>> 3);
+/** Number, in its block, of the cell that line `line` lies in; -1 when in none. */
+export function cellOfLine(geometry: Geometry, sizeClass: number, line: number): number {
+  const end = cellEnd(geometry, sizeClass, line * LINE_BYTES);
+  return end < 0 ? -1 : (end - geometry.cellsOffset) / cellBytesOf(sizeClass) - 1;
+}
+
+/** True when a log entry may name this: some line of the data. */
+export const isLine = (pointer: number, dataBytes: number): boolean =>
+  pointer > 0 && pointer < dataBytes && pointer % LINE_BYTES === 0;

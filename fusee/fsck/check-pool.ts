@@ -10,8 +10,10 @@
  */
 import type { Op } from '../verbs/index.js';
 import { walkBlocks } from './block-walk.js';
+import { walkClients } from './clients-walk.js';
 import { walkDirectory } from './directory-walk.js';
 import { nameStretch, walkIndex } from './index-walk.js';
+import { walkLogs } from './log-lists.js';
 import { walkOutside } from './outside.js';
 import type { PoolReport } from './report.js';
 import { walkSuperblocks } from './superblocks.js';
@@ -25,7 +27,9 @@ export function* checkPool(options: WalkOptions): Op<PoolReport> {
   const walk = new Walk(options);
   const isSound = (yield* walkSuperblocks(walk)) && (yield* walkDirectory(walk));
   if (isSound) {
+    yield* walkClients(walk);
     yield* walkIndex(walk);
+    if (walk.readsBytes) yield* walkLogs(walk);
     const { stretchBytes, dataBytes } = walk;
     for (let first = 0; first < dataBytes; first += stretchBytes) {
       const end = Math.min(dataBytes, first + stretchBytes);
@@ -55,6 +59,7 @@ function reportOf(walk: Walk, isComplete: boolean): PoolReport {
   return {
     config,
     isComplete,
+    clients: walk.clients,
     index: indexOf(walk),
     nodes: accounts.map((account, node) => ({
       node,

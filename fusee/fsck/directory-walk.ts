@@ -1,13 +1,5 @@
-/**
- * The directory: replicas agree, it describes an index, and nobody is splitting; the client table beside it.
- */
-import {
-  CLIENTS_MAX,
-  DIRECTORY_BASE,
-  DIRECTORY_VERSION_OFFSET,
-  directoryOffset,
-  entryDepth,
-} from '../layout/index.js';
+/** The directory: replicas agree, it describes an index, and nobody is splitting. */
+import { DIRECTORY_BASE, DIRECTORY_VERSION_OFFSET, directoryOffset, entryDepth } from '../layout/index.js';
 import type { Op } from '../verbs/index.js';
 import { CHUNK_BYTES } from './reader.js';
 import type { Walk } from './walk.js';
@@ -26,8 +18,6 @@ export function* walkDirectory(walk: Walk): Op<boolean> {
   const entries = new Uint32Array(2 * subtablesMax);
   for (let first = 0; first < subtablesMax; first += ENTRIES) yield* readEntries(walk, first, entries);
   if (readsBytes) {
-    accounts[view.controlMn].bytes.clients += CLIENTS_MAX * 8;
-    walk.progress(CLIENTS_MAX * 8);
     for (let r = 0; r < indexReplicas; r++) {
       const mn = view.directoryMn(r);
       const used = 8 + 8 * subtablesMax;

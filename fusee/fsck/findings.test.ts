@@ -311,23 +311,46 @@ describe('blocks', () => {
     expect(findings[0].message).toBe('its header is missing; the table says 1, 1');
   });
 
-  it('a free bit of an object that a slot names is found', () => {
+  it.each(['pointer', 'cell'] as const)(
+    'a free bit of the %s of an object that a slot names is found',
+    (line) => {
+      const pool = full();
+      const placed = pool.find('k2');
+      pool.setFreeBit(placed[line]);
+      expect(pool.onlyFinding()).toMatchObject({ kind: 'free-named', where: `cell ${placed.cell}` });
+    },
+  );
+
+  it('a free bit on one replica only is found', () => {
     const pool = full();
-    const { cell } = pool.find('k1');
-    pool.setFreeBit(cell);
-    expect(pool.onlyFinding()).toMatchObject({ kind: 'free-named', where: `cell ${cell}` });
+    const { pointer } = pool.garbage();
+    pool.setFreeBit(pointer, [0]);
+    expect(pool.kinds()).toEqual(['bitmap']);
+    pool.setFreeBit(pointer);
+    expect(pool.kinds()).toEqual([]);
   });
 
-  it('a free bit on one replica only, and one of no cell, are found', () => {
+  it('two free bits of one cell are found: it was freed twice', () => {
     const pool = full();
-    const { cell } = pool.garbage();
-    pool.setFreeBit(cell, [0]);
-    expect(pool.kinds()).toEqual(['bitmap']);
+    const { pointer, cell } = pool.garbage();
+    pool.setFreeBit(pointer);
+    pool.setFreeBit(pointer + LINE_BYTES);
+    expect(pool.onlyFinding()).toMatchObject({ kind: 'freed-twice', where: `cell ${cell}` });
     pool.setFreeBit(cell);
-    expect(pool.kinds()).toEqual([]);
-    // The line ahead of the last one of a cell of four.
-    pool.setFreeBit(cell - LINE_BYTES);
-    expect(pool.onlyFinding().message).toContain('the last line of no cell');
+    expect(pool.kinds()).toEqual(['freed-twice']);
+  });
+
+  it('a free bit of no cell is found: of the header, and of the end that holds no whole cell', () => {
+    const pool = full();
+    const block = blockOf(pool.view.geometry, pool.find('k2').pointer);
+    pool.setFreeBit(block);
+    pool.setFreeBit(block + pool.config.blockBytes - LINE_BYTES);
+    const { findings } = pool.check();
+    expect(findings.map(({ kind, where }) => [kind, where])).toEqual([
+      ['bitmap', `block ${block}`],
+      ['bitmap', `block ${block}`],
+    ]);
+    expect(findings[0].message).toBe('line 0 is free, but it lies in no cell');
   });
 });
 
@@ -338,6 +361,7 @@ describe('bytes that nobody may have written', () => {
     ['behind the index', (p) => [2, p.view.geometry.dataBase - 1]],
     ['in a subtable of other nodes', (p) => [p.view.slotMn(0, 1) === 1 ? 2 : 1, p.view.slotOffset(0) + 8]],
     ["behind a block table's last entry", (p) => [0, p.view.tableOffset(0, 0) + 4 * BLOCK_ENTRY_BYTES]],
+    ['behind the log heads', (p) => [p.view.dataMn(p.find('k1').pointer, 0), inBlock(p, 'k1', 600)]],
     ["in a block's header", (p) => [p.view.dataMn(p.find('k1').pointer, 0), inBlock(p, 'k1', 40)]],
     [
       'behind the last cell',

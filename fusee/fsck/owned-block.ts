@@ -1,14 +1,15 @@
-/** One block of a client: its headers, its free bitmap, and each of its cells. */
+/** One block of a client: its headers, and each of its cells. */
 import {
   BLOCK_HEADER_BYTES,
   CLASS_LINES,
   LINE_BYTES,
   LOG_ENTRY_BYTES,
-  LogField,
   MAX_REPLICAS,
 } from '../layout/index.js';
+import { ORPHAN } from '../memory/index.js';
 import { type Op, replicaRef } from '../verbs/index.js';
-import { bitmapByte, cellBytesOf, isCell, type Owner } from './cells.js';
+import { cellBytesOf, cellOfLine, type Owner } from './cells.js';
+import { FreeBits } from './free-bits.js';
 import { type Cell, LogCheck } from './log-check.js';
 import { NamedAs } from './names.js';
 import { isWhole } from './objects.js';
@@ -16,22 +17,19 @@ import { CHUNK_BYTES, READS_MAX } from './reader.js';
 import { type Category, CellKind } from './report.js';
 import type { Walk } from './walk.js';
 
-const USED = 1;
-
 /** Walks blocks one after the other. */
 export class OwnedBlock {
   readonly #walk: Walk;
   readonly #log: LogCheck;
   readonly #to = replicaRef(MAX_REPLICAS);
-  /** The primary's. */
-  readonly #bitmap: Uint8Array;
+  readonly #bits: FreeBits;
   #block = 0;
   #owner: Owner = { cid: 0, sizeClass: 0 };
 
   constructor(walk: Walk) {
     this.#walk = walk;
     this.#log = new LogCheck(walk);
-    this.#bitmap = new Uint8Array(walk.geometry.bitmapBytes);
+    this.#bits = new FreeBits(walk);
   }
 
   /** Checks and counts one block. */
@@ -41,7 +39,7 @@ export class OwnedBlock {
     this.#owner = owner;
     view.dataReplicas(block, this.#to);
     for (let r = 0; r < this.#to.count; r++) accounts[this.#to.mn[r]].addBlock(owner.sizeClass);
-    yield* this.#readBitmap();
+    yield* this.#bits.read(block, owner.sizeClass, this.#to);
     if (readsBytes) {
       yield* this.#checkHeaders();
       yield* this.#walkCells();
@@ -62,50 +60,12 @@ export class OwnedBlock {
       accounts[this.#to.mn[r]].addCells(this.#owner.sizeClass, kind, cells);
   }
 
-  /** Bitmaps of all replicas, a READ of each at once, or of the primary alone. */
-  *#readBitmap(): Op<void> {
-    const { reader, readsBytes, findings } = this.#walk;
-    const replicas = readsBytes ? this.#to.count : 1;
-    for (let done = 0; done < this.#bitmap.length; done += CHUNK_BYTES) {
-      const length = Math.min(CHUNK_BYTES, this.#bitmap.length - done);
-      reader.begin();
-      const at: number[] = [];
-      for (let r = 0; r < replicas; r++) {
-        const from = this.#to.offsetBytes[r] + BLOCK_HEADER_BYTES + done;
-        at.push(reader.read(this.#to.mn[r], from, length));
-      }
-      yield* reader.run();
-      this.#bitmap.set(reader.local.bytes.subarray(at[0], at[0] + length), done);
-      for (let r = 1; r < replicas; r++) {
-        if (reader.same(at[0], at[r], length)) continue;
-        const message = `its free bitmap on replica ${r} is not the primary's`;
-        findings.add('bitmap', this.#to.mn[r], `block ${this.#block}`, message);
-      }
-    }
-    if (readsBytes) this.#checkBits();
-  }
-
-  /** Only cells are freed, and a cell is named by its last line. */
-  #checkBits(): void {
-    const { geometry, findings } = this.#walk;
-    for (let i = 0; i < this.#bitmap.length; i++) {
-      for (let bit = 0; this.#bitmap[i] >>> bit !== 0; bit++) {
-        const line = 8 * i + bit;
-        if (((this.#bitmap[i] >>> bit) & 1) === 0) continue;
-        if (isCell(geometry, this.#owner.sizeClass, this.#block + line * LINE_BYTES)) continue;
-        const message = `line ${line} is free, but it is the last line of no cell`;
-        findings.add('bitmap', this.#to.mn[0], `block ${this.#block}`, message);
-      }
-    }
-  }
-
   #isFreed(cell: number): boolean {
-    const offset = cell - this.#block;
-    return (
-      ((this.#bitmap[bitmapByte(offset) - BLOCK_HEADER_BYTES] >>> ((offset / LINE_BYTES) & 7)) & 1) === 1
-    );
+    const line = (cell - this.#block) / LINE_BYTES;
+    return this.#bits.isFreed(cellOfLine(this.#walk.geometry, this.#owner.sizeClass, line));
   }
 
+  /** Headers say what the table does. Of a block that was left behind they name who left it. */
   *#checkHeaders(): Op<void> {
     const { reader, geometry, findings } = this.#walk;
     const { cid, sizeClass } = this.#owner;
@@ -114,19 +74,23 @@ export class OwnedBlock {
     for (let r = 0; r < this.#to.count; r++)
       at.push(reader.read(this.#to.mn[r], this.#to.offsetBytes[r], BLOCK_HEADER_BYTES));
     yield* reader.run();
+    const [former] = reader.local.words.subarray(at[0] >>> 2);
+    const expected = cid === ORPHAN && former !== 0 ? former : cid;
     for (let r = 0; r < this.#to.count; r++) {
       const [owner, lines] = reader.local.words.subarray(at[r] >>> 2, (at[r] >>> 2) + 2);
-      if (owner !== cid || lines !== CLASS_LINES[sizeClass]) {
+      if (owner !== expected || lines !== CLASS_LINES[sizeClass]) {
         const is =
           owner === 0 && lines === 0 ? 'is missing' : `says client ${owner}, cells of ${lines} lines`;
-        const message = `its header ${is}; the table says ${cid}, ${CLASS_LINES[sizeClass]}`;
+        const says = expected === cid ? 'the table' : `of a block that was left behind the primary's`;
+        const message = `its header ${is}; ${says} says ${expected}, ${CLASS_LINES[sizeClass]}`;
         findings.add('block-header', this.#to.mn[r], `block ${this.#block}`, message);
       }
     }
     this.#account('header', geometry.cellsOffset);
-    this.#walk.progress(this.#to.count * (8 + geometry.bitmapBytes));
+    const heads = 8 * geometry.headsPerBlock;
+    this.#walk.progress(this.#to.count * (8 + geometry.bitmapBytes + heads));
     yield* this.#requireZero(8, BLOCK_HEADER_BYTES);
-    yield* this.#requireZero(BLOCK_HEADER_BYTES + geometry.bitmapBytes, geometry.cellsOffset);
+    yield* this.#requireZero(geometry.headsOffset + heads, geometry.cellsOffset);
   }
 
   *#requireZero(from: number, end: number): Op<void> {
@@ -144,31 +108,35 @@ export class OwnedBlock {
     yield* this.#requireZero(from, geometry.config.blockBytes);
   }
 
-  /** From the bitmap and what slots name. Of freed cells alone the log's last word is read. */
+  /** From the bitmap and what slots name; of cells that neither speaks of the log entry's end is read. */
   *#countCells(): Op<void> {
     const { geometry, reader } = this.#walk;
     const { sizeClass } = this.#owner;
     const cellBytes = cellBytesOf(sizeClass);
     const cells = geometry.cellsPerBlock(sizeClass);
-    const freed: number[] = [];
+    const open: number[] = [];
     const counts = [0, 0, 0];
+    let awaiting = 0;
+    let unnamed = 0;
     for (let i = 1; i <= cells; i++) {
       const end = this.#block + geometry.cellsOffset + i * cellBytes;
       const { as } = this.#nameOf(end);
-      if (as === NamedAs.NOTHING && this.#isFreed(end - LINE_BYTES)) freed.push(end - this.#block);
-      else counts[as]++;
-      if (freed.length < READS_MAX && i < cells) continue;
+      if (as !== NamedAs.NOTHING) counts[as]++;
+      else if (this.#bits.isFreed(i - 1)) awaiting++;
+      else open.push(end - this.#block);
+      if (open.length < READS_MAX && i < cells) continue;
       reader.begin();
-      const at = freed.map((cell) => reader.read(this.#to.mn[0], this.#to.offsetBytes[0] + cell - 8, 8));
+      const at = open.map((cell) => reader.read(this.#to.mn[0], this.#to.offsetBytes[0] + cell - 8, 8));
       yield* reader.run();
-      const awaiting = at.filter((word) => (reader.local.bytes[word + 7] & USED) !== 0).length;
-      this.#count(CellKind.AWAITING, awaiting);
-      this.#count(CellKind.FREE, freed.length - awaiting);
-      freed.length = 0;
+      const entries = at.filter((word) => reader.local.bytes[word + 7] !== 0).length;
+      unnamed += entries;
+      this.#count(CellKind.FREE, open.length - entries);
+      open.length = 0;
     }
     this.#count(CellKind.LIVE, counts[NamedAs.LIVE]);
     this.#count(CellKind.TOMBSTONE, counts[NamedAs.TOMBSTONE]);
-    this.#count(CellKind.UNNAMED, counts[NamedAs.NOTHING]);
+    this.#count(CellKind.AWAITING, awaiting);
+    this.#count(CellKind.UNNAMED, unnamed);
   }
 
   /** What the cell that ends at pointer `end` is named as, and by how many lines of its end. */
@@ -209,7 +177,6 @@ export class OwnedBlock {
           this.#compare(cell, { replica: at.indexOf(other), end: other + (i + 1) * cellBytes });
       }
       this.#walk.progress(this.#to.count * count * cellBytes);
-      yield* this.#log.checkLinks();
     }
   }
 
@@ -238,16 +205,13 @@ export class OwnedBlock {
   }
 
   #kindOf(cell: Cell): readonly [Category, CellKind] {
-    const { bytes } = this.#walk.reader.local;
     if (cell.as !== NamedAs.NOTHING) {
       this.#log.checkNamed(cell);
       return cell.as === NamedAs.LIVE ? ['live', CellKind.LIVE] : ['tombstone', CellKind.TOMBSTONE];
     }
-    if (this.#isFreed(cell.pointer)) {
-      // The owner resets the used bit when it takes the cell back, after the grace of whoever may still read.
-      const isUsed = (bytes[cell.end + LogField.OPERATION] & USED) !== 0;
-      return isUsed ? ['awaiting', CellKind.AWAITING] : ['free', CellKind.FREE];
-    }
-    return [this.#log.checkUnnamed(cell) ? 'garbage' : 'fresh', CellKind.UNNAMED];
+    // Whatever its log entry: it is zeroed on the way, before the bit goes.
+    if (this.#isFreed(cell.pointer)) return ['awaiting', CellKind.AWAITING];
+    const kind = this.#log.checkUnnamed(cell);
+    return [kind, kind === 'fresh' || kind === 'free' ? CellKind.FREE : CellKind.UNNAMED];
   }
 }

@@ -17,17 +17,30 @@ export const CATEGORIES = [
   'index-spare',
   /** Block tables. */
   'table',
-  /** Headers and bitmaps of owned blocks. */
+  /** Headers, free bitmaps and log heads of owned blocks. */
   'header',
   /** Cells whose object a slot names as a key's value. */
   'live',
   /** Cells whose object a slot names as its tombstone. */
   'tombstone',
-  /** Cells with the log entry of a request that is over, whose object is nobody's: for reclaim to free. */
+  /**
+   * Cells with a log entry, whose object no slot names and no bit frees, but which somebody still has in
+   * hand: a client that is at work, or a log list, which ends with the cell (its next request writes it
+   * over, or somebody has to find out what became of its request).
+   */
   'garbage',
-  /** Freed cells whose grace has not passed: their log entries are still in use. */
+  /**
+   * The same in nobody's hands: no client is at work, and no log list ends with the cell. It stays until
+   * somebody recovers the client that should have freed it. Clients that end their requests and rest leave
+   * none, so it is no finding, but a leak until then.
+   */
+  'unfreed',
+  /** Cells whose free bit is set: their owner has still to take them back, or their grace is under way. */
   'awaiting',
-  /** Freed cells. */
+  /**
+   * Cells that have been used and have no log entry: to be handed out again. Those whose grace is under way
+   * without a bit, because they lost their round, look the same.
+   */
   'free',
   /** Cells that were never written. */
   'fresh',
@@ -45,6 +58,7 @@ export type Category = (typeof CATEGORIES)[number];
 /** What is wrong, by kind: README.md says what each means. */
 export type FindingKind =
   | 'superblock'
+  | 'clients'
   | 'directory'
   | 'bucket-header'
   | 'slot-replicas'
@@ -59,8 +73,11 @@ export type FindingKind =
   | 'block-header'
   | 'bitmap'
   | 'free-named'
+  | 'freed-twice'
   | 'log'
   | 'log-link'
+  | 'log-head'
+  | 'log-list'
   | 'torn'
   | 'data-replicas'
   | 'not-zero'
@@ -83,9 +100,11 @@ export interface ClassReport {
   readonly blocks: number;
   readonly live: number;
   readonly tombstones: number;
+  /** Their free bit is set. */
   readonly awaiting: number;
+  /** Without a log entry: used before and never used together, which only a walk that reads objects tells. */
   readonly free: number;
-  /** Garbage and never used together: only a walk that reads objects can tell them apart. */
+  /** With a log entry: no slot names them, and no bit frees them. */
   readonly unnamed: number;
   /** Share of the blocks' bytes that no live object's cell takes. */
   readonly fragmentation: number;
@@ -116,11 +135,22 @@ export interface IndexReport {
   readonly splits: number;
 }
 
+/** A client that is at work: it may have requests in flight. */
+export interface ClientReport {
+  /** Its place in the client table. */
+  readonly place: number;
+  readonly cid: number;
+  /** Grows whenever all its requests of a time have ended. */
+  readonly period: number;
+}
+
 /** What a walk found. */
 export interface PoolReport {
   readonly config: PoolConfig;
-  /** False when superblocks are wrong: nothing behind them was looked at. */
+  /** False when superblocks or the directory are wrong: nothing behind them was looked at. */
   readonly isComplete: boolean;
+  /** Clients at work; those that rest, or have been killed and recovered, are in no word. */
+  readonly clients: readonly ClientReport[];
   readonly index: IndexReport;
   readonly nodes: readonly NodeReport[];
   /** The first of them, at most {@link FINDINGS_KEPT}. */

@@ -1,24 +1,38 @@
 /** A pool with something of everything in it, and ways to damage it: for tests. */
+import { JANITOR_BYTES, Janitor, SplitResult } from '../background/index.js';
 import { SequentialClient } from '../client/sequential.js';
 import type { Fabric } from '../fabric/contract.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import type { MemoryNodes } from '../fabric/memory-nodes.js';
-import { CANDIDATES, candidateSlot, type KeyPlace, keyMemory, keyPlace, locateKey } from '../index/index.js';
 import {
+  CANDIDATES,
+  candidateSlot,
+  Directory,
+  type KeyPlace,
+  keyMemory,
+  keyPlace,
+  locateKey,
+} from '../index/index.js';
+import {
+  BLOCK_HEADER_BYTES,
   classOfLines,
+  DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
   Geometry,
+  getPointer,
   isKv,
   LINE_BYTES,
   MAX_REPLICAS,
   ownerPointer,
   type PoolConfig,
+  putPointer,
   slotLines,
   View,
 } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { CONTEXT_BYTES, Outcome } from '../ops/index.js';
-import { type Op, replicaRef, type VerbBatch, type Word, word } from '../verbs/index.js';
-import { bitmapByte } from './cells.js';
+import { DONE, type Op, replicaRef, type VerbBatch, type Word, word } from '../verbs/index.js';
+import { tableEntryOf } from './cells.js';
 import { checkPool } from './check-pool.js';
 import { WALK_BYTES } from './reader.js';
 import type { Finding, PoolReport } from './report.js';
@@ -47,21 +61,64 @@ export interface Placed {
 /** So small that a walk of it takes milliseconds. */
 const SMALL = { blockBytes: 1 << 13, regionBytes: 1 << 17 };
 
-/** Two clients have written, replaced and deleted keys of several sizes. */
+/** Two clients at work, which have written, replaced and deleted keys of several sizes. */
 export class SamplePool {
   readonly config: PoolConfig;
   readonly nodes: MemoryNodes;
   readonly view: View;
   readonly clients: readonly SequentialClient[];
+  readonly janitors: readonly Janitor[];
 
   constructor(options: Partial<PoolConfig> = {}) {
     this.config = smallPool({ indexReplicas: 2, regionsPerNode: 1, ...SMALL, ...options });
     this.nodes = makeNodes(this.config);
     this.view = new View(new Geometry(this.config));
     this.clients = [1, 2].map((cid) => {
-      const fabric = new MemoryFabric(this.nodes, { localBytes: CONTEXT_BYTES + (1 << 20) });
+      const fabric = new MemoryFabric(this.nodes, { localBytes: CONTEXT_BYTES + JANITOR_BYTES + (1 << 20) });
       return new SequentialClient(fabric, { view: this.view, cid });
     });
+    this.janitors = this.clients.map(({ state }) => new Janitor(state));
+    for (const c of [0, 1]) this.#run(c, this.janitors[c].enter());
+  }
+
+  #run<T>(c: number, op: Op<T>): T {
+    return runOp(this.clients[c].fabric, op);
+  }
+
+  /** So many rounds of background work of both clients: they free, end periods, and take back. */
+  tidy(rounds = 8): this {
+    for (let i = 0; i < 2 * rounds; i++) this.#run(i % 2, onceThrough(this.janitors[i % 2]));
+    return this;
+  }
+
+  /** Both clients rest: nobody is at work. */
+  rest(): this {
+    for (const c of [0, 1]) this.#run(c, this.clients[c].state.grace.rest());
+    return this;
+  }
+
+  /** The first client splits a subtable while the other one rests. */
+  split(subtable: number): this {
+    const { state } = this.clients[0];
+    const { splitter } = this.janitors[0];
+    this.#run(1, this.clients[1].state.grace.rest());
+    const result = this.#run(0, splitter.split(subtable, state.directory.depthOf(subtable)));
+    if (result !== SplitResult.SPLIT) throw new Error(`the sample's split ended with ${result}`);
+    this.#run(1, this.janitors[1].enter());
+    return this.tidy(1);
+  }
+
+  /** {@link fill}, then keys replaced and deleted again and again, memory reclaimed, and a split. */
+  churn(): this {
+    this.fill();
+    for (let i = 0; i < 400; i++) {
+      const [client, key, length] = [this.clients[i % 2], `k${(i * 7) % 40}`, (i * 31) % 400];
+      this.#expectOk(client.put(key, 'z'.repeat(length)));
+      if (i % 9 === 8) this.#expectOk(client.delete(key));
+      if (i % 4 === 3) this.tidy(1);
+      if (i === 200) this.split(0);
+    }
+    return this.tidy();
   }
 
   /** 40 keys k0 to k39; then every third is replaced, then every fifth deleted, each by the other client. */
@@ -107,10 +164,21 @@ export class SamplePool {
 
   /** Where a key belongs. */
   placeOf(key: string): KeyPlace {
-    const { subtables, groupsPerSubtable } = this.config;
-    const place = keyPlace({ subtables, groups: groupsPerSubtable });
+    const place = keyPlace({ directory: this.#directory(), groups: this.config.groupsPerSubtable });
     locateKey(place, keyMemory(Buffer.from(key)), 0, key.length);
     return place;
+  }
+
+  #directory(): Directory {
+    const { subtables, subtablesMax } = this.config;
+    const mn = this.view.directoryMn(0);
+    const directory = new Directory(subtables);
+    const { lo: version, hi: depth } = this.nodes.load(mn, DIRECTORY_VERSION_OFFSET, word());
+    const entries = Array.from({ length: subtablesMax }, (_, s) =>
+      this.nodes.load(mn, directoryOffset(s), word()),
+    );
+    directory.load(version, depth, Uint32Array.from(entries.flatMap(({ lo, hi }) => [lo, hi])));
+    return directory;
   }
 
   /** Candidate slots of a key that hold nothing. */
@@ -168,11 +236,41 @@ export class SamplePool {
       this.putData(pointer, Uint8Array.of(to(this.data(pointer, 1, r)[0])), [r]);
   }
 
-  /** Sets the bit that frees a cell. */
-  setFreeBit(cell: number, replicas?: number[]): void {
-    const offset = cell % this.config.blockBytes;
-    const byte = cell - offset + bitmapByte(offset);
-    this.change(byte, (bits) => bits | (1 << ((offset / LINE_BYTES) & 7)), replicas);
+  /** Sets the free bit of the line at `pointer`. */
+  setFreeBit(pointer: number, replicas?: number[]): void {
+    const offset = pointer % this.config.blockBytes;
+    const line = offset / LINE_BYTES;
+    const byte = pointer - offset + BLOCK_HEADER_BYTES + (line >>> 3);
+    this.change(byte, (bits) => bits | (1 << (line & 7)), replicas);
+  }
+
+  /** A log head that is in use, and the cell that it names; of one class, if told. */
+  logHead(sizeClass?: number): { head: number; cell: number } {
+    const { headsOffset } = this.view.geometry;
+    for (const { state } of this.clients) {
+      for (let c = sizeClass ?? 0; c <= (sizeClass ?? this.view.geometry.largestClass()); c++) {
+        for (const { pointer } of state.slab.blocksOf(c)) {
+          const bytes = this.data(pointer + headsOffset, 8);
+          const cell = getPointer(bytes, 0);
+          if (cell !== 0) return { head: pointer + headsOffset, cell };
+        }
+      }
+    }
+    throw new Error('no log head is in use');
+  }
+
+  /** Writes a pointer of 6 bytes into data, on the replicas given, or on all. */
+  putPointer(at: number, pointer: number, replicas?: number[]): void {
+    const bytes = new Uint8Array(6);
+    putPointer(bytes, 0, pointer);
+    this.putData(at, bytes, replicas);
+  }
+
+  /** Changes who owns a block, in the table of a replica; the size class stays. */
+  setOwner(block: number, cid: number, replica: number): void {
+    const { region, offset } = tableEntryOf(this.view.geometry, block);
+    const [mn, at] = [this.view.regionMn(region, replica), this.view.tableOffset(region, replica) + offset];
+    this.nodes.store(mn, at, cid, this.nodes.load(mn, at, word()).hi);
   }
 
   /** Writes bytes to one node's own memory. */
@@ -189,4 +287,9 @@ export class SamplePool {
       if (this.nodes.load(this.view.regionMn(region, 0), at, word()).lo === 0) return block;
     }
   }
+}
+
+/** One round of a janitor. */
+function* onceThrough({ loop }: Janitor): Op<void> {
+  for (let batch = loop.next().value; batch !== DONE; batch = loop.next().value) yield batch;
 }

@@ -4,7 +4,7 @@ import { type Geometry, MAX_REPLICAS, type View } from '../layout/index.js';
 import { type LocalMemory, type Op, type ReplicaRef, replicaRef } from '../verbs/index.js';
 import { Names } from './names.js';
 import { CHUNK_BYTES, Reader } from './reader.js';
-import { Findings, NodeAccount } from './report.js';
+import { type ClientReport, Findings, NodeAccount } from './report.js';
 
 /** What a walk is told. */
 export interface WalkOptions {
@@ -12,8 +12,9 @@ export interface WalkOptions {
   /** Registered memory of a fabric that reaches all nodes; `WALK_BYTES` of it are taken. */
   readonly local: LocalMemory;
   /**
-   * `words`: the words of the index and of block tables, and bitmaps, of primaries only: counts, and no
-   * findings but of superblocks. `bytes`: every byte of every node.
+   * `words`: the words of the index, of block tables, of bitmaps, and of cells that neither speaks of, of
+   * primaries only: counts, and no findings but of superblocks and directory. `bytes`: every byte of every
+   * node.
    */
   readonly depth: 'words' | 'bytes';
   /** Hears how many bytes have been accounted for. */
@@ -35,6 +36,10 @@ export class Walk {
   /** Bytes of one stretch: whole blocks. */
   readonly stretchBytes: number;
   readonly index = { live: 0, tombstones: 0 };
+  /** Clients at work, once their table has been read. */
+  readonly clients: ClientReport[] = [];
+  /** Cells that log lists end with, once they have been followed: by the pointer of their last line. */
+  readonly listEnds = new Set<number>();
   /** As the primary has it, once it has been read. */
   readonly directory: Directory;
   readonly #replicas: ReplicaRef = replicaRef(MAX_REPLICAS);

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { smallPool } from '../node/in-process.js';
 import { CorruptionError, replicaRef, UsageError } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
-import { Geometry, type PoolConfig } from './geometry.js';
+import { DIRECTORY_VERSION_OFFSET, directoryOffset } from './directory.js';
+import { CLIENTS_MAX, Geometry, type PoolConfig } from './geometry.js';
 import { CLASS_COUNT, CLASS_LINES } from './size-class.js';
 import { View } from './view.js';
 
@@ -46,6 +47,12 @@ function ranges(geometry: Geometry): Range[] {
   const view = new View(geometry);
   const all: Range[] = [];
   for (let mn = 0; mn < config.nodes; mn++) all.push({ mn, from: 0, to: 4096, what: 'superblock' });
+  const clients = { from: view.clientOffset(0), to: view.clientOffset(CLIENTS_MAX) };
+  all.push({ mn: view.controlMn, ...clients, what: 'client table' });
+  for (let r = 0; r < config.indexReplicas; r++) {
+    const directory = { from: DIRECTORY_VERSION_OFFSET, to: directoryOffset(config.subtablesMax) };
+    all.push({ mn: view.directoryMn(r), ...directory, what: `directory replica ${r}` });
+  }
   for (let s = 0; s < config.subtablesMax; s++) {
     const to = view.slotReplicas(s * subtableBytes, replicaRef(8));
     for (let r = 0; r < to.count; r++) {
@@ -114,25 +121,40 @@ describe('the layout of a pool', () => {
   it('follows from the configuration by these relations', () => {
     const g = new Geometry(CONFIG);
     expect(g.subtableBytes).toBe(8 * 192);
-    expect(g.dataBase).toBe(8192);
+    // Superblock, client table of 512 words, directory of a version and 2 entries.
+    expect(g.directoryBytes).toBe(64);
+    expect(g.indexBase).toBe(4096 + 4096 + 64);
+    expect(g.dataBase).toBe(12_288);
     expect(g.blocksPerRegion).toBe(16);
     expect(g.tableBytes).toBe(128);
     expect(g.regions).toBe(6);
     expect(g.regionStride).toBe(128 + (1 << 20));
-    expect(g.nodeBytes).toBe(8192 + 4 * (128 + (1 << 20)));
+    expect(g.nodeBytes).toBe(12_288 + 4 * (128 + (1 << 20)));
     expect(g.bitmapBytes).toBe(128);
-    expect(g.cellsOffset).toBe(192);
+    expect([g.headsOffset, g.headsPerBlock]).toEqual([192, 256]);
+    expect(g.cellsOffset).toBe(192 + 256 * 8);
     expect(g.subtableSlots).toBe(8 * 21);
   });
 
-  it('has room in a block for header, bitmap and the cells it claims, but not for one more', () => {
+  it('has room for all subtables that the index may grow to, and for an entry of each', () => {
+    const grown = new Geometry({ ...CONFIG, subtablesMax: 64 });
+    expect(grown.directoryBytes).toBe(576);
+    expect(grown.indexBase).toBe(8192 + 576);
+    expect(grown.dataBase).toBe(Math.ceil((8192 + 576 + 64 * 8 * 192) / 4096) * 4096);
+    expect(grown.subtableBytes).toBe(new Geometry(CONFIG).subtableBytes);
+  });
+
+  it('has room in a block for header, bitmap, log heads and the cells it claims, but not for one more', () => {
     fc.assert(
       fc.property(configs, (config) => {
         const g = new Geometry(config);
         expect(g.bitmapBytes * 8).toBeGreaterThanOrEqual(config.blockBytes / 64);
         expect(g.bitmapBytes % 8).toBe(0);
-        expect(g.cellsOffset).toBeGreaterThanOrEqual(64 + g.bitmapBytes);
+        expect(g.headsOffset).toBe(64 + g.bitmapBytes);
+        expect(g.cellsOffset).toBeGreaterThanOrEqual(g.headsOffset + 8 * g.headsPerBlock);
         expect(g.cellsOffset % 64).toBe(0);
+        // A list has two cells of its own: no more of them than heads.
+        expect(g.headsPerBlock).toBeGreaterThanOrEqual(Math.min(256, config.blockBytes / 64 / 2));
         for (let c = 0; c < CLASS_COUNT; c++) {
           const end = g.cellsOffset + g.cellsPerBlock(c) * CLASS_LINES[c] * 64;
           expect(end).toBeLessThanOrEqual(config.blockBytes);
@@ -166,6 +188,9 @@ describe('the layout of a pool', () => {
     [{ blockBytes: 1 << 21 }, /block size is 2097152 bytes/],
     [{ subtables: 3 }, /subtables is 3; use a power of two up to 65536/],
     [{ subtables: 131072 }, /subtables is 131072/],
+    [{ subtablesMax: 1 }, /most subtables is 1; use a power of two from the 2 at the start to 65536/],
+    [{ subtablesMax: 6 }, /most subtables is 6/],
+    [{ subtablesMax: 131072 }, /most subtables is 131072/],
     [{ groupsPerSubtable: 1 }, /groups per subtable is 1; it must be 2 to 32768/],
     [{ groupsPerSubtable: 32769 }, /groups per subtable is 32769/],
     [{ regionsPerNode: 0 }, /regions per node is 0; it must be 1 to 65536/],
@@ -185,7 +210,8 @@ describe('the layout of a pool', () => {
     { nodes: 1, indexReplicas: 1, dataReplicas: 1 },
     { blockBytes: 1024, regionBytes: 1024 },
     { blockBytes: 1 << 20 },
-    { subtables: 65536, groupsPerSubtable: 2 },
+    { subtables: 65536, subtablesMax: 65536, groupsPerSubtable: 2 },
+    { subtablesMax: 65536, groupsPerSubtable: 2 },
     { groupsPerSubtable: 32768 },
     { regionsPerNode: 65536 },
     { nodes: 2, indexReplicas: 2, regionsPerNode: 1, regionBytes: 2 ** 47 },

@@ -42,7 +42,9 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
     const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled === Allocation.OK) continue;
     if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;
-    cx.outcome = refilled === Allocation.NO_MEMORY ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
+    // Nothing has been done: a request whose time is up has waited for memory.
+    const isSilent = refilled === Allocation.UNAVAILABLE && !cx.write.expired;
+    cx.outcome = isSilent ? Outcome.UNAVAILABLE : Outcome.NO_MEMORY;
     return false;
   }
 }
@@ -73,12 +75,15 @@ export function* openList(cx: Context): Op<boolean | undefined> {
 function* awaitReclaim(cx: Context): Op<boolean> {
   const { client, sizeClass } = cx;
   if (!client.hasJanitor) return false;
-  const limit = client.fruitless[sizeClass] + FRUITLESS_LOOKS;
+  const { slab, fruitless } = client;
+  const limit = fruitless[sizeClass] + FRUITLESS_LOOKS;
+  // A list takes its next cell ahead, and a new one its first cell too.
+  const least = slab.isOpen(cx.coroutine, sizeClass) ? 1 : 2;
   client.waiting++;
-  while (client.slab.freeCells[sizeClass] === 0 && client.fruitless[sizeClass] < limit && !cx.write.expired) {
+  while (slab.freeCells[sizeClass] < least && fruitless[sizeClass] < limit && !cx.write.expired) {
     cx.batch.reset().isPoll = true;
     yield cx.batch;
   }
   client.waiting--;
-  return client.slab.freeCells[sizeClass] > 0;
+  return slab.freeCells[sizeClass] >= least && !cx.write.expired;
 }

@@ -18,13 +18,21 @@ const QUIET =
   'Run it on a quiet pool: of one in use, whose clients write meanwhile, it takes requests in flight for\n' +
   'things that do not add up.';
 
+const HELP = `Cells that no slot names are 'garbage' (a client at work or a log list has them in hand), 'unfreed'
+(nobody has), 'awaiting' (freed, not taken back yet), 'free' or 'fresh' (never used). Unfreed ones are no
+finding.`;
+const UNFREED = 'left by clients that were killed, or gave up on a silent node';
+
 /** Makes the command. */
 export function fsckCommand(): Command {
   return new Command('fsck')
     .description("account for every byte of a pool's memory, and say what does not add up")
     .option('-p, --pool <name>', 'the pool', 'default')
     .option('--json', 'print one JSON object', false)
-    .addHelpText('after', `\nIt only reads. ${QUIET}\n\nExit status: 0 clean, 1 findings, 2 wrong usage.\n`)
+    .addHelpText(
+      'after',
+      `\nIt only reads. ${QUIET}\n\n${HELP}\n\nExit status: 0 clean, 1 findings, 2 wrong usage.\n`,
+    )
     .action(check);
 }
 
@@ -50,7 +58,12 @@ async function check({ pool, json }: Flags): Promise<void> {
 /** The report as text: bytes per node and category, then findings, then a verdict. */
 export function formatFsck(report: PoolReport): string {
   const { findings, findingCount, findingsByKind, isComplete } = report;
-  const lines = isComplete ? byteTable(report) : ['superblocks are wrong, and nothing else was looked at'];
+  const lines = isComplete
+    ? byteTable(report)
+    : ['superblocks or the directory are wrong, and nothing else was looked at'];
+  if (report.clients.length > 0) lines.push(`clients at work: ${report.clients.length}. ${QUIET}`);
+  const unfreed = report.nodes.reduce((sum, { bytes }) => sum + (bytes?.unfreed ?? 0), 0);
+  if (unfreed > 0) lines.push(`${unfreed} bytes in cells that nobody at work will free: ${UNFREED}`);
   for (const finding of findings.slice(0, FINDINGS_TOLD)) lines.push(describeFinding(finding));
   if (findingCount > FINDINGS_TOLD) {
     const kinds = Object.entries(findingsByKind).map(([kind, count]) => `${count} ${kind}`);

@@ -5,6 +5,9 @@ import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
 import { CorruptionError } from '../../fusee/verbs/index.js';
 import { percent, textTable } from './text-table.js';
 
+/** Clients told as text. */
+const CLIENTS_TOLD = 32;
+
 /** Makes the command. */
 export function statsCommand(): Command {
   return new Command('stats')
@@ -14,9 +17,24 @@ export function statsCommand(): Command {
     .addHelpText(
       'after',
       `
-It reads block tables, free bitmaps and index words, and no objects. Cells that no slot names and no bit frees
-are 'unnamed': garbage and never used, which \`fusee fsck\` tells apart. Of a pool in use the numbers are of
-no one moment. Cache hits are counted by each client: Client.stats() of the API tells them.
+It reads block tables, free bitmaps, index words, and one word of the log entries of cells that none of them
+speaks of; no objects. Per node and cell size, replicas included:
+
+  live           cells whose object a slot names as a key's value
+  tombstones     cells whose object a slot names as deleted
+  awaiting       freed cells that their owner has still to take back, or whose grace is under way
+  free           cells to be handed out again, and never used; \`fusee fsck\` tells them apart
+  unnamed        cells that no slot names and no bit frees yet, with a log entry
+  fragmentation  share of the blocks' bytes that no live object's cell takes
+
+Of the index: load factor, splits, subtables by local depth. Of the clients: those at work, with the period
+that each has announced; one whose period stands still holds up graces, and so reclaim and splits.
+
+Of a pool in use the numbers are of no one moment. What a pool cannot tell are cache hits: caches are their
+clients', and the pool has no word for them. \`fusee bench --json\` has those of its clients (\`cache\` of
+each row), Client.stats() of the API those of one.
+
+--json has all of it: config, index, clients, nodes; \`cache\` is null.
 `,
     )
     .action(async ({ pool, json }: { pool: string; json: boolean }) => {
@@ -27,10 +45,11 @@ no one moment. Cache hits are counted by each client: Client.stats() of the API 
 }
 
 /** The counts of a report, without what only a walk over all bytes fills. */
-export function statsOf({ config, index, nodes }: PoolReport): object {
+export function statsOf({ config, index, clients, nodes }: PoolReport): object {
   return {
     config,
     index,
+    clients,
     nodes: nodes.map(({ node, nodeBytes, classes }) => ({ node, nodeBytes, classes })),
     // Caches are their clients', and this is none.
     cache: null,
@@ -38,7 +57,7 @@ export function statsOf({ config, index, nodes }: PoolReport): object {
 }
 
 /** The counts as text. */
-export function formatStats({ index, nodes }: PoolReport): string {
+export function formatStats({ index, clients, nodes }: PoolReport): string {
   const head = [
     'node',
     'cell',
@@ -67,6 +86,20 @@ export function formatStats({ index, nodes }: PoolReport): string {
     ...(rows.length === 0 ? ['no block has been handed out'] : textTable([head, ...rows])),
     `index: ${index.live} keys and ${index.tombstones} tombstones in ${index.slots} slots, ` +
       `load factor ${percent(index.loadFactor)}, ${index.splits} splits`,
+    `subtables: ${index.depths.map(({ depth, subtables }) => `${subtables} of depth ${depth}`).join(', ')}`,
+    ...textOfClients(clients),
     'cache hits: counted by each client',
   ].join('\n');
+}
+
+/** Clients at work, as many as fit a screen. */
+function textOfClients(clients: PoolReport['clients']): string[] {
+  if (clients.length === 0) return ['no client is at work'];
+  const rows = clients.slice(0, CLIENTS_TOLD).map(({ place, cid, period }) => [place, cid, period]);
+  const more = clients.length - rows.length;
+  return [
+    `clients at work: ${clients.length}`,
+    ...textTable([['place', 'client', 'period'], ...rows]),
+    ...(more > 0 ? [`... and ${more} more; --json has all`] : []),
+  ];
 }

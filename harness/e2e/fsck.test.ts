@@ -84,7 +84,9 @@ describe('a pool after a load by several clients', () => {
       await load(pool);
       const text = await fusee('fsck', '--pool', pool);
       expect([text.status, text.stderr]).toEqual([0, '']);
-      expect(text.stdout).toMatch(/^node +bytes +superblock +index +table +header +live .*garbage/);
+      expect(text.stdout).toMatch(
+        /^node +bytes +superblock +clients +directory +index .*table +header +live .*free/,
+      );
       expect(text.stdout.trimEnd().split('\n').at(-1)).toBe('clean: every byte is accounted for');
 
       const json = await fusee('fsck', '--pool', pool, '--json');
@@ -94,6 +96,9 @@ describe('a pool after a load by several clients', () => {
       for (const { bytes, nodeBytes } of report.nodes)
         expect(Object.values(bytes ?? {}).reduce((a, b) => a + b)).toBe(nodeBytes);
       expect(report.index.live).toBeGreaterThan(100);
+      // All of them have closed: nobody is at work, and nothing of theirs is left to be freed.
+      expect(report.clients).toEqual([]);
+      expect(report.nodes.map(({ bytes }) => bytes?.unfreed)).toEqual(report.nodes.map(() => 0));
 
       const stats = JSON.parse((await fusee('stats', '--pool', pool, '--json')).stdout);
       expect(stats.index).toEqual(report.index);
@@ -105,6 +110,7 @@ describe('a pool after a load by several clients', () => {
       expect(told.stdout).toMatch(
         /^index: \d+ keys and \d+ tombstones in \d+ slots, load factor .* 0 splits$/m,
       );
+      expect(told.stdout).toMatch(/^no client is at work$/m);
     },
     120_000,
   );

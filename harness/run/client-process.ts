@@ -13,7 +13,14 @@ import type { RequestStream } from '../../workloads/index.js';
 import { History, writeHistory } from '../check/linearizability/index.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
 import { HistorySource } from './history-source.js';
-import { type ClientPlan, type FromClient, failed, type Phase, type ToClient } from './messages.js';
+import {
+  type ClientPlan,
+  type ClientReport,
+  type FromClient,
+  failed,
+  type Phase,
+  type ToClient,
+} from './messages.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -37,6 +44,8 @@ class ClientProcess {
   readonly #stopped = new Set<Phase>();
   #inserted: Float64Array = new Float64Array(0);
   #history: History | null = null;
+  /** What the cache had counted when the window began. */
+  #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
 
@@ -129,6 +138,7 @@ class ClientProcess {
         wrongExamples: source.wrongExamples,
         series: source.recorder.series(),
         collections,
+        cache: this.#cacheCounts(),
         involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
       },
     });
@@ -177,10 +187,15 @@ class ClientProcess {
     reactor.wake();
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     let isWarm = warmShare === null;
+    let isMeasured = false;
     while (reactor.active > 0) {
       let now = fabric.nowNs();
       for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
         for (let turn = 0; turn < TURNS; turn++) reactor.turn();
+      }
+      if (!isMeasured && now >= source.measureNs) {
+        isMeasured = true;
+        this.#cacheBefore = this.#cacheCounts({ hits: 0, misses: 0, bypassed: 0 });
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
       if (!isWarm && source.share >= (warmShare ?? 0)) {
@@ -215,6 +230,16 @@ class ClientProcess {
     const space = { records, perStride };
     const writer = clientIndex + 1;
     return new HistorySource(source, { history, space, writer, coroutines, nowNs: () => fabric.nowNs() });
+  }
+
+  /** Look-ups in the cache since `before`: since the window began. */
+  #cacheCounts(before = this.#cacheBefore): ClientReport['cache'] {
+    const { hits, misses, bypassed } = this.#session.state.cache;
+    return {
+      hits: hits - before.hits,
+      misses: misses - before.misses,
+      bypassed: bypassed - before.bypassed,
+    };
   }
 
   #writeHistory(): void {

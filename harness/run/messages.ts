@@ -71,6 +71,8 @@ export interface ClientReport {
   /** Completions per 100 ms since the window's start, and each interval's p99. */
   readonly series: readonly { readonly operations: number; readonly p99Ns: number }[];
   readonly collections: { readonly count: number; readonly milliseconds: number; readonly longestMs: number };
+  /** Look-ups in the client's index cache since the window began, to within a turn of its event loop. */
+  readonly cache: { readonly hits: number; readonly misses: number; readonly bypassed: number };
   readonly involuntarySwitches: number;
 }
 

@@ -38,6 +38,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   wrongExamples: [],
   series: [],
   collections: { count: 0, milliseconds: 0, longestMs: 0 },
+  cache: { hits: 3, misses: 2, bypassed: 1 },
   involuntarySwitches: 0,
   ...changes,
 });
@@ -88,7 +89,7 @@ describe('a row', () => {
     expect(perOperation.search).toBeUndefined();
   });
 
-  it('adds outcomes and collections up; their share is of the time of all clients', () => {
+  it('adds outcomes, look-ups in caches and collections up; their share is of the time of all clients', () => {
     const a = client({
       operations: [operation('search', [1, 1], { outcomes: { OK: 1, NOT_FOUND: 1 } })],
       collections: { count: 2, milliseconds: 10, longestMs: 6 },
@@ -96,6 +97,7 @@ describe('a row', () => {
     const row = rowOf([a, client()]);
     expect(row.outcomes).toEqual({ search: { OK: 3, NOT_FOUND: 1 } });
     expect(row.collections).toEqual({ count: 2, milliseconds: 10, longestMs: 6, shareOfWindow: 0.0025 });
+    expect(row.cache).toEqual({ hits: 6, misses: 4, bypassed: 2 });
   });
 
   it('adds the series of clients up; the p99 of an interval is the worst of them', () => {
@@ -171,6 +173,7 @@ describe('faults', () => {
     const clean = {
       config: {} as never,
       isComplete: true,
+      clients: [],
       index: {} as never,
       nodes: [],
       findingsByKind: {},

@@ -3,6 +3,7 @@
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
 import {
+  type CacheCounts,
   OPERATIONS,
   type Operation,
   type PerOperation,
@@ -79,6 +80,7 @@ export function cellResult(
     perOperation: byOperation(reports, perOperation),
     outcomes: byOperation(reports, mergeOutcomes),
     collections,
+    cache: mergeCache(reports),
     trust: judge({
       busyProcesses: settings.clients,
       collections,
@@ -174,6 +176,11 @@ function mergeCollections(reports: readonly ClientReport[], seconds: number) {
     // The share of the clients' time, since collections of one do not stop the others.
     shareOfWindow: seconds === 0 ? 0 : Math.min(1, milliseconds / (seconds * 1000 * reports.length)),
   };
+}
+
+function mergeCache(reports: readonly ClientReport[]): CacheCounts {
+  const sum = (of: keyof CacheCounts): number => reports.reduce((n, { cache }) => n + cache[of], 0);
+  return { hits: sum('hits'), misses: sum('misses'), bypassed: sum('bypassed') };
 }
 
 function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {

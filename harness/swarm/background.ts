@@ -4,9 +4,8 @@
  */
 import { Janitor } from '../../fusee/background/index.js';
 import type { SimFabric } from '../../fusee/fabric/sim/index.js';
-import type { ClientState } from '../../fusee/ops/index.js';
 import { DONE, type Op, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
-import type { Run } from './client.js';
+import type { Run, SwarmClient } from './client.js';
 import type { Teller } from './trace.js';
 
 /** Drives one client's janitor. */
@@ -14,16 +13,13 @@ export class BackgroundWork {
   readonly janitor: Janitor;
   readonly #run: Run;
   readonly #fabric: SimFabric;
-  readonly #client: { readonly state: ClientState; readonly isDead: boolean; readonly isFinished: boolean };
+  readonly #client: SwarmClient;
   readonly #teller: Teller;
   readonly #sleeper: number;
   #steps: Op<unknown> | undefined;
   #isResting = false;
 
-  constructor(
-    run: Run,
-    client: { state: ClientState; fabric: SimFabric; cid: number; isDead: boolean; isFinished: boolean },
-  ) {
+  constructor(run: Run, client: SwarmClient) {
     this.#run = run;
     this.#client = client;
     this.#fabric = client.fabric;
@@ -57,7 +53,10 @@ export class BackgroundWork {
     if (this.#client.isDead || this.#isResting) return;
     if (this.#client.isFinished && this.janitor.isIdle) {
       this.#isResting = true;
-      this.#begin(this.#leave(), () => {});
+      this.#begin(this.#leave(), (hasLeft) => {
+        // Others would wait for it for ever: somebody has to declare it dead.
+        if (hasLeft !== true) this.#run.lost(this.#client);
+      });
     } else this.#begin(onceThrough(this.janitor.loop), () => this.#sleep());
   }
 

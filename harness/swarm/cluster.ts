@@ -21,6 +21,8 @@ export interface Finding {
 
 /** A request that has not been answered for so long never will be. */
 const HANG_NS = 40 * DEADLINE_NS;
+/** Background work that goes on for so long after the last request never ends. */
+const RESTLESS_NS = 1e9;
 /** Events between two looks at the clock of each request. */
 const LOOK_EVENTS = 8192;
 
@@ -85,7 +87,15 @@ export class Cluster implements Run {
       if (this.findings.length > 0) return;
       if (world.events % LOOK_EVENTS === 0) this.#lookForHangs();
     }
-    while (world.step());
+    // Background work ends too, by itself: what is freed is freed, and nobody waits for ever.
+    for (const endNs = world.nowNs + RESTLESS_NS; world.step(); ) {
+      if (world.nowNs < endNs) continue;
+      this.fail(
+        'restless',
+        `background work goes on ${RESTLESS_NS / 1e6} ms after the last request has ended`,
+      );
+      return;
+    }
   }
 
   /** The client that has lost a link dies, as the master would have it. */

@@ -1,14 +1,22 @@
 /** Clusters of the simulator, at rest after random loads, seen through a fabric's READs. */
 import { expect, it } from 'vitest';
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
-import { checkPool, type PoolReport, WALK_BYTES } from '../../fusee/fsck/index.js';
+import { CATEGORIES, type Category, checkPool, type PoolReport, WALK_BYTES } from '../../fusee/fsck/index.js';
 import { runOp } from '../../fusee/fsck/sample-pool.js';
 import { Cluster } from './cluster.js';
-import { planOf } from './plan.js';
+import { planOf, type SwarmPlan } from './plan.js';
 
-/** Runs a seed's cluster without crashes, and walks its memory in its own virtual time. */
-function walkCluster(seed: number, rpcLoss: number): PoolReport {
+/** The plan of a seed, with an index that has to grow: up to eightfold, for keys that do not fit before. */
+function growing(seed: number): SwarmPlan {
   const plan = planOf(seed);
+  const { subtables } = plan.pool;
+  const keys = Array.from({ length: 120 * subtables }, (_, k) => `k${k}`.padEnd(8, '.'));
+  return { ...plan, pool: { ...plan.pool, subtablesMax: 8 * subtables }, keys };
+}
+
+/** Runs a cluster without crashes, and walks its memory in its own virtual time. */
+function walkCluster(plan: SwarmPlan, rpcLoss: number): PoolReport {
+  const { seed } = plan;
   const cluster = new Cluster({ ...plan, crashes: 0, cuts: 0, faults: { ...plan.faults, rpcLoss } });
   cluster.toQuiescence();
   expect([seed, cluster.findings]).toEqual([seed, []]);
@@ -16,20 +24,35 @@ function walkCluster(seed: number, rpcLoss: number): PoolReport {
   return runOp(fabric, checkPool({ view: cluster.view, local: fabric.local, depth: 'bytes' }));
 }
 
-it('a cluster without crashes is clean at rest, and every byte of it has one category', () => {
-  let used = 0;
+/** Bytes of a category on all nodes. */
+const sum = ({ nodes }: PoolReport, category: Category): number =>
+  nodes.reduce((n, { bytes }) => n + (bytes?.[category] ?? 0), 0);
+
+it('a cluster without crashes is clean at rest, and nothing is left unfreed', () => {
+  const used: Partial<Record<Category, number>> = {};
   for (let seed = 1; seed <= 25; seed++) {
-    const { findings, nodes } = walkCluster(seed, 0);
-    expect([seed, findings]).toEqual([seed, []]);
-    for (const { bytes } of nodes)
-      used += (bytes?.live ?? 0) + (bytes?.tombstone ?? 0) + (bytes?.garbage ?? 0);
+    const report = walkCluster(planOf(seed), 0);
+    expect([seed, report.findings, report.isComplete]).toEqual([seed, [], true]);
+    if (report.clients.length === 0) expect([seed, sum(report, 'unfreed')]).toEqual([seed, 0]);
+    for (const category of CATEGORIES) used[category] = (used[category] ?? 0) + sum(report, category);
   }
-  expect(used).toBeGreaterThan(25_000);
+  for (const category of ['live', 'tombstone', 'awaiting', 'free', 'fresh'] as const)
+    expect([category, used[category]]).not.toEqual([category, 0]);
+});
+
+it('a cluster whose index grows is clean at rest: every key in the subtable of its hash', () => {
+  let splits = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const report = walkCluster(growing(seed), 0);
+    expect([seed, report.findings, sum(report, 'unfreed')]).toEqual([seed, [], 0]);
+    splits += report.index.splits;
+  }
+  expect(splits).toBeGreaterThan(10);
 });
 
 it('a block whose grant was lost on its way is found: header and entries on backups are missing', () => {
   const kinds = new Set<string>();
   for (let seed = 1; seed <= 12; seed++)
-    for (const { kind } of walkCluster(seed, 0.4).findings) kinds.add(kind);
+    for (const { kind } of walkCluster(planOf(seed), 0.4).findings) kinds.add(kind);
   expect([...kinds].sort()).toEqual(['block-header', 'table-replicas']);
 });

@@ -2,6 +2,7 @@
  * A process that runs seeds: told a range, it answers with a sum of reports and the failures; ends with its
  * channel.
  */
+import { followParent } from '../../fusee/fabric/shm-process.js';
 import type { SwarmHooks } from './client.js';
 import { tellShrunk } from './failure.js';
 import { planOf } from './plan.js';
@@ -94,6 +95,8 @@ function tell(seed: number, report: SeedReport, hooks: SwarmHooks | undefined): 
 }
 
 if (process.send !== undefined && process.argv[1]?.match(/swarm[/\\]worker\.[jt]s$/)) {
+  // A seed that never ends does not hear of the closed channel either: the kernel ends it with its parent.
+  if (!followParent(Number(process.argv[2]))) process.exit(0);
   // Ctrl-C reaches the whole group: the parent decides, and closes the channel.
   process.on('SIGINT', () => {});
   process.on('disconnect', () => process.exit(0));
