@@ -256,8 +256,8 @@ export class Reclaim {
       const stock = Math.min(STOCK_MOST, Math.max(STOCK_LEAST, share));
       if (slab.freeCells[c] + this.#awaiting[c] < stock) classes.push(c);
     }
-    // Others have their turn too, ahead of those that are always short: when sizes change, the classes that nobody
-    // asks for any more hold the blocks that the rest is short of.
+    // Others have their turn too, ahead of those that are always short: when sizes change, the classes that
+    // nobody asks for any more hold the blocks that the rest is short of.
     if (classes.length > 0 && ++this.#shortRounds % SHORT_ROUNDS !== 0) return classes;
     for (let i = 0; i < CLASS_COUNT; i++) {
       this.#idleClass = (this.#idleClass + 1) % CLASS_COUNT;

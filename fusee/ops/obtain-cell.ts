@@ -72,8 +72,8 @@ export function* openList(cx: Context): Op<boolean | undefined> {
 }
 
 /**
- * Waits until reclaim has freed a cell of the class, or given back a block of any: then it is worth asking again.
- * False when there is none to be found, or time is up.
+ * Waits until reclaim has freed a cell of the class, or given back a block of any: then it is worth asking
+ * again. False when there is none to be found, or time is up.
  */
 function* awaitReclaim(cx: Context): Op<boolean> {
   const { client, sizeClass } = cx;

@@ -1,6 +1,6 @@
 /**
- * The long-running checks in short, as users run them: what must hold, and not how fast it is. The limits on time
- * only end what hangs.
+ * The long-running checks in short, as users run them: what must hold, and not how fast it is. The limits on
+ * time only end what hangs.
  */
 import { describe, expect, it } from 'vitest';
 import { CHECKS, isRunning, Running, regions } from '../e2e/run-fusee.js';
@@ -37,7 +37,7 @@ describe('many times its size written to a pool', () => {
 });
 
 describe('an index of one subtable', () => {
-  it('grows under INSERTs, of which none fails and none is lost; subtables are nearly full when they split', async () => {
+  it('grows under INSERTs, none of which fails or is lost, and splits subtables that are nearly full', async () => {
     const { status, result } = await check<GrowthResult>('growth', '--keys', '100000', '--groups', '128');
     expect([status, result.failures]).toEqual([0, []]);
     expect(result.keysChecked).toBe(100_000);

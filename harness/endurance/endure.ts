@@ -2,6 +2,7 @@
 import { fsck, memoryStats } from '../../fusee/client/fsck.js';
 import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
 import { SERIES_MS } from '../run/recorder.js';
+import { CHURN_CYCLE } from './loads.js';
 import type { Faults, WorkerPlan } from './messages.js';
 import { Observer } from './observer.js';
 import { type CheckHooks, mergeFaults, type Party, withParty } from './party.js';
@@ -112,7 +113,7 @@ export async function endure(options: EnduranceOptions, hooks: CheckHooks): Prom
       bytesWritten: sum(({ bytes }) => bytes),
       operations: sum(({ operations }) => operations),
       seconds,
-      memory: flatness(watched.samples),
+      memory: flatness(watched.samples, options.load === 'churn-shift' ? CHURN_CYCLE : null),
       blocksTotal: (config.nodes * config.regionsPerNode * config.regionBytes) / config.blockBytes,
       samples: watched.samples,
       cells: watched.cells,

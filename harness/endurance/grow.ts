@@ -11,7 +11,10 @@ import { median, mergeSeries, mergeSpans, quantile } from './summary.js';
 
 /** Subtables are to be this full, in the mean, when they are split. */
 export const SPLIT_LOAD_LEAST = 0.8;
-/** SEARCHes beside splits are to take no longer than so many times what others take, at the 99th percentile. */
+/**
+ * SEARCHes beside splits are to take no longer than so many times what others take, at the 99th
+ * percentile.
+ */
 export const SEARCH_FACTOR_MOST = 3;
 /** Requests of a client that only searches in flight. */
 const SEARCH_COROUTINES = 4;

@@ -8,8 +8,8 @@ import { type KeyList, Requests, type RequestsOptions } from './requests.js';
 /** Sizes of values that UPDATEs draw from: five size classes apart, 1 KiB at most. */
 export const UPDATE_SIZES: readonly number[] = [64, 200, 400, 700, 1000];
 /**
- * Sizes of churned values: pairs of one mean, so that live bytes stay the same while classes change. Each pair has
- * two classes that no other has.
+ * Sizes of churned values: pairs of one mean, so that live bytes stay the same while classes change. Each
+ * pair has two classes that no other has.
  */
 export const CHURN_SIZES: readonly (readonly [number, number])[] = [
   [600, 680],
@@ -19,6 +19,8 @@ export const CHURN_SIZES: readonly (readonly [number, number])[] = [
 ];
 /** Pair by tenth of the run; the tenths that throughput is compared in have the same. */
 const CHURN_COURSE = [0, 1, 2, 3, 2, 1, 0, 3, 2, 1];
+/** Share of the run by which every pair has had its turn. */
+export const CHURN_CYCLE = 0.4;
 /** Bytes of the values of a growing pool. */
 export const GROWTH_VALUE_BYTES = 64;
 /** Share of SEARCHes. */
@@ -53,8 +55,8 @@ const randomsOf = ({ seed, clientIndex, coroutines }: WorkerPlan): RandomStream[
   );
 
 /**
- * UPDATEs of keys that all clients share. Of a key it knows at the end that it is there, that its value is whole,
- * and that no update of this client lies behind the value that had ended before another of them began.
+ * UPDATEs of keys that all clients share. Of a key it knows at the end that it is there, that its value is
+ * whole, and that no update of this client lies behind the value that had ended before another of them began.
  */
 class UpdateLoad implements RunningLoad {
   readonly before: KeyList;

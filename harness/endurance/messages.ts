@@ -10,8 +10,8 @@ export type Load =
   /** 90 % UPDATE, 10 % SEARCH, of keys that all clients share; values of sizes drawn anew each time. */
   | { readonly kind: 'update'; readonly keys: number; readonly skew: Skew }
   /**
-   * INSERT of own keys that are not there, DELETE of those that are, and some SEARCH. If it shifts, sizes drift, so
-   * that memory has to move from class to class.
+   * INSERT of own keys that are not there, DELETE of those that are, and some SEARCH. If it shifts, sizes
+   * drift, so that memory has to move from class to class.
    */
   | { readonly kind: 'churn'; readonly keysPerCoroutine: number; readonly shifts: boolean }
   /** INSERT of keys that nobody has inserted. */

@@ -49,7 +49,10 @@ export class Party {
     });
   }
 
-  /** Sends clients an order, and waits for all their answers; the check ends when one of them dies, or on abort. */
+  /**
+   * Sends clients an order, and waits for all their answers; the check ends when one of them dies, or on
+   * abort.
+   */
   async all<T extends FromWorker['type']>(
     order: ToWorker,
     answer: T,
@@ -89,7 +92,8 @@ export class Party {
 
 /**
  * Starts a pool and clients, lets `body` do the check, and ends them whatever happens.
- * @throws UsageError when the machine has too little memory; FabricError when a process dies; the abort's reason.
+ * @throws UsageError when the machine has too little memory; FabricError when a process dies; the abort's
+ * reason.
  */
 export async function withParty<T>(
   { pool, config, plans }: { pool: string; config: PoolConfig; plans: readonly WorkerPlan[] },

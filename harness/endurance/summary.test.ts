@@ -24,6 +24,14 @@ describe('flat memory', () => {
   });
 });
 
+describe('flat memory of a load in cycles', () => {
+  it('is compared with the most of the first cycle', () => {
+    const samples = [sample(0.1, 50), sample(0.3, 100), sample(0.4, 60), sample(0.8, 104), sample(1, 50)];
+    expect(flatness(samples, 0.4)).toMatchObject({ atWarm: 100, most: 104, isFlat: true, samples: 3 });
+    expect(flatness([...samples, sample(1, 106)], 0.4)).toMatchObject({ most: 106, isFlat: false });
+  });
+});
+
 describe('throughput', () => {
   const series = (rates: number[]) =>
     rates.flatMap((operations) => Array.from({ length: 5 }, () => ({ operations, cpuMs: 100 })));

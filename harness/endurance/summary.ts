@@ -28,7 +28,7 @@ export interface MemorySample {
 
 /** Memory behind the warm-up. */
 export interface Flatness {
-  /** Blocks in use when the warm-up ended, and at most from then on. */
+  /** Blocks in use when the warm-up ended (or at most in the first cycle), and at most from then on. */
   readonly atWarm: number;
   readonly most: number;
   /** `most` over `atWarm`, less 1. */
@@ -38,18 +38,22 @@ export interface Flatness {
   readonly samples: number;
 }
 
-/** Compares the most that was in use in the last nine tenths with what was when they began. */
-export function flatness(samples: readonly MemorySample[]): Flatness {
-  const blocks = samples
-    .filter(({ progress }) => progress >= TENTH)
-    .map((sample) => sample.blocks.reduce((sum, n) => sum + n, 0));
-  const atWarm = blocks[0] ?? 0;
+/**
+ * Compares the most that was in use behind the warm-up with what was when it ended.
+ * @param cycle for a load that goes in cycles: the first one ends at this share of the run, and is compared
+ * as a   whole, by its most, with what comes behind it.
+ */
+export function flatness(samples: readonly MemorySample[], cycle: number | null = null): Flatness {
+  const blocksOf = (part: readonly MemorySample[]): number[] =>
+    part.map((sample) => sample.blocks.reduce((sum, n) => sum + n, 0));
+  const blocks = blocksOf(samples.filter(({ progress }) => progress >= (cycle ?? TENTH)));
+  const first = cycle === null ? blocks.slice(0, 1) : blocksOf(samples.filter((s) => s.progress < cycle));
+  const atWarm = Math.max(0, ...first);
   const most = Math.max(0, ...blocks);
-  const growth = atWarm === 0 ? 0 : most / atWarm - 1;
   return {
     atWarm,
     most,
-    growth,
+    growth: atWarm === 0 ? 0 : most / atWarm - 1,
     isFlat: blocks.length >= 2 && most <= atWarm * (1 + GROWTH_MAX),
     samples: blocks.length,
   };

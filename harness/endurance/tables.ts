@@ -112,8 +112,8 @@ function growthVerdicts({ groups, rates, load, searchFactor, failures }: GrowthR
   const isQuick = searchFactor !== null && searchFactor <= SEARCH_FACTOR_MOST;
   return [
     `${groups} groups: kinserts/s by tenth of the run: ${rates.map(thousands).join(' ')}`,
-    `${groups} groups: load at splits above ${SPLIT_LOAD_LEAST}: ${verdict(load.mean > SPLIT_LOAD_LEAST)}; SEARCH p99 ` +
-      `beside splits at most ${SEARCH_FACTOR_MOST} times that in quiet: ${verdict(isQuick)}`,
+    `${groups} groups: load at splits above ${SPLIT_LOAD_LEAST}: ${verdict(load.mean > SPLIT_LOAD_LEAST)}; ` +
+      `SEARCH p99 beside splits at most ${SEARCH_FACTOR_MOST} times that in quiet: ${verdict(isQuick)}`,
     ...failures.map((failure) => `${groups} groups: FAILED: ${failure}`),
   ];
 }
