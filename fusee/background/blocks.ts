@@ -93,8 +93,11 @@ export class Blocks {
   /** False: a node was silent, or somebody is stuck; it is tried again. */
   *#freeNext(): Op<boolean> {
     const isFree = yield* this.#allocator.free(this.#leaving[0], () => this.#awaitGrace());
-    if (isFree) this.freed++;
-    if (isFree) this.#leaving.shift();
+    if (isFree) {
+      this.freed++;
+      this.#client.blocksGivenBack++;
+      this.#leaving.shift();
+    }
     return isFree;
   }
 

@@ -64,6 +64,8 @@ export class Mover {
   /** Slots of the piece whose keys are not known yet, as offsets in it. */
   readonly #open = new Uint16Array(SLOTS);
   #openCount = 0;
+  /** Slots of the old half that were not EMPTY, by the latest {@link copy}. */
+  used = 0;
 
   constructor(view: View, local: LocalMemory) {
     this.#view = view;
@@ -83,6 +85,7 @@ export class Mover {
   *copy(halves: Halves): Op<boolean> {
     const { subtableBytes } = this.#view.geometry;
     const b = this.#batch;
+    this.used = 0;
     for (let at = 0; at < subtableBytes; at += PIECE_BYTES) {
       const bytes = Math.min(PIECE_BYTES, subtableBytes - at);
       b.reset();
@@ -92,6 +95,7 @@ export class Mover {
       this.#local.words.fill(0, this.#new >>> 2, (this.#new + bytes) >>> 2);
       this.#setHeaders(this.#new, bytes, { depth: halves.depth + 1, suffix: halves.to });
       this.#listWords(bytes);
+      this.used += this.#openCount;
       if (!(yield* this.#sort(halves))) return false;
       b.reset();
       this.#write(halves.to * subtableBytes + at, this.#new, bytes);

@@ -45,6 +45,9 @@ const STOCK_SHARE = 1 / 8;
 const STOCK_LEAST = 64;
 const STOCK_MOST = 4096;
 
+/** Rounds for classes that are short of cells, to one that begins with another. */
+const SHORT_ROUNDS = 4;
+
 /** Registered memory that one {@link Reclaim} takes. */
 export const RECLAIM_BYTES: number =
   (BATCH_VERBS + 2) * 64 + MAX_REPLICAS * PIECE_BYTES + BATCH_VERBS * 8 + 64;
@@ -85,6 +88,8 @@ export class Reclaim {
   readonly #piecesPerBlock: number;
   /** Any class, for a look at what others have freed. */
   #idleClass = 0;
+  /** Rounds in which some class was short of cells. */
+  #shortRounds = 0;
   /** A replica was silent. */
   isStopped = false;
   /** Cells freed for others and for itself, and cells taken back, so far. */
@@ -251,12 +256,15 @@ export class Reclaim {
       const stock = Math.min(STOCK_MOST, Math.max(STOCK_LEAST, share));
       if (slab.freeCells[c] + this.#awaiting[c] < stock) classes.push(c);
     }
-    if (classes.length > 0) return classes;
+    // Others have their turn too, ahead of those that are always short: when sizes change, the classes that
+    // nobody asks for any more hold the blocks that the rest is short of.
+    if (classes.length > 0 && ++this.#shortRounds % SHORT_ROUNDS !== 0) return classes;
     for (let i = 0; i < CLASS_COUNT; i++) {
       this.#idleClass = (this.#idleClass + 1) % CLASS_COUNT;
-      if (slab.blocksOf(this.#idleClass).length > 0) return [this.#idleClass];
+      if (slab.blocksOf(this.#idleClass).length === 0 || classes.includes(this.#idleClass)) continue;
+      return [this.#idleClass, ...classes];
     }
-    return [];
+    return classes;
   }
 
   /** Looks at the next pieces of a class's bitmaps, until there are enough cells or nothing more is expected. */

@@ -131,6 +131,11 @@ export class Splitter {
     return this.#held >= 0;
   }
 
+  /** How full the subtable was that was copied last: the share of its slots that were not EMPTY. */
+  get copiedLoad(): number {
+    return this.mover.used / this.client.view.geometry.subtableSlots;
+  }
+
   /** Is there anything for {@link tend} to do? The client must not rest then. */
   get isWanted(): boolean {
     return this.#held >= 0 || this.client.splitsWanted.size > 0 || this.client.waiting > 0;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Janitor } from '../background/index.js';
 import { objectLines } from '../layout/index.js';
 import { type Coroutine, Outcome, RequestKind } from '../ops/index.js';
 import { CorruptionError, Ledger, Opcode, type OpLoop, type VerbBatch } from '../verbs/index.js';
@@ -255,6 +256,32 @@ describe('a request that waits for another writer', () => {
     const one = { ...waiting, coroutines: waiting.coroutines.slice(0, 1) };
     run(one, script, { deadlineNs: 40 });
     expect(outcomes(script)).toEqual([Outcome.UNAVAILABLE, Outcome.OK]);
+  });
+});
+
+describe('background work', () => {
+  it('waits for a grace for longer than any deadline, while requests go on', () => {
+    const pool = memoryPool();
+    const [slow, client] = [pool.join(1), pool.join(2)];
+    const janitors = [slow, client].map(({ state }) => new Janitor(state));
+    // The first has a request in flight for ever, as far as others can see.
+    for (const [i, { fabric }] of [slow, client].entries()) {
+      const entering = janitors[i].enter();
+      for (let step = entering.next(); step.done !== true; step = entering.next()) {
+        fabric.post(step.value);
+        fabric.poll([]);
+      }
+    }
+    const updates = many(2000, (_, i) => update('key', `value${i}`));
+    const script = new Script([insert('key'), ...updates], 2);
+    const reactor = new Reactor(client.fabric, client.coroutines, script, {
+      deadlineNs: 40,
+      janitor: janitors[1],
+    });
+    reactor.wake();
+    for (let turns = 0; reactor.active > 0 && turns < 100_000; turns++) reactor.turn();
+    expect(script.ends.length).toBe(2001);
+    expect(janitors[1].reclaim.awaiting).toBeGreaterThan(0);
   });
 });
 

@@ -154,16 +154,15 @@ export class Reactor {
     for (let k = 0; k < completed; k++) {
       const batch = done[k];
       const i = batch.tag;
+      state[i] = READY;
+      if (!batch.isPoll) this.#skipped[i] = 0;
       if (i === this.#coroutines.length) {
         this.#background.add(batch);
-        state[i] = READY;
         continue;
       }
       this.#source.ledger(this.#coroutines[i]).add(batch);
       if (this.#postedNs[i] === 0) this.#postedNs[i] = batch.postedNs;
       this.#completedNs[i] = batch.completedNs;
-      state[i] = READY;
-      if (!batch.isPoll) this.#skipped[i] = 0;
     }
     if (completed > 0) this.#idleTurns = 0;
     else if (this.#active > 0 && this.#fabric.outstanding === 0 && ++this.#idleTurns > IDLE_TURNS) {
@@ -247,7 +246,9 @@ export class Reactor {
   #retry(i: number): void {
     const batch = this.#batches[i] as VerbBatch;
     const now = this.#fabric.nowNs();
-    if (this.#postedNs[i] !== 0 && now - this.#postedNs[i] > this.#deadlineNs) {
+    // Background work has no deadline: it waits for as long as others' requests last.
+    const hasDeadline = i < this.#coroutines.length && this.#postedNs[i] !== 0;
+    if (hasDeadline && now - this.#postedNs[i] > this.#deadlineNs) {
       this.#coroutines[i].cx.write.expired = true;
     }
     if (batch.count === 0) {

@@ -74,6 +74,8 @@ export class ClientState {
   hasJanitor = false;
   /** Requests that have not begun, or begun again, because they wait for background work. */
   waiting = 0;
+  /** Blocks that have gone back to their nodes: who waits for memory of another class asks again. */
+  blocksGivenBack = 0;
   /** By class: times that reclaim has looked through all blocks and found no cell. */
   readonly fruitless = new Float64Array(CLASS_COUNT);
   /** Registered bytes `operation << 1`: the source of a used-bit reset. */

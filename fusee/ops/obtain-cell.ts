@@ -72,7 +72,10 @@ export function* openList(cx: Context): Op<boolean | undefined> {
   return true;
 }
 
-/** Waits until reclaim has freed a cell of the class; false when there is none to be found, or time is up. */
+/**
+ * Waits until reclaim has freed a cell of the class, or given back a block of any: then it is worth asking
+ * again. False when there is none to be found, or time is up.
+ */
 function* awaitReclaim(cx: Context): Op<boolean> {
   const { client, sizeClass } = cx;
   if (!client.hasJanitor) return false;
@@ -80,12 +83,14 @@ function* awaitReclaim(cx: Context): Op<boolean> {
   const limit = fruitless[sizeClass] + FRUITLESS_LOOKS;
   // A list takes its next cell ahead, and a new one its first cell too.
   const least = slab.isOpen(cx.coroutine, sizeClass) ? 1 : 2;
+  const blocks = client.blocksGivenBack;
+  const hasMore = (): boolean => slab.freeCells[sizeClass] >= least || client.blocksGivenBack !== blocks;
   client.waiting++;
   // At least once, so that the driver sees that the request waits: its deadline ends it at the latest.
   do {
     cx.batch.reset().isPoll = true;
     yield cx.batch;
-  } while (slab.freeCells[sizeClass] < least && fruitless[sizeClass] < limit && !cx.write.expired);
+  } while (!hasMore() && fruitless[sizeClass] < limit && !cx.write.expired);
   client.waiting--;
-  return slab.freeCells[sizeClass] >= least && !cx.write.expired;
+  return hasMore() && !cx.write.expired;
 }

@@ -13,6 +13,8 @@ import { packageRoot } from '../run/package-root.js';
 
 /** The built command. */
 export const MAIN = join(packageRoot, 'dist', 'harness', 'cli', 'main.js');
+/** The built command of the long-running checks. */
+export const CHECKS = join(packageRoot, 'dist', 'harness', 'endurance', 'main.js');
 
 /** How a command ended, and what it said. */
 export interface Ended {
@@ -29,8 +31,8 @@ export class Running {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], options: { cwd?: string; stdin?: 'ignore' } = {}) {
-    this.process = spawn(process.execPath, [MAIN, ...args], {
+  constructor(args: readonly string[], options: { cwd?: string; main?: string } = {}) {
+    this.process = spawn(process.execPath, [options.main ?? MAIN, ...args], {
       cwd: options.cwd ?? tmpdir(),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

@@ -1,14 +1,13 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
-import { findProcess, sweepRegions } from '../../fusee/fabric/shm-process.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
-import { Child } from './child.js';
+import type { Child } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
-import { HOT_FLAGS } from './hot-flags.js';
-import type { ClientPlan, ClientReport, FromClient, FromNode, Phase, ToClient, ToNode } from './messages.js';
+import { Crew, orAbort } from './crew.js';
+import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { chooseWarmup } from './warmup.js';
 
 /** What a cell reports about its progress. */
@@ -49,7 +48,7 @@ export interface CellOutcome {
 }
 
 type ClientChild = Child<ToClient, FromClient>;
-type NodeChild = Child<ToNode, FromNode>;
+type ClientCrew = Crew<ToClient, FromClient>;
 
 /**
  * Time between the order to start and the common start: long enough for every process to have received it.
@@ -61,86 +60,6 @@ const START_DELAY_NS = 20e6;
 const WARM_SHARE = 0.2;
 /** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
 const SILENT_MS = 20_000;
-/** How long killed processes are waited for when this one exits. */
-const KILL_MS = 1000;
-
-/**
- * The processes of a cell. Once it ends, no more can join; if this process exits before, they die with it.
- */
-class Crew {
-  readonly nodes: NodeChild[] = [];
-  readonly clients: ClientChild[] = [];
-  readonly #lost: Promise<never>;
-  #lose: (error: Error) => void = () => {};
-  readonly #pool: string;
-  readonly #onExit = (): void => this.#kill();
-  #isEnded = false;
-
-  constructor(pool: string) {
-    this.#pool = pool;
-    process.once('exit', this.#onExit);
-    this.#lost = new Promise((_, reject) => {
-      this.#lose = reject;
-    });
-    this.#lost.catch(() => {});
-  }
-
-  /** Of those that have run. */
-  get pids(): number[] {
-    return [...this.clients, ...this.nodes].map((child) => child.pid).filter((pid) => pid > 0);
-  }
-
-  addNode(mn: number): NodeChild {
-    const node = this.#add((): NodeChild => new Child(`memory node ${mn}`, './node-process'));
-    this.nodes.push(node);
-    return node;
-  }
-
-  addClient(index: number): ClientChild {
-    const client = this.#add(
-      (): ClientChild => new Child(`client ${index}`, './client-process', { nodeFlags: HOT_FLAGS }),
-    );
-    this.clients.push(client);
-    return client;
-  }
-
-  /**
-   * Waits for work of the crew; when one of them fails or dies, whatever it was doing, the work has failed.
-   */
-  whileWhole<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#lost]);
-  }
-
-  async end(): Promise<void> {
-    this.#isEnded = true;
-    await Promise.all(this.clients.map((c) => c.end()));
-    await Promise.all(this.nodes.map((n) => n.end()));
-    process.off('exit', this.#onExit);
-    // A node that was killed cannot have removed its region.
-    sweepRegions(this.#pool);
-  }
-
-  /** Without grace, in the last moment of this process: a child that is stopped would not see it go. */
-  #kill(): void {
-    const { pids } = this;
-    for (const pid of pids) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {}
-    }
-    const end = performance.now() + KILL_MS;
-    while (pids.some((pid) => findProcess(pid) !== null) && performance.now() < end);
-    sweepRegions(this.#pool);
-  }
-
-  #add<C extends Pick<NodeChild, 'failure'>>(make: () => C): C {
-    if (this.#isEnded) throw new FabricError('the cell has ended; it takes no more processes');
-    const child = make();
-    void child.failure.then(this.#lose);
-    return child;
-  }
-}
-
 /**
  * Runs a cell. On abort before the window it throws the abort's reason; later the window closes, what was
  * measured is kept, and the read-back is left out.
@@ -151,7 +70,7 @@ export async function runCell(
   progress: CellProgress,
   abort: AbortSignal,
 ): Promise<CellOutcome> {
-  const crew = new Crew(plan.pool);
+  const crew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
   try {
     progress.phase('start');
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
@@ -161,36 +80,14 @@ export async function runCell(
   }
 }
 
-/** Nothing is measured yet: an abort need not wait. */
-async function orAbort<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
-  abort.throwIfAborted();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(abort.reason);
-    abort.addEventListener('abort', onAbort);
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (onAbort !== undefined) abort.removeEventListener('abort', onAbort);
-  }
-}
-
 /** The streams of all clients together. */
 interface Streams {
   readonly hash: string;
   readonly requests: number;
 }
 
-async function start(plan: CellPlan, crew: Crew): Promise<Streams> {
-  await Promise.all(
-    Array.from({ length: plan.config.nodes }, (_, mn) => {
-      const node = crew.addNode(mn);
-      const ready = node.expect('ready');
-      node.tell({ type: 'start', pool: plan.pool, mn, config: plan.config });
-      return ready;
-    }),
-  );
+async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
+  await crew.startNodes(plan.config);
   const prepared = await Promise.all(
     plan.clients.map((clientPlan, i) => {
       const client = crew.addClient(i);
@@ -208,7 +105,7 @@ async function start(plan: CellPlan, crew: Crew): Promise<Streams> {
 
 async function runPhases(
   plan: CellPlan,
-  crew: Crew,
+  crew: ClientCrew,
   { streams, progress, abort }: { streams: Streams; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
@@ -270,7 +167,7 @@ async function load(
 }
 
 async function measure(
-  { clients, pids }: Crew,
+  { clients, pids }: ClientCrew,
   when: { warmupMs: number; warmShare: number | null; secondsMax: number },
   { progress, stop }: { progress: CellProgress; stop: () => void },
 ): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs'>> {
