@@ -20,7 +20,7 @@ import type { Reclaim } from './reclaim.js';
 export const BLOCKS_BYTES: number = ZERO_BYTES + 4096;
 
 /** Looks at the client table after which a grace is given up: some client is stuck, and the block stays. */
-const LOOKS_MAX = 10_000;
+const LOOKS_MAX = 1000;
 
 /** One client's giving of blocks; its steps are run by its janitor. */
 export class Blocks {
@@ -29,8 +29,6 @@ export class Blocks {
   readonly #allocator: Allocator;
   readonly #mark = Grace.newMark();
   readonly #tick: () => Op<unknown>;
-  /** Blocks that are out of the slab, and not yet given back. */
-  readonly #leaving: number[] = [];
   /** Blocks given back to their nodes, and left behind, so far. */
   freed = 0;
   left = 0;
@@ -46,7 +44,6 @@ export class Blocks {
 
   /** Gives empty blocks back, all but `keep` of each class. */
   *giveBack(keep: 0 | 1): Op<void> {
-    while (this.#leaving.length > 0) if (!(yield* this.#freeNext())) return;
     for (let sizeClass = 0; sizeClass < CLASS_COUNT; sizeClass++) {
       let kept = 0;
       for (const block of [...this.#client.slab.blocksOf(sizeClass)]) {
@@ -86,19 +83,14 @@ export class Blocks {
     for (const { coroutine, sizeClass } of lists) slab.close(coroutine, sizeClass);
     slab.removeBlock(block);
     if (!(yield* this.#reclaim.writeHeads(lists.map(({ head }) => ({ head, cell: 0 }))))) return false;
-    this.#leaving.push(block.pointer);
-    return yield* this.#freeNext();
-  }
-
-  /** False: a node was silent, or somebody is stuck; it is tried again. */
-  *#freeNext(): Op<boolean> {
-    const isFree = yield* this.#allocator.free(this.#leaving[0], () => this.#awaitGrace());
-    if (isFree) {
+    if (yield* this.#allocator.free(block.pointer, () => this.#awaitGrace())) {
       this.freed++;
       this.#client.blocksGivenBack++;
-      this.#leaving.shift();
+      return true;
     }
-    return isFree;
+    // It is still this client's, and as empty as a fresh one.
+    slab.addBlock(block.sizeClass, block.pointer);
+    return false;
   }
 
   *#awaitGrace(): Op<boolean> {

@@ -22,7 +22,13 @@
  *   now; and if no lane is moving it. A block once handed on or taken over is never taken for a lost grant,
  *   not even in doubt: it holds objects.
  */
-import { BLOCK_ENTRY_BYTES, CLASS_LINES, MAX_REPLICAS, type View } from '../layout/index.js';
+import {
+  BLOCK_ENTRY_BYTES,
+  BLOCK_HEADER_BYTES,
+  CLASS_LINES,
+  MAX_REPLICAS,
+  type View,
+} from '../layout/index.js';
 import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';
 import { Lane } from './lane.js';
 import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from './rpc.js';
@@ -263,8 +269,11 @@ export class Allocator {
   *#giveBack(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
     const mn = this.#view.dataMn(pointer, 0);
     const words = this.#local.words;
-    let isZero = yield* this.#zero(pointer);
+    // The header goes last: until others may have it, this is an empty block of the caller's.
+    const { blockBytes } = this.#view.geometry.config;
+    let isZero = yield* this.#zero(pointer + BLOCK_HEADER_BYTES, blockBytes - BLOCK_HEADER_BYTES);
     if (isZero && settle !== undefined) isZero = yield* settle();
+    if (isZero) isZero = yield* this.#zero(pointer, BLOCK_HEADER_BYTES);
     if (isZero) {
       words[this.#entry >>> 2] = 0;
       words[(this.#entry >>> 2) + 1] = 0;
@@ -349,22 +358,22 @@ export class Allocator {
     return allOk(b);
   }
 
-  /** Writes zeros over a whole block on all replicas. False: one was silent. */
-  *#zero(pointer: number): Op<boolean> {
-    const { blockBytes } = this.#view.geometry.config;
-    const lengthBytes = Math.min(ZERO_BYTES, blockBytes);
+  /** Writes zeros over part of a block on all replicas. False: one was silent. */
+  *#zero(pointer: number, bytes: number): Op<boolean> {
+    const most = Math.min(ZERO_BYTES, this.#view.geometry.config.blockBytes);
     const known = this.#holdings;
-    if (known.zeros < 0) known.zeros = this.#local.reserve(lengthBytes);
+    if (known.zeros < 0) known.zeros = this.#local.reserve(most);
     const to = this.#view.dataReplicas(pointer, this.#replicas);
     const b = this.#batch.reset();
-    for (let at = 0; at < blockBytes; at += lengthBytes) {
+    for (let at = 0; at < bytes; at += most) {
       if (b.count + to.count > ZERO_VERBS) {
         b.markBackground();
         yield b;
         if (!allOk(b)) return false;
         b.reset();
       }
-      for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r] + at, known.zeros, lengthBytes);
+      for (let r = 0; r < to.count; r++)
+        b.write(to.mn[r], to.offsetBytes[r] + at, known.zeros, Math.min(most, bytes - at));
     }
     b.markBackground();
     yield b;
