@@ -1,5 +1,5 @@
 /**
- * The hazards of reclaim and of the log walk, as small cases for the bounded explorer: each naive way must be
+ * The hazards of reclaim, the log walk, grants and splits, as small cases for the bounded explorer: each naive way must be
  * found to fail within the bounds, and ours must be clean in all of them.
  *
  * How memory is reused here: a list's next cell is chosen one object ahead. So the cell that `settle` takes back
@@ -9,7 +9,9 @@
 import { BLOCK_HEADER_BYTES } from '../../../fusee/layout/index.js';
 import { keysAlike } from '../../../fusee/ops/by-hand.js';
 import { word } from '../../../fusee/verbs/index.js';
+import { NAIVE_SPLITS } from '../naive/split.js';
 import type { Bounds } from './explore.js';
+import { forgetfulPool, grantsWorld } from './grants-world.js';
 import * as naive from './naive.js';
 import { BoundedPool } from './pool.js';
 import { type Keeper, type ReclaimWorldOptions, reclaimWorld } from './reclaim-world.js';
@@ -235,19 +237,127 @@ function poolOf(slots: number, coroutines: number): BoundedPool {
   });
 }
 
-/** The scenarios. */
-export const BOUNDED_HAZARDS: readonly BoundedHazard[] = CASES.map(
-  ({ name, script, slots = 1, options, bounds, naive: ways }) => {
-    const pool = poolOf(slots, options.coroutines ?? 1);
-    return {
-      name,
-      bounds,
-      ours: reclaimWorld(pool, script, options),
-      naive: ways.map(([way, changes, says]) => ({
-        name: way,
-        says,
-        makeWorld: reclaimWorld(pool, script, { ...options, ...changes }),
-      })),
-    };
+const ofReclaim = ({ name, script, slots = 1, options, bounds, naive: ways }: Case): BoundedHazard =>
+  hazardOf({ name, script, options, bounds, naive: ways }, poolOf(slots, options.coroutines ?? 1));
+
+function hazardOf({ name, script, options, bounds, naive: ways }: Case, pool: BoundedPool): BoundedHazard {
+  return {
+    name,
+    bounds,
+    ours: reclaimWorld(pool, script, options),
+    naive: ways.map(([way, changes, says]) => ({
+      name: way,
+      says,
+      makeWorld: reclaimWorld(pool, script, { ...options, ...changes }),
+    })),
+  };
+}
+
+/** H12: odd clients begin at node 1, so that they meet in its blocks. */
+const GRANTS: readonly (readonly [name: string, script: string, bounds: Bounds, says?: RegExp])[] = [
+  [
+    'FREE arrives when its block has an owner again',
+    'alloc free alloc | alloc',
+    { preemptions: 1, lostRpcs: 1 },
+    /uses block/,
+  ],
+  [
+    'TRANSFER arrives when its giver has the block again',
+    'alloc give adopt | adopt',
+    { preemptions: 1, lostRpcs: 1 },
+    /uses block/,
+  ],
+  ['two RPCs of FREE and ALLOC fail', 'alloc free alloc | alloc', { preemptions: 0, lostRpcs: 2 }],
+  ['two RPCs of TRANSFER fail', 'alloc give | adopt free', { preemptions: 0, lostRpcs: 2 }],
+  ['a node is silent for the whole of a FREE', 'alloc free alloc', { preemptions: 0, lostRpcs: 3 }],
+  ['a node is silent for the whole of a TRANSFER', 'alloc give adopt', { preemptions: 0, lostRpcs: 3 }],
+];
+
+const ofGrants = ([name, script, bounds, says]: (typeof GRANTS)[number]): BoundedHazard => ({
+  name: `H12: ${name}`,
+  bounds,
+  ours: grantsWorld(new BoundedPool(), script, [1, 3]),
+  naive:
+    says === undefined
+      ? []
+      : [
+          {
+            name: 'nodes forget what they have answered',
+            says,
+            makeWorld: grantsWorld(forgetfulPool(), script, [1, 3]),
+          },
+        ],
+});
+
+/** H13: client 1 splits the only subtable, which key 0 leaves; client 2 has begun, or begins under the lock. */
+const SPLITS: readonly Case[] = [
+  {
+    name: 'H13: an UPDATE is in flight when its subtable is locked',
+    script: 'split rest | U0 S0 / tend',
+    options: { coroutines: 2, mayCrash: [] },
+    bounds: { preemptions: 1 },
+    naive: [
+      'does not wait behind its lock',
+      'copies before it locks',
+      'waits for one period',
+      'ends periods under requests',
+    ].map((way) => [`the splitter ${way}`, { makeSplitter: NAIVE_SPLITS[way] }, /a split left/]),
   },
-);
+  {
+    name: 'H13: an UPDATE begins behind the lock',
+    script: 'split rest | next next U0 S0 / tend',
+    options: { coroutines: 2, mayCrash: [] },
+    bounds: { preemptions: 1 },
+    naive: [
+      [
+        'the splitter tells nobody of its lock',
+        { makeSplitter: NAIVE_SPLITS['tells nobody of its lock'] },
+        /a split left|not lin/,
+      ],
+    ],
+  },
+  {
+    name: 'H13: a SEARCH begins ahead of the publication, and its READ is torn',
+    script: 'split rest | next next S0 / tend',
+    options: { coroutines: 2, mayCrash: [] },
+    bounds: { preemptions: 1, tornReads: true },
+    naive: [
+      [
+        'the splitter does not wait before it cleans',
+        { makeSplitter: NAIVE_SPLITS['does not wait before it cleans'] },
+        LINEARIZABLE,
+      ],
+    ],
+  },
+  {
+    name: 'H13: the splitter dies at any verb',
+    script: 'split rest | next next U0 S0 / tend',
+    options: { coroutines: 2, mayCrash: [1] },
+    bounds: { preemptions: 0, crashes: 1 },
+    naive: [['nobody takes its lock over', { naive: naive.liftsNoLocks }, /would wait for ever/]],
+  },
+];
+
+/** Key 0 moves in a split of the only subtable, key 1 stays. */
+function growingPool(): BoundedPool {
+  const config = { subtablesMax: 2 };
+  const probe = new BoundedPool({ config, keys: keysAlike(new BoundedPool().config, 8, false) });
+  const suffixOf = (key: number): number => probe.placeOf(key).placeHash & 1;
+  const keys = [1, 0].map((suffix) => probe.keys.filter((_, key) => suffixOf(key) === suffix)[0]);
+  return new BoundedPool({
+    config,
+    keys,
+    setUp: (pool) => {
+      pool.insert(0, 200);
+      pool.insert(1, 201);
+      pool.grant(2);
+    },
+  });
+}
+
+/** The scenarios, by hazard. */
+export const BOUNDED_HAZARDS: readonly BoundedHazard[] = [
+  ...CASES.map(ofReclaim),
+  ...GRANTS.map(ofGrants),
+  ...SPLITS.map((split) => hazardOf(split, growingPool())),
+];

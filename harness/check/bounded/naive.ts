@@ -1,4 +1,4 @@
-/** Reclaim and recovery with one of their rules left out: what hazards H4, H5, H9, H16 and H17 are made of. */
+/** Reclaim, recovery and takeover with one of their rules left out: what hazards H4, H5, H9, H13, H16 and H17 are made of. */
 import { CANDIDATES, candidateSlot, candidateWord } from '../../../fusee/index/index.js';
 import {
   LINE_BYTES,
@@ -148,6 +148,11 @@ export function sharesOneList({ state: { slab } }: Keeper): void {
   slab.nextOf = (_, sizeClass) => nextOf.call(slab, 0, sizeClass);
   slab.prevOf = (_, sizeClass) => prevOf.call(slab, 0, sizeClass);
   slab.isOpen = (_, sizeClass) => isOpen.call(slab, 0, sizeClass);
+}
+
+/** H13: the locks of the dead stay. */
+export function liftsNoLocks(keeper: Keeper): void {
+  keeper.lift = nothing;
 }
 
 /** H16: a FAA whose answer is late is sent once more. */

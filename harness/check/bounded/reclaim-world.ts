@@ -1,5 +1,5 @@
 /**
- * Worlds of clients that reclaim memory while others use it.
+ * Worlds of clients that reclaim memory, or split a subtable, while others use it.
  *
  * A script says what each client does, clients apart by bars: requests as in a mix (`U0`, a letter and a key),
  * and steps of its reclaim:
@@ -7,6 +7,9 @@
  *     free      sets the free bits of what its requests have replaced
  *     collect   looks for free bits in its own blocks, and begins the grace of what it has found
  *     settle    ends its own period twice, waits for the grace, and takes the cells back
+ *     split     splits subtable 0
+ *     tend      ends periods while others do and when the directory changes, and lifts locks of the dead, as long
+ *               as a request of the client is left; then rests
  *     next      ends its period
  *     rest      gives its word in the client table up: everybody's last step, or others wait for ever
  *
@@ -15,10 +18,15 @@
  *   pool, and do what `before` asks, so that the explored part can be short.
  * - A dead client is recovered by the walk of its log lists, then leaves the client table.
  */
+import { SPLITTER_BYTES, Splitter } from '../../../fusee/background/index.js';
 import { RECLAIM_BYTES, Reclaim } from '../../../fusee/background/reclaim.js';
-import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
 import type { CacheOptions } from '../../../fusee/index/index.js';
-import { GRACE_PERIODS } from '../../../fusee/layout/index.js';
+import {
+  CLIENTS_BASE,
+  DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
+  GRACE_PERIODS,
+} from '../../../fusee/layout/index.js';
 import {
   advancePeriod,
   type Context,
@@ -28,13 +36,13 @@ import {
   type RequestKind,
 } from '../../../fusee/ops/index.js';
 import { Recovered, recoverRequest, retireClient, walkLogs } from '../../../fusee/recovery/index.js';
-import { type Op, type OpLoop, UsageError, VerbBatch } from '../../../fusee/verbs/index.js';
+import { type Op, type OpLoop, UsageError, VerbBatch, word } from '../../../fusee/verbs/index.js';
 import type { Contents } from '../linearizability/index.js';
 import { ClientActor, Host, OpActor } from './actors.js';
 import { type BoundedPool, CLIENT_BYTES } from './pool.js';
 import { HistoryRecorder } from './recorder.js';
 import { ContentsReader, replicasDiffer } from './request-world.js';
-import { ScriptActor } from './script.js';
+import { runNow, ScriptActor } from './script.js';
 import type { Actor, BoundedWorld } from './world.js';
 
 /** A cache that never bypasses an entry. */
@@ -44,18 +52,30 @@ const CACHE: CacheOptions = { bytes: 1 << 12, keyBytes: 32, threshold: 1 };
 const KEEPER_BYTES: number =
   CLIENT_BYTES + RECLAIM_BYTES + DIRECTORY_READ_BYTES + (DIRECTORY_READ_VERBS + 4) * 64 + 4096 + 512;
 
+/** Clients whose periods a client looks at. */
+const CLIENTS_WATCHED = 4;
+
 const LETTERS = 'SIUDP';
+
+type MakeSplitter = (...args: ConstructorParameters<typeof Splitter>) => Splitter;
 
 /** A client whose background a script moves. */
 export class Keeper extends Host {
   readonly reclaim: Reclaim;
+  /** Where the index may grow. */
+  readonly splitter: Splitter | undefined;
   /** Requests of its scripts that have not ended. */
   requestsLeft = 0;
   readonly #room: { batch: VerbBatch; into: number };
   readonly #idle: VerbBatch;
+  readonly #table: number;
+  /** Periods to end for the grace that it waits for: as many as that takes, so that there is an end to them. */
+  #periodsOwed = 0;
 
-  constructor(pool: BoundedPool, options: { cid: number; coroutines: number }) {
-    const local = pool.memory(KEEPER_BYTES + (options.coroutines - 1) * CLIENT_BYTES);
+  constructor(pool: BoundedPool, options: { cid: number; coroutines: number; makeSplitter?: MakeSplitter }) {
+    const splits = pool.config.subtables < pool.config.subtablesMax;
+    const bytes = KEEPER_BYTES + (splits ? SPLITTER_BYTES : 0);
+    const local = pool.memory(bytes + (options.coroutines - 1) * CLIENT_BYTES);
     super(pool, { ...options, cache: CACHE, local });
     this.reclaim = new Reclaim(this.state);
     this.#room = {
@@ -63,6 +83,8 @@ export class Keeper extends Host {
       into: local.reserve(DIRECTORY_READ_BYTES),
     };
     this.#idle = new VerbBatch(local, 2);
+    this.#table = local.reserve(CLIENTS_WATCHED * 8);
+    this.splitter = splits ? this.#makeSplitter(options.makeSplitter) : undefined;
   }
 
   /** Announces that requests will begin. */
@@ -88,9 +110,50 @@ export class Keeper extends Host {
         return this.#next();
       case 'rest':
         return this.#rest();
+      case 'split':
+        return this.splitter?.split(0, 0);
+      case 'tend':
+        return this.#tend();
       default:
         return undefined;
     }
+  }
+
+  #makeSplitter(make: MakeSplitter = (client, tick) => new Splitter(client, tick)): Splitter {
+    const { grace } = this.state;
+    const { mark } = grace;
+    grace.mark = (into) => {
+      this.#periodsOwed = GRACE_PERIODS;
+      return mark.call(grace, into);
+    };
+    return make(this.state, () => this.#tick());
+  }
+
+  *#tick(): Op<void> {
+    if (this.#periodsOwed > 0 && (yield* this.endPeriod())) this.#periodsOwed--;
+  }
+
+  *#tend(): Op<void> {
+    const { grace, view, directory, local } = this.state;
+    while (this.requestsLeft > 0) {
+      const b = this.#wait();
+      b.read(view.controlMn, CLIENTS_BASE, this.#table, CLIENTS_WATCHED * 8);
+      b.read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
+      yield b;
+      let isBehind = b.foundLo(1) !== directory.version;
+      for (let i = 0; i < CLIENTS_WATCHED; i++) {
+        const at = (this.#table >>> 2) + 2 * i;
+        if (local.words[at + 1] !== 0 && local.words[at] > grace.period) isBehind = true;
+      }
+      if (isBehind) yield* this.endPeriod();
+      if (this.state.waiting > 0) yield* this.lift();
+    }
+    yield* grace.rest();
+  }
+
+  /** Takes the locks of the dead over. */
+  *lift(): Op<void> {
+    yield* this.splitter?.liftDeadLocks() ?? [];
   }
 
   *#next(): Op<void> {
@@ -120,6 +183,8 @@ export interface ReclaimWorldOptions {
   readonly before?: readonly (readonly [cid: number, script: string])[];
   /** Switches that make clients naive. */
   readonly naive?: (keeper: Keeper) => void;
+  /** Splitters in place of the product's. */
+  readonly makeSplitter?: MakeSplitter;
   /** Loops in place of the product's, by kind of request. */
   readonly loops?: (cx: Context) => readonly (OpLoop | undefined)[];
   /** Recovery in place of the product's. */
@@ -130,15 +195,6 @@ export interface ReclaimWorldOptions {
   readonly coroutines?: number;
   /** More that must hold at the end. */
   readonly wrongAtEnd?: (keepers: readonly Keeper[]) => string | undefined;
-}
-
-/** Runs an operation to its end, at once and in order; `onPoll` hears of each poll. */
-function runNow(pool: BoundedPool, op: Iterator<unknown>, onPoll?: () => void): void {
-  for (let step = op.next(); step.done !== true && step.value !== null; step = op.next()) {
-    const batch = step.value as VerbBatch;
-    if (batch.isPoll) onPoll?.();
-    for (let i = 0; i < batch.count; i++) executeVerb(pool.nodes, batch, i);
-  }
 }
 
 /** Worlds of the clients 1, 2, ... of a script. */
@@ -154,10 +210,10 @@ export function reclaimWorld(
   return () => {
     pool.begin();
     let values = 0;
-    const { coroutines = 1, loops, mayCrash } = options;
-    const keepers = scripts.map((_, i) => new Keeper(pool, { cid: i + 1, coroutines }));
+    const { coroutines = 1, loops, mayCrash, makeSplitter } = options;
+    const keepers = scripts.map((_, i) => new Keeper(pool, { cid: i + 1, coroutines, makeSplitter }));
     for (const keeper of keepers) {
-      runNow(pool, keeper.enter());
+      runNow(pool.nodes, keeper.enter());
       options.naive?.(keeper);
     }
     const actorOf = (
@@ -195,9 +251,9 @@ export function reclaimWorld(
     for (const [cid, text] of options.before ?? []) {
       const actor = actorOf(keepers[cid - 1], text, 0, past);
       const endPeriods = (): void => {
-        for (const keeper of keepers) if (keeper.cid !== cid) runNow(pool, keeper.endPeriod());
+        for (const keeper of keepers) if (keeper.cid !== cid) runNow(pool.nodes, keeper.endPeriod());
       };
-      runNow(pool, { next: () => ({ done: false, value: actor.next() }) }, endPeriods);
+      runNow(pool.nodes, { next: () => ({ done: false, value: actor.next() }) }, endPeriods);
     }
     initial ??= contents.read();
     const recorder = new HistoryRecorder({ initial, verdicts });
@@ -223,10 +279,18 @@ export function reclaimWorld(
         keeperOf.set(recovery.group, dead);
         return recovery;
       },
-      wrongAtEnd: () => replicasDiffer(pool) ?? contents.wrong(recorder) ?? options.wrongAtEnd?.(keepers),
+      wrongAtEnd: () =>
+        // A dead splitter's lock stays while nobody waits for it, and what it was writing stays as it was.
+        (isLocked(pool) ? undefined : replicasDiffer(pool)) ??
+        contents.wrong(recorder) ??
+        options.wrongAtEnd?.(keepers),
     };
   };
 }
+
+/** Does anybody, dead or alive, hold the lock of subtable 0? */
+const isLocked = ({ nodes, view }: BoundedPool): boolean =>
+  nodes.load(view.directoryMn(0), directoryOffset(0), word()).hi !== 0;
 
 function* recoverClient(
   cx: Context,

@@ -86,7 +86,7 @@ export function replicasDiffer(pool: BoundedPool): string | undefined {
   const { view, nodes, config } = pool;
   const first = word();
   const other = word();
-  for (let slot = 0; slot < config.subtables * view.geometry.subtableBytes; slot += 8) {
+  for (let slot = 0; slot < config.subtablesMax * view.geometry.subtableBytes; slot += 8) {
     nodes.load(view.slotMn(slot, 0), view.slotOffset(slot), first);
     for (let r = 1; r < config.indexReplicas; r++) {
       nodes.load(view.slotMn(slot, r), view.slotOffset(slot), other);
@@ -123,6 +123,8 @@ export class ContentsReader {
   /** Value of each key, by index. @throws CorruptionError when a SEARCH finds no whole object, or no end. */
   read(): Contents {
     const { keys } = this.#pool;
+    // What it knows of splits may be of another run.
+    if (this.#reader?.state.directory.version !== 0) this.#reader = undefined;
     return new Map(keys.map((_, key) => [key, this.#search(key)]));
   }
 

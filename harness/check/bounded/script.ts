@@ -1,4 +1,6 @@
 /** One thread that does one thing after another: requests, and steps of its client's background. */
+import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
+import type { MemoryNodes } from '../../../fusee/fabric/memory-nodes.js';
 import type { VerbBatch } from '../../../fusee/verbs/index.js';
 import type { Actor } from './world.js';
 
@@ -43,5 +45,14 @@ export class ScriptActor implements Actor {
 
   told(): string {
     return this.#told;
+  }
+}
+
+/** Runs an operation to its end, at once and in order; `onPoll` hears of each poll. */
+export function runNow(nodes: MemoryNodes, op: Iterator<unknown>, onPoll?: () => void): void {
+  for (let step = op.next(); step.done !== true && step.value !== null; step = op.next()) {
+    const batch = step.value as VerbBatch;
+    if (batch.isPoll) onPoll?.();
+    for (let i = 0; i < batch.count; i++) executeVerb(nodes, batch, i);
   }
 }
