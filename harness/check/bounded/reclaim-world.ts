@@ -8,8 +8,8 @@
  *     collect   looks for free bits in its own blocks, and begins the grace of what it has found
  *     settle    ends its own period twice, waits for the grace, and takes the cells back
  *     split     splits subtable 0
- *     tend      ends periods while others do and when the directory changes, and lifts locks of the dead, as long
- *               as a request of the client is left; then rests
+ *     tend      ends periods while who splits does and when the directory changes, and lifts locks of the dead,
+ *               as long as a request of the client is left; then rests
  *     next      ends its period
  *     rest      gives its word in the client table up: everybody's last step, or others wait for ever
  *
@@ -71,6 +71,7 @@ export class Keeper extends Host {
   readonly #table: number;
   /** Periods to end for the grace that it waits for: as many as that takes, so that there is an end to them. */
   #periodsOwed = 0;
+  #isEnding = false;
 
   constructor(pool: BoundedPool, options: { cid: number; coroutines: number; makeSplitter?: MakeSplitter }) {
     const splits = pool.config.subtables < pool.config.subtablesMax;
@@ -92,9 +93,13 @@ export class Keeper extends Host {
     return enterPool(this.state, this.#room);
   }
 
-  /** Ends a period, if no request of an earlier one is in flight. */
-  endPeriod(): Op<boolean> {
-    return advancePeriod(this.state, this.#room);
+  /** Ends a period, if no request of an earlier one is in flight and no other thread of the client is at it. */
+  *endPeriod(): Op<boolean> {
+    if (this.#isEnding) return false;
+    this.#isEnding = true;
+    const ended = yield* advancePeriod(this.state, this.#room);
+    this.#isEnding = false;
+    return ended;
   }
 
   /** A step of a script, or undefined when the word names none. */
@@ -135,17 +140,19 @@ export class Keeper extends Host {
 
   *#tend(): Op<void> {
     const { grace, view, directory, local } = this.state;
+    // Of whoever splits: for each of its periods this client ends one of its own.
+    let followed = grace.period;
     while (this.requestsLeft > 0) {
       const b = this.#wait();
       b.read(view.controlMn, CLIENTS_BASE, this.#table, CLIENTS_WATCHED * 8);
       b.read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
       yield b;
-      let isBehind = b.foundLo(1) !== directory.version;
-      for (let i = 0; i < CLIENTS_WATCHED; i++) {
-        const at = (this.#table >>> 2) + 2 * i;
-        if (local.words[at + 1] !== 0 && local.words[at] > grace.period) isBehind = true;
+      const splitter = directory.ownerOf(0);
+      const period = local.words[(this.#table >>> 2) + 2 * (splitter - 1)];
+      const isBehind = splitter !== 0 && splitter !== this.cid && period > followed;
+      if (b.foundLo(1) !== directory.version || isBehind) {
+        if ((yield* this.endPeriod()) && isBehind) followed++;
       }
-      if (isBehind) yield* this.endPeriod();
       if (this.state.waiting > 0) yield* this.lift();
     }
     yield* grace.rest();
