@@ -1,9 +1,9 @@
 /**
- * The hazards of reclaim, the log walk, grants and splits, as small cases for the bounded explorer: each naive way must be
- * found to fail within the bounds, and ours must be clean in all of them.
+ * The hazards of reclaim, the log walk, grants and splits, as small cases for the bounded explorer: each naive
+ * way must be found to fail within the bounds, and ours must be clean in all of them.
  *
- * How memory is reused here: a list's next cell is chosen one object ahead. So the cell that `settle` takes back
- * is that of the second object behind it, and scripts write twice.
+ * How memory is reused here: a list's next cell is chosen one object ahead. So the cell that `settle` takes
+ * back is that of the second object behind it, and scripts write twice.
  */
 
 import { BLOCK_HEADER_BYTES, BUCKET_BYTES, COMBINED_BYTES } from '../../../fusee/layout/index.js';
@@ -153,8 +153,8 @@ const CASES: readonly Case[] = [
     naive: [['log heads stay', { naive: naive.leavesHeads }, UNFINISHED]],
   },
   {
-    name: 'H9: a WRITE over a reused cell is torn by the death of its client',
-    script: 'U0 U0 | U0',
+    name: 'H9: a reused cell has its old trailer until its next WRITE, torn by the death of its client',
+    script: 'U0 | U0',
     options: { before: [[1, 'I0 U0 U0 free collect settle U0']], mayCrash: [1] },
     bounds: { preemptions: 1, crashes: 1, tears: true },
     naive: [
@@ -210,7 +210,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Of the cells of client 1's first block so many were freed: each was taken back, or has its bit on all replicas. */
+/** So many cells of client 1's first block were freed: each was taken back, or has its bit on all replicas. */
 function lostFrees(freed: number) {
   return ([{ pool, reclaim }]: readonly Keeper[]): string | undefined => {
     const { view, nodes, config } = pool;
@@ -253,38 +253,56 @@ function hazardOf({ name, script, options, bounds, naive: ways }: Case, pool: Bo
   };
 }
 
-/** H12: odd clients begin at node 1, so that they meet in its blocks. */
-const GRANTS: readonly (readonly [name: string, script: string, bounds: Bounds, says?: RegExp])[] = [
-  [
-    'FREE arrives when its block has an owner again',
-    'alloc free alloc | alloc',
-    { preemptions: 1, lostRpcs: 1 },
-    /uses block/,
-  ],
-  [
-    'TRANSFER arrives when its giver has the block again',
-    'alloc give adopt | adopt',
-    { preemptions: 1, lostRpcs: 1 },
-    /uses block/,
-  ],
-  ['two RPCs of FREE and ALLOC fail', 'alloc free alloc | alloc', { preemptions: 0, lostRpcs: 2 }],
-  ['two RPCs of TRANSFER fail', 'alloc give | adopt free', { preemptions: 0, lostRpcs: 2 }],
-  ['a node is silent for the whole of a FREE', 'alloc free alloc', { preemptions: 0, lostRpcs: 3 }],
-  ['a node is silent for the whole of a TRANSFER', 'alloc give adopt', { preemptions: 0, lostRpcs: 3 }],
+const FORGET = { name: 'nodes forget what they have answered', says: /uses block/ };
+const LOSE = { name: 'nobody looks for lost grants', says: /owns block \d+ and does not know it/ };
+
+const GRANTS: readonly {
+  readonly name: string;
+  readonly script: string;
+  readonly bounds: Bounds;
+  readonly naive?: typeof FORGET;
+}[] = [
+  {
+    name: 'FREE arrives when its block has an owner again',
+    script: 'alloc free alloc | alloc',
+    bounds: { preemptions: 1, lostRpcs: 1 },
+    naive: FORGET,
+  },
+  {
+    name: 'TRANSFER arrives when its giver has the block again',
+    script: 'alloc give adopt | adopt',
+    bounds: { preemptions: 1, lostRpcs: 1 },
+    naive: FORGET,
+  },
+  {
+    name: 'the answers to an ALLOC are lost',
+    script: 'alloc',
+    bounds: { preemptions: 1, lostRpcs: 3 },
+    naive: LOSE,
+  },
+  {
+    name: 'RPCs fail',
+    script: 'alloc free alloc | alloc',
+    bounds: { preemptions: 0, lostRpcs: 2 },
+  },
+  { name: 'RPCs fail', script: 'alloc give | adopt free', bounds: { preemptions: 0, lostRpcs: 2 } },
+  { name: 'a node is silent', script: 'alloc free alloc', bounds: { preemptions: 0, lostRpcs: 3 } },
+  { name: 'a node is silent', script: 'alloc give adopt', bounds: { preemptions: 0, lostRpcs: 3 } },
 ];
 
-const ofGrants = ([name, script, bounds, says]: (typeof GRANTS)[number]): BoundedHazard => ({
-  name: `H12: ${name}`,
+const ofGrants = ({ name, script, bounds, naive: way }: (typeof GRANTS)[number]): BoundedHazard => ({
+  name: `H12: ${name}: ${script}`,
   bounds,
-  ours: grantsWorld(new BoundedPool(), script, [1, 3]),
+  ours: grantsWorld(new BoundedPool(), script),
   naive:
-    says === undefined
+    way === undefined
       ? []
       : [
           {
-            name: 'nodes forget what they have answered',
-            says,
-            makeWorld: grantsWorld(forgetfulPool(), script, [1, 3]),
+            ...way,
+            makeWorld: grantsWorld(way === FORGET ? forgetfulPool() : new BoundedPool(), script, {
+              looks: way !== LOSE,
+            }),
           },
         ],
 });

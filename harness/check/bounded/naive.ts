@@ -1,4 +1,4 @@
-/** Reclaim, recovery and takeover with one of their rules left out: what hazards H4, H5, H9, H13, H16 and H17 are made of. */
+/** Reclaim, recovery and takeover with a rule left out: what H4, H5, H9, H13, H16 and H17 are made of. */
 import { CANDIDATES, candidateSlot, candidateWord } from '../../../fusee/index/index.js';
 import {
   LINE_BYTES,

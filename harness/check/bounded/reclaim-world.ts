@@ -148,12 +148,13 @@ export class Keeper extends Host {
       b.read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
       yield b;
       const splitter = directory.ownerOf(0);
-      const period = local.words[(this.#table >>> 2) + 2 * (splitter - 1)];
-      const isBehind = splitter !== 0 && splitter !== this.cid && period > followed;
+      const at = (this.#table >>> 2) + 2 * (splitter - 1);
+      const isDead = splitter !== 0 && local.words[at + 1] !== splitter;
+      const isBehind = splitter !== 0 && splitter !== this.cid && local.words[at] > followed;
       if (b.foundLo(1) !== directory.version || isBehind) {
         if ((yield* this.endPeriod()) && isBehind) followed++;
       }
-      if (this.state.waiting > 0) yield* this.lift();
+      if (isDead && this.state.waiting > 0) yield* this.lift();
     }
     yield* grace.rest();
   }
