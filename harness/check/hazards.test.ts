@@ -3,6 +3,8 @@
  * ours is explored to the end on the same scenario. Numbers are those of the project's list of hazards.
  */
 import { describe, expect, it } from 'vitest';
+import { BOUNDED_HAZARDS } from './bounded/hazards.js';
+import { explore as exploreBounded, replay } from './bounded/index.js';
 import { explore, story } from './find.js';
 import { backupsFirst, redoVariant } from './naive/recovery.js';
 import {
@@ -246,12 +248,22 @@ describe('H9: half an object', () => {
   });
 });
 
+describe.each(BOUNDED_HAZARDS)('$name', ({ bounds, ours, naive }) => {
+  it.each(naive)('is found when $name', ({ makeWorld, says }) => {
+    const { failure } = exploreBounded(makeWorld, bounds);
+    expect(failure?.message).toMatch(says);
+    expect(failure?.told.at(-1)).toBe(failure?.message);
+    expect(replay(makeWorld, failure?.schedule ?? '')).toBe(failure?.message);
+  });
+
+  it('does not happen in ours', () => {
+    const found = exploreBounded(ours, bounds);
+    expect(found.failure?.told.join('\n')).toBeUndefined();
+    expect(found.complete).toBe(true);
+  });
+});
+
 describe('hazards of later work', () => {
-  it.skip('H4 reuse of memory: comes with reclamation', () => {});
-  it.skip('H5 one log, many coroutines: comes with the log walk', () => {});
   it.skip('H7 zombies: comes with leases and fencing', () => {});
-  it.skip('H12 ALLOC over a lossy channel: comes with leases', () => {});
-  it.skip('H16 double free: comes with reclamation', () => {});
-  it.skip('H17 stale log entries: comes with reclamation', () => {});
   it.skip('H18 a lost link taken for a crash: comes with the master', () => {});
 });

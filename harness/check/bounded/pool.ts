@@ -25,15 +25,16 @@ import {
   BUCKET_SLOTS,
   Geometry,
   LINE_BYTES,
+  MAX_REPLICAS,
   makeSlot,
   type PoolConfig,
   View,
 } from '../../../fusee/layout/index.js';
-import { Allocation, Block } from '../../../fusee/memory/index.js';
+import { Allocation, type Checkpoint } from '../../../fusee/memory/index.js';
 import { NodeService } from '../../../fusee/node/index.js';
 import { keysAlike } from './../../../fusee/ops/by-hand.js';
 import { ClientState, CONTEXT_BYTES, makeCoroutine, Outcome } from '../../../fusee/ops/index.js';
-import { LocalMemory, UsageError, word } from '../../../fusee/verbs/index.js';
+import { LocalMemory, replicaRef, UsageError, word } from '../../../fusee/verbs/index.js';
 import { HashedNodes } from './hashed-nodes.js';
 import { describePlace } from './place.js';
 
@@ -46,6 +47,8 @@ export const SET_UP_CID = 200;
 export interface GrantedBlock {
   readonly sizeClass: number;
   readonly pointer: number;
+  /** Coroutines, from number 0 on, whose lists of this class have their heads here. */
+  readonly lists: number;
 }
 
 /** What a pool is made of. */
@@ -148,16 +151,22 @@ export class BoundedPool {
     this.contents.set(key, value);
   }
 
-  /** Set-up: a block for a client, so that its requests need not ask for one. */
-  grant(cid: number, sizeClass = 0): void {
+  /**
+   * Set-up: a block for a client, so that its requests need not ask for one, and in its first block of a class
+   * the open log lists of its coroutines.
+   */
+  grant(cid: number, { sizeClass = 0, coroutines = 1 } = {}): void {
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
     const local = this.memory();
-    const state = new ClientState({ view: this.view, local, cache, cid, coroutines: 1 });
+    const state = new ClientState({ view: this.view, local, cache, cid, coroutines });
     const blocks = this.#blocks.get(cid) ?? [];
     this.#blocks.set(cid, blocks);
-    state.slab.addBlock = (ofClass, pointer) => {
-      blocks.push({ sizeClass: ofClass, pointer });
-      return new Block(this.view.geometry, ofClass, pointer);
+    const isFirst = blocks.every((block) => block.sizeClass !== sizeClass);
+    const { slab } = state;
+    const { addBlock } = slab;
+    slab.addBlock = (ofClass, pointer) => {
+      blocks.push({ sizeClass: ofClass, pointer, lists: isFirst ? coroutines : 0 });
+      return addBlock.call(slab, ofClass, pointer);
     };
     // Each grant is a request of its own to services that answer a repeated one alike.
     this.nodes.returns++;
@@ -166,6 +175,16 @@ export class BoundedPool {
     for (; !step.done; step = refill.next())
       for (let i = 0; i < step.value.count; i++) executeVerb(this.nodes, step.value, i);
     if (step.value !== Allocation.OK) throw new UsageError(`the set-up has no block for client ${cid}`);
+    for (let c = 0; isFirst && c < coroutines; c++) this.#writeHead(slab.open(c, sizeClass));
+  }
+
+  /** Log heads as a client writes them: whoever opens the lists of the same block anew finds them so. */
+  #writeHead(list: Checkpoint | undefined): void {
+    if (list === undefined) throw new UsageError('the set-up has no cell to open a log list with');
+    const to = this.view.dataReplicas(list.head, replicaRef(MAX_REPLICAS));
+    const high = Math.floor(list.cell / 2 ** 32);
+    for (let r = 0; r < to.count; r++)
+      this.nodes.store(to.mn[r], to.offsetBytes[r], list.cell - high * 2 ** 32, high);
   }
 
   /**

@@ -3,6 +3,7 @@
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
 import type { CacheOptions } from '../../../fusee/index/index.js';
+import { directoryOffset } from '../../../fusee/layout/index.js';
 import { Outcome, RequestKind } from '../../../fusee/ops/index.js';
 import { CorruptionError, DONE, LocalMemory, word } from '../../../fusee/verbs/index.js';
 import { type Contents, NO_VALUE } from '../linearizability/index.js';
@@ -86,7 +87,11 @@ export function replicasDiffer(pool: BoundedPool): string | undefined {
   const { view, nodes, config } = pool;
   const first = word();
   const other = word();
-  for (let slot = 0; slot < config.subtables * view.geometry.subtableBytes; slot += 8) {
+  const { subtableBytes } = view.geometry;
+  for (let slot = 0; slot < config.subtablesMax * subtableBytes; slot += 8) {
+    // Of a subtable that no entry leads to nobody knows anything.
+    nodes.load(view.directoryMn(0), directoryOffset(Math.floor(slot / subtableBytes)), first);
+    if (first.lo === 0) continue;
     nodes.load(view.slotMn(slot, 0), view.slotOffset(slot), first);
     for (let r = 1; r < config.indexReplicas; r++) {
       nodes.load(view.slotMn(slot, r), view.slotOffset(slot), other);
@@ -123,6 +128,8 @@ export class ContentsReader {
   /** Value of each key, by index. @throws CorruptionError when a SEARCH finds no whole object, or no end. */
   read(): Contents {
     const { keys } = this.#pool;
+    // What it knows of splits may be of another run.
+    if (this.#reader?.state.directory.version !== 0) this.#reader = undefined;
     return new Map(keys.map((_, key) => [key, this.#search(key)]));
   }
 

@@ -2,6 +2,7 @@
 import { SplitResult, Splitter } from '../../../fusee/background/index.js';
 import type { ClientState } from '../../../fusee/ops/index.js';
 
+type Tick = ConstructorParameters<typeof Splitter>[1];
 type Behind = 'lock' | 'publication';
 type Halves = Parameters<Splitter['mover']['copy']>[0];
 
@@ -9,8 +10,8 @@ type Halves = Parameters<Splitter['mover']['copy']>[0];
 class WithOneGrace extends Splitter {
   readonly #skips: Behind;
 
-  constructor(client: ClientState, skips: Behind) {
-    super(client);
+  constructor(client: ClientState, skips: Behind, tick: Tick) {
+    super(client, tick);
     this.#skips = skips;
   }
 
@@ -43,7 +44,7 @@ class CopiesFirst extends Splitter {
 }
 
 /** Waits for one growth of each word, where two are needed. */
-function withOnePeriod(client: ClientState): Splitter {
+function withOnePeriod(client: ClientState, tick: Tick): Splitter {
   const { grace } = client;
   const { hasPassed } = grace;
   grace.hasPassed = function* (mark) {
@@ -51,21 +52,21 @@ function withOnePeriod(client: ClientState): Splitter {
     for (let i = 0; i < earlier.length; i += 2) if (earlier[i + 1] !== 0) earlier[i]--;
     return yield* hasPassed.call(grace, earlier);
   };
-  return new Splitter(client);
+  return new Splitter(client, tick);
 }
 
 /** Ends its periods whoever is in flight. */
-function withHastyPeriods(client: ClientState): Splitter {
+function withHastyPeriods(client: ClientState, tick: Tick): Splitter {
   client.grace.mayAdvance = () => true;
-  return new Splitter(client);
+  return new Splitter(client, tick);
 }
 
 /** What each leaves out, and a splitter that does so. */
-export const NAIVE_SPLITS: Readonly<Record<string, (client: ClientState) => Splitter>> = {
-  'does not wait behind its lock': (client) => new WithOneGrace(client, 'lock'),
-  'does not wait before it cleans': (client) => new WithOneGrace(client, 'publication'),
-  'tells nobody of its lock': (client) => new Unannounced(client),
-  'copies before it locks': (client) => new CopiesFirst(client),
+export const NAIVE_SPLITS: Readonly<Record<string, (client: ClientState, tick?: Tick) => Splitter>> = {
+  'does not wait behind its lock': (client, tick) => new WithOneGrace(client, 'lock', tick),
+  'does not wait before it cleans': (client, tick) => new WithOneGrace(client, 'publication', tick),
+  'tells nobody of its lock': (client, tick) => new Unannounced(client, tick),
+  'copies before it locks': (client, tick) => new CopiesFirst(client, tick),
   'waits for one period': withOnePeriod,
   'ends periods under requests': withHastyPeriods,
 };
