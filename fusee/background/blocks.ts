@@ -1,12 +1,12 @@
 /**
- * Whole blocks, in the background: those that have run empty go back to their nodes, and those of a client that
- * leaves go to whoever needs them next.
+ * Whole blocks, in the background: those that have run empty go back to their nodes, and those of a client
+ * that leaves go to whoever needs them next.
  *
  * Rules of this file:
- * - A block is empty when nothing holds a cell of it but log lists at rest, which are taken apart first: their
- *   heads are zeroed, then nobody will look there for anything.
- * - Between zeroing a block and giving it back lies a grace. A request with a cached word may have read bytes of
- *   an object where it expects its own key; what it read must not become the truth while it lasts.
+ * - A block is empty when nothing holds a cell of it but log lists at rest, which are taken apart first:
+ *   their heads are zeroed, then nobody will look there for anything.
+ * - Between zeroing a block and giving it back lies a grace. A request with a cached word may have read bytes
+ *   of an object where it expects its own key; what it read must not become the truth while it lasts.
  * - Each class keeps one empty block, so that churn does not send a block to and fro; none while the client
  *   rests, or while a request of it waits for memory.
  */

@@ -2,12 +2,14 @@
  * Reclaim: how memory that nobody names becomes free again (FUSEE section 4.4), in the background.
  *
  *     replaced object        checkpoint past whoever replaced it -> free bit on every replica
- *     own cell with its bit  checkpoint past its entry -> trailer zero on every replica -> grace -> bit off -> free
+ *     own cell with its bit  checkpoint past its entry -> trailer zero on every replica -> grace -> bit off
+ * -> free
  *     own cell, round lost   the same from the trailer on: it has no bit
  *
  * Rules of this file:
  * - An object is freed by exactly one party, whoever replaced the slot word that named it: FAA of a bit would
- *   carry into a neighbour's when repeated (hazard H16). Only the owner of the block takes bits off, by FAA of
+ *   carry into a neighbour's when repeated (hazard H16). Only the owner of the block takes bits off, by FAA
+ * of
  *   minus the bits that it has read on *all* replicas: so none is on its way any more.
  * - Log heads move first. A moved head says of all entries ahead of it that they are finished, so no
  *   unfinished entry names memory that may be reused (H17), and no walk of a log meets a reused cell (H5).
@@ -112,7 +114,8 @@ export class Reclaim {
   }
 
   /**
-   * Cells whose grace has not passed and that have no free bit: whoever stops looking after them gives them one.
+   * Cells whose grace has not passed and that have no free bit: whoever stops looking after them gives them
+   * one.
    */
   unsettled(): number[] {
     return this.#generations.splice(0).flatMap(({ cells, withoutBit }) => cells.slice(0, withoutBit));
@@ -267,7 +270,9 @@ export class Reclaim {
     return classes;
   }
 
-  /** Looks at the next pieces of a class's bitmaps, until there are enough cells or nothing more is expected. */
+  /**
+   * Looks at the next pieces of a class's bitmaps, until there are enough cells or nothing more is expected.
+   */
   *#scanClass(sizeClass: number, into: Generation): Op<void> {
     const blocks = this.#client.slab.blocksOf(sizeClass);
     const pieces = blocks.length * this.#piecesPerBlock;

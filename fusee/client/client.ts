@@ -206,8 +206,8 @@ export class Client implements RequestSource {
   async #end(): Promise<void> {
     clearTimeout(this.#idle);
     while (this.#running || this.#calls > 0) await nextTurn();
-    // A client that failed may have left requests half done: it keeps its place, as one that has crashed does,
-    // until recovery has seen to them.
+    // A client that failed may have left requests half done: it keeps its place, as one that has crashed
+    // does, until recovery has seen to them.
     if (this.#failure === null) {
       await leave(this.#session);
     }

@@ -1,5 +1,6 @@
 /**
- * Joining a pool and leaving it: node 0 grants client ids and places in the client table, the others are told.
+ * Joining a pool and leaving it: node 0 grants client ids and places in the client table, the others are
+ * told.
  */
 import { randomInt } from 'node:crypto';
 import type { Fabric } from '../fabric/contract.js';
@@ -15,8 +16,8 @@ export interface Membership {
 }
 
 /**
- * Asks node 0 for a client id and a place; the others are told, so that each of them knows that its pool is in
- * use, and serves this client.
+ * Asks node 0 for a client id and a place; the others are told, so that each of them knows that its pool is
+ * in use, and serves this client.
  * @throws UsageError when no place is free; FabricError when a node is silent.
  */
 export async function joinPool(fabric: Fabric, { nodes }: { nodes: number }): Promise<Membership> {
@@ -55,8 +56,8 @@ export async function leavePool(
       // A refusal says that this node has never heard of the client: it has nothing to forget.
       await ask(fabric, mn, { operation: RpcOperation.LEAVE, cid });
     } catch (error) {
-      // A node that died, or is silent, has no place to give back, or gives it back when the client is declared
-      // dead. Leaving must not fail for it: the caller could do nothing about it.
+      // A node that died, or is silent, has no place to give back, or gives it back when the client is
+      // declared dead. Leaving must not fail for it: the caller could do nothing about it.
       if (!(error instanceof FabricError)) throw error;
     }
   }

@@ -14,7 +14,9 @@ export interface Session<F extends Fabric = Fabric> {
   giveUpPlace(): Promise<void>;
 }
 
-/** Rounds of background work after which a client rests although its cells still wait for others' requests. */
+/**
+ * Rounds of background work after which a client rests although its cells still wait for others' requests.
+ */
 const ROUNDS_MAX = 100;
 
 /** Runs an operation to its end. Only while nothing else polls the fabric. */
@@ -38,8 +40,8 @@ export async function enter({ fabric, state, janitor }: Session): Promise<void> 
 }
 
 /**
- * Frees what the requests so far have left to free, and tells the others that no request is in flight, so that
- * nobody waits for this client. {@link enter} before the next request.
+ * Frees what the requests so far have left to free, and tells the others that no request is in flight, so
+ * that nobody waits for this client. {@link enter} before the next request.
  */
 export async function rest({ fabric, state, janitor }: Session): Promise<void> {
   if (!state.grace.isActive) return;

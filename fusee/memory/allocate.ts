@@ -17,8 +17,9 @@
  *   request of the same lane (`lane.ts`).
  * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It is
  *   looked for by a LIST of the same lane: newer than the lost ALLOC, which cannot be executed afterwards. It
- *   is freed only if no lane asks for a block when the LIST's answer is here (`refilling`), since that could be
- *   its grant; if nothing has left the client since the LIST was sent, since what it shows may be another's by
+ *   is freed only if no lane asks for a block when the LIST's answer is here (`refilling`), since that could
+ * be   its grant; if nothing has left the client since the LIST was sent, since what it shows may be
+ * another's by
  *   now; and if no lane is moving it. A block once handed on or taken over is never taken for a lost grant,
  *   not even in doubt: it holds objects.
  */
@@ -109,7 +110,8 @@ export class Allocator {
 
   /**
    * Brings one block of a size class into the slab. Two round trips; more when nodes are full or silent, or
-   * when an earlier grant was lost. While one coroutine refills a class its siblings wait, with empty batches.
+   * when an earlier grant was lost. While one coroutine refills a class its siblings wait, with empty
+   * batches.
    * @param request its deadline ends the wait for a sibling: UNAVAILABLE, and nothing was done.
    */
   *refill(sizeClass: number, request?: { readonly expired: boolean }): Op<Allocation> {
@@ -144,7 +146,8 @@ export class Allocator {
    * @param settle run when the block is zero, and before anybody else may get it: waits for requests that may
    * have read what was there before. False: a node was silent.
    * @returns false: a replica was silent, nothing was asked, the block is still the caller's and may be given
-   *   back later. True: it is the caller's no more; should the answer have been lost, this lane looks after it.
+   *   back later. True: it is the caller's no more; should the answer have been lost, this lane looks after
+   * it.
    */
   *free(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
     this.#move(pointer);
@@ -190,7 +193,7 @@ export class Allocator {
   /**
    * Takes over a block of a size class that was given away, with the objects in it. Three round trips, more
    * when there are many or others take them. Two coroutines of a client may do so at the same time.
-   * @returns its pointer, not yet in the slab; undefined: there is none on that node, or a replica was silent.
+   * @returns its pointer, not yet in the slab; undefined: none on that node, or a replica was silent.
    */
   *adopt(mn: number, sizeClass: number): Op<number | undefined> {
     const { kept, moving } = this.#holdings;

@@ -59,7 +59,9 @@ export class Block {
     return this.pointer + this.#cellsOffset + (cell + 1) * this.#cellBytes - LINE_BYTES;
   }
 
-  /** Takes a free cell: the pointer of its last line, or 0. Used ones first, so that fresh memory stays so. */
+  /**
+   * Takes a free cell: the pointer of its last line, or 0. Used ones first, so that fresh memory stays so.
+   */
   draw(): number {
     const used = this.#free.pop();
     if (used !== undefined) return this.pointerOf(used);
@@ -87,8 +89,8 @@ export class Block {
   }
 
   /**
-   * Takes over what another client has left here: only these cells and log heads may be handed out, and none is
-   * fresh.
+   * Takes over what another client has left here: only these cells and log heads may be handed out, and none
+   * is fresh.
    */
   inherit(free: FreeParts): void {
     this.#fresh = this.cells;

@@ -28,8 +28,8 @@ class PointerQueue {
 /** Objects and cells on their way to being free. */
 export class Frees {
   /**
-   * Objects that this client has replaced, by the pointer that a slot named them by: their free bits are to be
-   * set, once, after a checkpoint has passed the log entry of whoever replaced them (hazards H16, H17).
+   * Objects that this client has replaced, by the pointer that a slot named them by: their free bits are to
+   * be set, once, after a checkpoint has passed the log entry of whoever replaced them (hazards H16, H17).
    */
   readonly objects: PointerQueue = new PointerQueue();
   /**

@@ -81,7 +81,7 @@ it('a response reads as it was made, with 48-bit pointers, at its place in a lar
   );
 });
 
-it('a response lists blocks of every class, anywhere in 48 bits, and as many as it may fill what an RPC carries', () => {
+it('a response lists blocks of every class, anywhere in 48 bits, as many as an RPC carries', () => {
   const block = fc.record({
     pointer: fc.integer({ min: 0, max: 2 ** 38 - 1 }).map((unit) => unit * 1024),
     sizeClass: fc.nat(CLASS_COUNT - 1),

@@ -15,9 +15,10 @@
  *     LIST                  whose CID     cursor                                next cursor, and blocks
  *     TRANSFER              from CID      block    to CID
  *
- * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST and TRANSFER are at most once: a *lane*
- * (a coroutine of a client) has one request to a node under way, under ids that grow, and the node remembers
- * the latest one's answer. The others are made so that repeating them does no harm (`node/members.ts`).
+ * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST and TRANSFER are at most once: a
+ * *lane* (a coroutine of a client) has one request to a node under way, under ids that grow, and the node
+ * remembers the latest one's answer. The others are made so that repeating them does no harm
+ * (`node/members.ts`).
  */
 
 /** Bytes of a request, and of a response that lists no blocks. */
@@ -73,8 +74,8 @@ export interface ListedBlock {
 }
 
 /**
- * A listed block is one double: its pointer, which is a multiple of 1024 since blocks are no smaller, plus its
- * size class, of which there are fewer.
+ * A listed block is one double: its pointer, which is a multiple of 1024 since blocks are no smaller, plus
+ * its size class, of which there are fewer.
  */
 const BLOCK_UNIT = 1024;
 

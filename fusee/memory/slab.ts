@@ -221,8 +221,8 @@ export class Slab {
   }
 
   /**
-   * Takes all open lists at rest apart, which is all of them when no request is under way: their heads are to be
-   * zeroed. Cells that were handed back unused are still to be reclaimed.
+   * Takes all open lists at rest apart, which is all of them when no request is under way: their heads are to
+   * be zeroed. Cells that were handed back unused are still to be reclaimed.
    */
   closeAll(): { heads: number[]; returned: number[] } {
     const heads: number[] = [];
@@ -250,7 +250,9 @@ export class Slab {
     this.#from[block.sizeClass] = 0;
   }
 
-  /** A cell may be handed out again: its trailer is zero on every replica, and its grace has passed (H4, H9). */
+  /**
+   * A cell may be handed out again: its trailer is zero on every replica, and its grace has passed (H4, H9).
+   */
   release(cell: number): void {
     const block = this.#block(cell);
     block.release(cell);
@@ -259,8 +261,8 @@ export class Slab {
   }
 
   /**
-   * The open lists that have their head or their next cell in a block, if that is all that keeps it from being
-   * empty and all of them rest; otherwise undefined.
+   * The open lists that have their head or their next cell in a block, if that is all that keeps it from
+   * being empty and all of them rest; otherwise undefined.
    */
   listsOfEmpty(block: Block): List[] | undefined {
     const isIn = (pointer: number): boolean => Math.floor(pointer / this.#blockBytes) === index;

@@ -15,7 +15,9 @@ import { NodeService } from './service.js';
 
 /** Four nodes with two regions each of four blocks. */
 export const CONFIG = smallPool({ nodes: 4, subtables: 8, groupsPerSubtable: 2, regionBytes: 1 << 18 });
+/** The pool's geometry. */
 export const GEOMETRY = new Geometry(CONFIG);
+/** The pool's view. */
 export const VIEW = new View(GEOMETRY);
 
 /** One node of {@link CONFIG}, asked request by request: ALLOC of client 1 unless told otherwise. */

@@ -12,11 +12,13 @@
  * - A JOIN has no CID to tell its repetition by: its caller draws a nonce, which is remembered while that
  *   client stays, and beyond that for the latest {@link NONCES_MAX}. So is the refusal FULL: repeated later,
  *   when a place has become free, it would take it for a caller that has given up.
- * - Of each lane only the latest request and its answer are remembered, a refusal like a grant: NO_MEMORY served
- *   anew, when blocks have become free, would be a grant that nobody waits for. What is malformed by itself is
+ * - Of each lane only the latest request and its answer are remembered, a refusal like a grant: NO_MEMORY
+ *   served anew, when blocks have become free, would be a grant that nobody waits for. What is malformed by
+ *   itself
+ * is
  *   not remembered; it is refused again.
- * - All of it is bounded: {@link CLIENTS_MAX} places with {@link LANES_MAX} lanes each, as many strangers, and
- *   the nonces.
+ * - All of it is bounded: {@link CLIENTS_MAX} places with {@link LANES_MAX} lanes each, as many strangers,
+ *   and the nonces.
  */
 import { CLIENTS_MAX } from '../layout/index.js';
 import { ORPHAN } from '../memory/index.js';

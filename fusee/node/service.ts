@@ -142,7 +142,8 @@ export class NodeService {
       case RpcOperation.ALLOC:
         return this.#allocate(request);
       case RpcOperation.FREE:
-        // Deviation: in the paper the MN zeroes a block. Its CPU is weak: the client has zeroed it, by WRITEs.
+        // Deviation: in the paper the MN zeroes a block. Its CPU is weak: the client has zeroed it, by
+        // WRITEs.
         return answer(requestId, this.#tables.free(pointer, cid) ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
       case RpcOperation.LIST:
         return this.#list(request);
@@ -169,8 +170,9 @@ export class NodeService {
   }
 
   /**
-   * A client gives away what is its own, to nobody in particular: a block that a client does not know of would
-   * be taken for a lost grant by it, and freed. It takes only what is nobody's: ORPHAN's, or of one that left.
+   * A client gives away what is its own, to nobody in particular: a block that a client does not know of
+   * would be taken for a lost grant by it, and freed. It takes only what is nobody's: ORPHAN's, or of one
+   * that left.
    */
   #transfer({ requestId, cid, argument: from, other: to, pointer }: RpcRequest): Uint8Array {
     const gives = from === cid && to === ORPHAN;

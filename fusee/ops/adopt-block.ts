@@ -1,14 +1,14 @@
 /**
- * Takes over a block that another client has left behind, with the objects in it: ahead of asking for a new one,
- * or memory would run out behind clients that come and go.
+ * Takes over a block that another client has left behind, with the objects in it: ahead of asking for a new
+ * one, or memory would run out behind clients that come and go.
  */
 import { CLASS_LINES, LINE_BYTES, LOG_ENTRY_BYTES } from '../layout/index.js';
 import { type Op, Status } from '../verbs/index.js';
 import type { Context } from './context.js';
 
 /**
- * Adopts a block of the class that the staged object needs. One round trip for each node that may have one, and
- * to look at its cells one for each 64 KiB of a block.
+ * Adopts a block of the class that the staged object needs. One round trip for each node that may have one,
+ * and to look at its cells one for each 64 KiB of a block.
  * @returns false when there was none with a free cell.
  */
 export function* adoptBlock(cx: Context): Op<boolean> {
@@ -45,8 +45,8 @@ function* freeHeadsOf(cx: Context, block: number): Op<number[]> {
 }
 
 /**
- * Cells of a block that nothing holds: no bit, and a trailer that is zero. A set bit is for reclaim to find; all
- * else is in use, or left for recovery.
+ * Cells of a block that nothing holds: no bit, and a trailer that is zero. A set bit is for reclaim to find;
+ * all else is in use, or left for recovery.
  */
 function* freeCellsOf(cx: Context, block: number): Op<number[]> {
   const { view, local } = cx.client;

@@ -47,8 +47,8 @@ export class ByHand {
   }
 
   /**
-   * Fetches a block for objects of this size and opens their log list, so that requests cost what the protocol
-   * says.
+   * Fetches a block for objects of this size and opens their log list, so that requests cost what the
+   * protocol says.
    */
   warm(keyBytes: number, valueBytes: number): this {
     const { cx } = this;

@@ -1,15 +1,6 @@
-/** What the requests of one client share, and what one coroutine owns. */
+/** What one coroutine owns. */
+import { CANDIDATE_BYTES, hashKey, type KeyPlace, keyPlace, placeKey } from '../index/index.js';
 import {
-  CANDIDATE_BYTES,
-  Directory,
-  hashKey,
-  type IndexCache,
-  type KeyPlace,
-  keyPlace,
-  placeKey,
-} from '../index/index.js';
-import {
-  CLASS_COUNT,
   COMBINED_BYTES,
   classOfLines,
   HEADER_BYTES,
@@ -21,11 +12,11 @@ import {
   objectLines,
   ownerPointer,
   putPointer,
-  type View,
 } from '../layout/index.js';
-import { Allocator, Frees, Grace, NO_PERIOD, Slab } from '../memory/index.js';
+import { Allocator, NO_PERIOD } from '../memory/index.js';
 import { commitLoop, proposeLoop, SlotWrite } from '../replication/index.js';
-import { DONE, type LocalMemory, type OpLoop, Stage, VerbBatch, type Word, word } from '../verbs/index.js';
+import { DONE, type OpLoop, Stage, VerbBatch, type Word, word } from '../verbs/index.js';
+import type { ClientState } from './client-state.js';
 import type { Hint, Located } from './locate.js';
 
 /** How a request ended. Values, never exceptions: other clients can cause each of them. */
@@ -52,65 +43,6 @@ const DEFERRED_LIMIT = 2;
 
 /** Registered memory that one coroutine needs. */
 export const CONTEXT_BYTES: number = 2 * STAGE_BYTES + MATCH_BYTES + (BATCH_VERBS + 40) * 64 + 4096;
-
-/** What all coroutines of one client share. */
-export class ClientState {
-  readonly view: View;
-  readonly local: LocalMemory;
-  readonly cache: IndexCache;
-  readonly slab: Slab;
-  /** Client id, granted by the pool. */
-  readonly cid: number;
-  /** Its place in the client table, granted with it. */
-  readonly clientIndex: number;
-  readonly coroutines: number;
-  /** This client's part in everybody's grace; reclaim and splits wait for it. */
-  readonly grace: Grace;
-  /** What requests leave for reclaim. */
-  readonly frees: Frees = new Frees();
-  /** All coroutines, by their numbers. */
-  readonly contexts: Context[] = [];
-  /** Somebody drives this client's background work, so that waiting for it makes sense. */
-  hasJanitor = false;
-  /** Requests that have not begun, or begun again, because they wait for background work. */
-  waiting = 0;
-  /** Blocks that have gone back to their nodes: who waits for memory of another class asks again. */
-  blocksGivenBack = 0;
-  /** By class: times that reclaim has looked through all blocks and found no cell. */
-  readonly fruitless = new Float64Array(CLASS_COUNT);
-  /** Registered bytes `operation << 1`: the source of a used-bit reset. */
-  readonly unusedBytes: number;
-  /** Which subtables there are: as formatted, until somebody loads it. */
-  readonly directory: Directory;
-  /** Subtables that an INSERT has found full, with their local depth then: for the background to split. */
-  readonly splitsWanted = new Map<number, number>();
-  /** Buckets read by a directory that no longer held. */
-  staleDirectories = 0;
-
-  constructor(options: {
-    view: View;
-    local: LocalMemory;
-    cache: IndexCache;
-    cid: number;
-    coroutines: number;
-    /** Place in the client table. @default cid - 1 */
-    clientIndex?: number;
-  }) {
-    this.view = options.view;
-    this.local = options.local;
-    this.cache = options.cache;
-    this.cid = options.cid;
-    this.clientIndex = options.clientIndex ?? options.cid - 1;
-    this.coroutines = options.coroutines;
-    this.slab = new Slab(options.view.geometry, options.coroutines);
-    this.grace = new Grace({ ...options, index: this.clientIndex });
-    this.unusedBytes = options.local.reserve(64);
-    this.directory = new Directory(options.view.geometry.config.subtables);
-    for (const operation of Object.values(LogOperation)) {
-      options.local.bytes[this.unusedBytes + operation] = operation << 1;
-    }
-  }
-}
 
 /**
  * One coroutine: its staged object, its buffers, its slot write, and the request it is serving.
@@ -144,8 +76,8 @@ export class Context {
   /** {@link place} is already the staged key's. */
   isPrepared = false;
   /**
-   * The client's period when the request began; NO_PERIOD between requests, and while one waits to begin. Until it
-   * ends, nothing that it may have seen is reused or moved.
+   * The client's period when the request began; NO_PERIOD between requests, and while one waits to begin.
+   * Until it ends, nothing that it may have seen is reused or moved.
    */
   period: number = NO_PERIOD;
   outcome: Outcome = Outcome.OK;
@@ -285,7 +217,9 @@ export class Context {
     this.client.frees.cells.push(this.cell);
   }
 
-  /** Leaves the object that a slot named until this request replaced it to reclaim; nothing if it named none. */
+  /**
+   * Leaves the object that a slot named until this request replaced it to reclaim; nothing if it named none.
+   */
   freeReplaced(slotWord: Word): void {
     if ((slotWord.hi | slotWord.lo) !== 0) this.client.frees.objects.push(ownerPointer(slotWord));
   }

@@ -10,7 +10,8 @@
 import { Directory } from '../index/index.js';
 import { COMBINED_BYTES, DIRECTORY_VERSION_OFFSET, directoryOffset, type View } from '../layout/index.js';
 import type { Op, VerbBatch } from '../verbs/index.js';
-import { type ClientState, type Context, Outcome } from './context.js';
+import type { ClientState } from './client-state.js';
+import { type Context, Outcome } from './context.js';
 
 /** Entries that one READ brings. */
 const ENTRIES = 512;

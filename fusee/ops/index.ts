@@ -1,7 +1,8 @@
 /** The requests: SEARCH, INSERT, UPDATE, DELETE, put. */
 import { LogOperation } from '../layout/index.js';
 import type { OpLoop } from '../verbs/index.js';
-import { type ClientState, Context } from './context.js';
+import type { ClientState } from './client-state.js';
+import { Context } from './context.js';
 import { insertLoop } from './insert.js';
 import { locateLoop } from './locate.js';
 import { matchLoop } from './match.js';
@@ -9,7 +10,8 @@ import { modifyLoop } from './modify.js';
 import { putLoop } from './put.js';
 import { searchLoop } from './search.js';
 
-export { ClientState, CONTEXT_BYTES, Context, Outcome } from './context.js';
+export { ClientState } from './client-state.js';
+export { CONTEXT_BYTES, Context, Outcome } from './context.js';
 export {
   advancePeriod,
   DIRECTORY_READ_BYTES,

@@ -88,9 +88,9 @@ function hitFound(cx: Context): boolean {
  * Appends READs of what tells whose the hinted object is. The slot may hold the very word that the cache
  * remembers, and yet name another key's object: in the same cell, freed and used again since (hazard H4).
  *
- * First the used bit, then the key, on one node: a set bit proves that the object in the cell is whole. Reclaim
- * clears it a grace ahead of the cell's next use, so what is whole in both READs is one object, and if the slot
- * holds the word, it names that.
+ * First the used bit, then the key, on one node: a set bit proves that the object in the cell is whole.
+ * Reclaim clears it a grace ahead of the cell's next use, so what is whole in both READs is one object, and
+ * if the slot holds the word, it names that.
  */
 function appendOwnerReads(cx: Context): void {
   const { view } = cx.client;

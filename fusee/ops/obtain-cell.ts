@@ -11,12 +11,14 @@ import { adoptBlock } from './adopt-block.js';
 import { type Context, Outcome } from './context.js';
 import { awaitUnlocked, isLocked } from './directory.js';
 
-/** Fruitless looks through all blocks of a class, begun while a request waits, after which there is no memory. */
+/**
+ * Fruitless looks through all blocks of a class, begun while a request waits, after which there is no memory.
+ */
 const FRUITLESS_LOOKS = 2;
 
 /**
- * Makes a begun request ready to write: its subtable is not locked, and it has a cell. Begins it again if it had
- * to wait. False: the request has ended without effect, with its outcome set.
+ * Makes a begun request ready to write: its subtable is not locked, and it has a cell. Begins it again if it
+ * had to wait. False: the request has ended without effect, with its outcome set.
  */
 export function* getReady(cx: Context, operation: LogOperation): Op<boolean> {
   for (;;) {
@@ -50,7 +52,9 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
   }
 }
 
-/** Opens the list of the coroutine and class. False: the class has no cell; undefined: a replica was silent. */
+/**
+ * Opens the list of the coroutine and class. False: the class has no cell; undefined: a replica was silent.
+ */
 export function* openList(cx: Context): Op<boolean | undefined> {
   const { slab, view, local } = cx.client;
   if (slab.isOpen(cx.coroutine, cx.sizeClass)) return true;

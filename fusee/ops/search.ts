@@ -52,9 +52,9 @@ function endHit(cx: Context): boolean {
   if (cx.batch.status(objectRead) !== Status.OK) return false;
   const lines = slotLines(cx.hintWord);
   if (checkObject(cx, cx.matchArea, lines, objectRead) !== ObjectIs.THE_KEYS) return false;
-  // The cached word may be of a time long past: its cell may have been freed since, and be in use again by the
-  // time the slot is read. Reclaim clears the used bit a grace ahead of that, so whoever reads it set has read
-  // what the slot names.
+  // The cached word may be of a time long past: its cell may have been freed since, and be in use again by
+  // the time the slot is read. Reclaim clears the used bit a grace ahead of that, so whoever reads it set has
+  // read what the slot names.
   if ((cx.client.local.bytes[cx.matchArea + lines * LINE_BYTES + LogField.OPERATION] & 1) === 0) return false;
   cx.outcome = Outcome.OK;
   return true;

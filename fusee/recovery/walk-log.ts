@@ -5,7 +5,8 @@
  * object names the cell that comes after it. Rules of the walk:
  * - The last byte of an entry, operation and used bit, lands last: while it is zero nothing was ever written
  *   whole there, and the list ends. A cell that is to be used next has a zero trailer, so every list ends so.
- * - A clear used bit behind an operation is that of a request that left nothing behind; the list goes on (H5).
+ * - A clear used bit behind an operation is that of a request that left nothing behind; the list goes on
+ *   (H5).
  * - A request begins its next object when every replica has the one before. So only the last of a list can be
  *   missing on some replica, and any replica's word is good.
  * - Heads lag behind: most of what the walk meets is finished. Recovery finds that out by itself.
@@ -22,8 +23,8 @@ export interface DeadBlock {
 }
 
 /**
- * The latest objects of each list that were written whole, newest first: at most two of each. A round trip for
- * each block, and for each object from the heads on.
+ * The latest objects of each list that were written whole, newest first: at most two of each. A round trip
+ * for each block, and for each object from the heads on.
  * @returns undefined when a node was silent.
  * @throws CorruptionError when a list has no end.
  */

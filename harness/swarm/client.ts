@@ -26,6 +26,7 @@ import type { Load } from './load.js';
 import type { SwarmPlan } from './plan.js';
 import type { Teller, Trace } from './trace.js';
 import { valueId } from './values.js';
+import { type TakenObject, watchCells } from './watch-cells.js';
 
 /** Outcomes of the product, as histories have them. */
 const ENDED: readonly Ended[] = [
@@ -43,12 +44,6 @@ export const DEADLINE_NS = 50e6;
 /** First pause of a poller, or of who waits for a sibling; it doubles, up to 128 times that. */
 const POLL_NS = 200;
 const POLL_NS_MAX = 128 * POLL_NS;
-
-/** An object that a request took a cell for. */
-export interface TakenObject {
-  readonly cell: number;
-  readonly sizeClass: number;
-}
 
 /** What all clients of one run share. */
 export interface Run {
@@ -400,20 +395,3 @@ export class SwarmClient {
 /** Registered memory of a client with so many coroutines. */
 export const clientBytes = (coroutines: number): number =>
   coroutines * CONTEXT_BYTES + GRACE_BYTES + JANITOR_BYTES + (1 << 14);
-
-/** Notes which cells a coroutine's request takes, and which go back to its lists. */
-function watchCells({ cx }: Coroutine, objects: TakenObject[], freeCells: Set<number>): void {
-  const { takeCell, dropCell } = cx;
-  cx.takeCell = (operation) => {
-    const took = takeCell.call(cx, operation);
-    if (took) {
-      freeCells.delete(cx.cell);
-      if (objects.at(-1)?.cell !== cx.cell) objects.push({ cell: cx.cell, sizeClass: cx.sizeClass });
-    }
-    return took;
-  };
-  cx.dropCell = (operation) => {
-    dropCell.call(cx, operation);
-    freeCells.add(cx.cell);
-  };
-}

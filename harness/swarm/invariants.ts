@@ -287,8 +287,8 @@ class Check {
         this.#view.tableOffset(region, r) + at,
         word(),
       );
-      // Owners may differ: whoever hands a block on, or takes one over, may have died or have had no answer. It
-      // is the primary's entry that counts.
+      // Owners may differ: whoever hands a block on, or takes one over, may have died or have had no answer.
+      // It is the primary's entry that counts.
       if (header.hi !== CLASS_LINES[sizeClass] || copy.hi !== entry.hi) return undefined;
     }
     return { cid: entry.lo, sizeClass };

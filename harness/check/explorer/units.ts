@@ -5,7 +5,8 @@
  * - READ of buckets: one unit for each of the scenario's slots in it, in any order, since a READ over 8 bytes
  *   may mix old and new. The other words of the bucket never change.
  * - READ of an object: one unit. The objects that slots name do not change but for their log entry, which
- *   only recovery looks at, after the owner was fenced; and the used bit, which a cache hit looks at, is set as
+ *   only recovery looks at, after the owner was fenced; and the used bit, which a cache hit looks at, is set
+ * as
  *   long as a slot names them, since nothing is reclaimed here.
  * - WRITE: two units, torn once, ahead of its last aligned 8 bytes. One tear point is enough: of an object's
  *   bytes readers trust none before the pointer is published, which is after the WRITE; recovery trusts none
