@@ -8,9 +8,9 @@
  *     give    leaves its latest block to whoever takes it
  *     adopt   takes a block that was left
  *
- * No block may ever be in use by two clients, and none by a client that no table names. At the end each client
- * looks for the grants that it has lost; then every block that is one's by the tables is in its use. Excepted are
- * blocks whose TRANSFER was not answered: those are left to recovery.
+ * No block may ever be in use by two clients, and none by a client that no table names. At the end each
+ * client looks for the grants that it has lost; then every block that is one's by the tables is in its use.
+ * Excepted are blocks whose TRANSFER was not answered: those are left to recovery.
  */
 
 import { BLOCK_ENTRY_BYTES } from '../../../fusee/layout/index.js';

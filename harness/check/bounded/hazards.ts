@@ -1,6 +1,6 @@
 /**
- * The hazards of reclaim, the log walk, grants and splits, as small cases for the bounded explorer: each naive
- * way must be found to fail within the bounds, and ours must be clean in all of them.
+ * The hazards of reclaim, the log walk, grants and splits, as small cases for the bounded explorer: each
+ * naive way must be found to fail within the bounds, and ours must be clean in all of them.
  *
  * How memory is reused here: a list's next cell is chosen one object ahead. So the cell that `settle` takes
  * back is that of the second object behind it, and scripts write twice.
@@ -307,7 +307,7 @@ const ofGrants = ({ name, script, bounds, naive: way }: (typeof GRANTS)[number])
         ],
 });
 
-/** H13: client 1 splits the only subtable, which key 0 leaves; client 2 has begun, or begins under the lock. */
+/** H13: client 1 splits the only subtable, which key 0 leaves; client 2 begins ahead of the lock or under it. */
 const SPLITS: readonly Case[] = [
   {
     name: 'H13: an UPDATE is in flight when its subtable is locked',

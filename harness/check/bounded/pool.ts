@@ -152,8 +152,8 @@ export class BoundedPool {
   }
 
   /**
-   * Set-up: a block for a client, so that its requests need not ask for one, and in its first block of a class
-   * the open log lists of its coroutines.
+   * Set-up: a block for a client, so that its requests need not ask for one, and in its first block of a
+   * class the open log lists of its coroutines.
    */
   grant(cid: number, { sizeClass = 0, coroutines = 1 } = {}): void {
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });

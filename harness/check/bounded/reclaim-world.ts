@@ -8,8 +8,8 @@
  *     collect   looks for free bits in its own blocks, and begins the grace of what it has found
  *     settle    ends its own period twice, waits for the grace, and takes the cells back
  *     split     splits subtable 0
- *     tend      ends periods while who splits does and when the directory changes, and lifts locks of the dead,
- *               as long as a request of the client is left; then rests
+ *     tend      ends periods while who splits does and when the directory changes, and lifts locks of the
+ *               dead, as long as a request of the client is left; then rests
  *     next      ends its period
  *     rest      gives its word in the client table up: everybody's last step, or others wait for ever
  *
@@ -69,7 +69,7 @@ export class Keeper extends Host {
   readonly #room: { batch: VerbBatch; into: number };
   readonly #idle: VerbBatch;
   readonly #table: number;
-  /** Periods to end for the grace that it waits for: as many as that takes, so that there is an end to them. */
+  /** Periods to end for the grace that it waits for: no more than that takes, or there is no end to them. */
   #periodsOwed = 0;
   #isEnding = false;
 
@@ -93,7 +93,7 @@ export class Keeper extends Host {
     return enterPool(this.state, this.#room);
   }
 
-  /** Ends a period, if no request of an earlier one is in flight and no other thread of the client is at it. */
+  /** Ends a period, if no request of an earlier one is in flight and no other thread is at it. */
   *endPeriod(): Op<boolean> {
     if (this.#isEnding) return false;
     this.#isEnding = true;
