@@ -307,7 +307,7 @@ const ofGrants = ({ name, script, bounds, naive: way }: (typeof GRANTS)[number])
         ],
 });
 
-/** H13: client 1 splits the only subtable, which key 0 leaves; client 2 begins ahead of the lock or under it. */
+/** H13: client 1 splits the only subtable, which key 0 leaves. Client 2 begins before its lock, or later. */
 const SPLITS: readonly Case[] = [
   {
     name: 'H13: an UPDATE is in flight when its subtable is locked',
