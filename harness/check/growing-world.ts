@@ -133,7 +133,7 @@ export class GrowingWorld {
   /** Whoever recovered a dead client clears its word. */
   clear({ client: { state } }: Actor): void {
     const { view } = this;
-    const offset = view.clientOffset(state.cid);
+    const offset = view.clientOffset(state.clientIndex);
     this.nodes.store(view.controlMn, offset, 7, 0);
   }
 

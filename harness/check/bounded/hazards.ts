@@ -309,9 +309,13 @@ const ofGrants = ({ name, script, bounds, naive: way }: (typeof GRANTS)[number])
         ],
 });
 
+<<<<<<< HEAD
 /**
  * H13: client 1 splits the only subtable, which key 0 leaves; client 2 has begun, or begins under the lock.
  */
+=======
+/** H13: client 1 splits the only subtable, which key 0 leaves. Client 2 begins before its lock, or later. */
+>>>>>>> scen
 const SPLITS: readonly Case[] = [
   {
     name: 'H13: an UPDATE is in flight when its subtable is locked',

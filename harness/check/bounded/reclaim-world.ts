@@ -9,8 +9,12 @@
  *     settle    ends its own period twice, waits for the grace, and takes the cells back
  *     split     splits subtable 0
  *     tend      ends periods while who splits does and when the directory changes, and lifts locks of the
+<<<<<<< HEAD
  * dead,
  *               as long as a request of the client is left; then rests
+=======
+ *               dead, as long as a request of the client is left; then rests
+>>>>>>> scen
  *     next      ends its period
  *     rest      gives its word in the client table up: everybody's last step, or others wait for ever
  *
@@ -70,9 +74,13 @@ export class Keeper extends Host {
   readonly #room: { batch: VerbBatch; into: number };
   readonly #idle: VerbBatch;
   readonly #table: number;
+<<<<<<< HEAD
   /**
    * Periods to end for the grace that it waits for: as many as that takes, so that there is an end to them.
    */
+=======
+  /** Periods to end for the grace that it waits for: no more than that takes, or there is no end to them. */
+>>>>>>> scen
   #periodsOwed = 0;
   #isEnding = false;
 
@@ -96,9 +104,13 @@ export class Keeper extends Host {
     return enterPool(this.state, this.#room);
   }
 
+<<<<<<< HEAD
   /**
    * Ends a period, if no request of an earlier one is in flight and no other thread of the client is at it.
    */
+=======
+  /** Ends a period, if no request of an earlier one is in flight and no other thread is at it. */
+>>>>>>> scen
   *endPeriod(): Op<boolean> {
     if (this.#isEnding) return false;
     this.#isEnding = true;
