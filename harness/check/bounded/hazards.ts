@@ -210,9 +210,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/**
- * So many cells of client 1's first block were freed: each was taken back, or has its bit on all replicas.
- */
+/** So many cells of client 1's first block were freed: each was taken back, or has its bit on all replicas. */
 function lostFrees(freed: number) {
   return ([{ pool, reclaim }]: readonly Keeper[]): string | undefined => {
     const { view, nodes, config } = pool;
@@ -309,13 +307,7 @@ const ofGrants = ({ name, script, bounds, naive: way }: (typeof GRANTS)[number])
         ],
 });
 
-<<<<<<< HEAD
-/**
- * H13: client 1 splits the only subtable, which key 0 leaves; client 2 has begun, or begins under the lock.
- */
-=======
 /** H13: client 1 splits the only subtable, which key 0 leaves. Client 2 begins before its lock, or later. */
->>>>>>> scen
 const SPLITS: readonly Case[] = [
   {
     name: 'H13: an UPDATE is in flight when its subtable is locked',

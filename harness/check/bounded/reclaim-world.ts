@@ -1,20 +1,15 @@
 /**
  * Worlds of clients that reclaim memory, or split a subtable, while others use it.
  *
- * A script says what each client does, clients apart by bars: requests as in a mix (`U0`, a letter and a
- * key), and steps of its reclaim:
+ * A script says what each client does, clients apart by bars: requests as in a mix (`U0`, a letter and a key),
+ * and steps of its reclaim:
  *
  *     free      sets the free bits of what its requests have replaced
  *     collect   looks for free bits in its own blocks, and begins the grace of what it has found
  *     settle    ends its own period twice, waits for the grace, and takes the cells back
  *     split     splits subtable 0
  *     tend      ends periods while who splits does and when the directory changes, and lifts locks of the
-<<<<<<< HEAD
- * dead,
- *               as long as a request of the client is left; then rests
-=======
  *               dead, as long as a request of the client is left; then rests
->>>>>>> scen
  *     next      ends its period
  *     rest      gives its word in the client table up: everybody's last step, or others wait for ever
  *
@@ -74,13 +69,7 @@ export class Keeper extends Host {
   readonly #room: { batch: VerbBatch; into: number };
   readonly #idle: VerbBatch;
   readonly #table: number;
-<<<<<<< HEAD
-  /**
-   * Periods to end for the grace that it waits for: as many as that takes, so that there is an end to them.
-   */
-=======
   /** Periods to end for the grace that it waits for: no more than that takes, or there is no end to them. */
->>>>>>> scen
   #periodsOwed = 0;
   #isEnding = false;
 
@@ -104,13 +93,7 @@ export class Keeper extends Host {
     return enterPool(this.state, this.#room);
   }
 
-<<<<<<< HEAD
-  /**
-   * Ends a period, if no request of an earlier one is in flight and no other thread of the client is at it.
-   */
-=======
   /** Ends a period, if no request of an earlier one is in flight and no other thread is at it. */
->>>>>>> scen
   *endPeriod(): Op<boolean> {
     if (this.#isEnding) return false;
     this.#isEnding = true;
