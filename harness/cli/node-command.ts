@@ -48,7 +48,7 @@ export function nodeCommand(): Command {
         .default(1 << 23, '8MiB'),
     )
     .addOption(
-      // Small: nothing is reclaimed yet, and every `fusee kv` that writes takes a block of its own.
+      // Small: every `fusee kv` that writes takes a block of its own, and leaves it to those that come later.
       new Option('--block-size <size>', 'what a client is granted at once; a power of two')
         .argParser(parseBytes('the block size'))
         .default(1 << 16, '64KiB'),

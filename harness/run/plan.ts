@@ -63,7 +63,7 @@ export function valueBytesOf(kvBytes: number): number {
   return valueBytes;
 }
 
-/** What a generated workload writes. Nothing is reclaimed yet, so every write takes a new cell. */
+/** What a generated workload writes. Every write counts as a new cell: no figure is to depend on reclaim. */
 export function workloadDemand(size: CellSize): Demand {
   const { records, searchRatio } = size;
   const spec = workloadSpec(size.workload, searchRatio === undefined ? {} : { searchRatio });
