@@ -63,7 +63,7 @@ export const insertFaults: readonly Fault[] = [
     id: 'H8-undone-object-again',
     file: INSERT,
     breaks: 'an undone INSERT goes again with the same object: a value recurs',
-    edits: [['Claim.AGAIN_NEW_OBJECT) hasObject = false;', 'Claim.AGAIN_NEW_OBJECT) hasObject = true;']],
+    edits: [['        hasObject = false;\n      } else if', '        hasObject = true;\n      } else if']],
   },
   {
     id: 'H8-proposed-cell-given-back',
@@ -170,7 +170,7 @@ export const insertFaults: readonly Fault[] = [
     id: 'reset-not-awaited',
     file: INSERT,
     breaks: 'an INSERT answers EXISTS before its used bit is reset',
-    edits: [['else yield cx.resetBatch(LogOperation.INSERT);', 'else cx.resetBatch(LogOperation.INSERT);']],
+    edits: [['    yield cx.resetBatch(LogOperation.INSERT);', '    cx.resetBatch(LogOperation.INSERT);']],
   },
   {
     id: 'undone-reset',

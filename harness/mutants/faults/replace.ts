@@ -158,9 +158,9 @@ export const replaceFaults: readonly Fault[] = [
   },
   {
     id: 'cell-twice',
-    file: 'fusee/memory/slab.ts',
+    file: 'fusee/memory/block.ts',
     breaks: 'two lists draw the same cell',
-    edits: [['const index = ++this.#carved[sizeClass];', 'const index = this.#carved[sizeClass]++ & ~1;']],
+    edits: [['this.pointerOf(this.#fresh++)', 'this.pointerOf(this.#fresh++ & ~1)']],
   },
   {
     id: 'stale-answer',
