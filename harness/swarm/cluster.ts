@@ -21,8 +21,9 @@ export interface Finding {
 
 /** A request that has not been answered for so long never will be. */
 const HANG_NS = 40 * DEADLINE_NS;
-/** Background work that goes on for so long after the last request never ends. */
-const RESTLESS_NS = 1e9;
+/** Background work that goes on for so long after the last request, and for so many rounds, never ends. */
+const RESTLESS_NS = 20e6;
+const RESTLESS_ROUNDS = 2000;
 /** Events between two looks at the clock of each request. */
 const LOOK_EVENTS = 8192;
 

@@ -56,6 +56,8 @@ function* withBlocks({ cx }: Coroutine, operation: LogOperation, inner: OpLoop):
       cx.client.slab.giveBack(cx.coroutine, cx.sizeClass);
       yield* stage;
     }
+    // Naive requests do not say that they have ended: nobody would ever stop waiting for them.
+    cx.end();
     yield null;
   }
 }
