@@ -78,7 +78,7 @@ describe.each(BUGS)('$name', ({ hooks, requests, says }) => {
 
   it('is told verb by verb, and names the verbs that do the harm', () => {
     for (const line of says) expect(text).toMatch(line);
-    expect(text.split('\n').length).toBeLessThan(80);
+    expect(text.split('\n').length).toBeLessThan(160);
   });
 
   it('comes out the same every time', () => {
@@ -128,7 +128,7 @@ describe('a trace', () => {
     const one = trace.format({ key: 1 });
     expect(one).toHaveLength(102);
     expect(one[0]).toMatch(/^\(\d+ lines of requests on other keys than 1 left out\)$/);
-    expect(one.slice(2).every((line) => / key 1 /.test(line))).toBe(true);
+    expect(one.slice(2).every((line) => / key 1 | behind |DIES|fenced/.test(line))).toBe(true);
   });
 });
 
@@ -193,7 +193,7 @@ describe('a plan as text', () => {
     ['{"pool":3}', /pool of the plan is 3; give an object/],
     ['{"pool":{"nodes":99}}', /nodes is 99/],
     ['{"pool":{"nodes":"3"}}', /pool.nodes of the plan is "3"; give a number/],
-    ['{"pool":{"subtables":65536,"groupsPerSubtable":32768}}', /slots; at most 1000000/],
+    ['{"pool":{"subtables":65536,"subtablesMax":65536,"groupsPerSubtable":32768}}', /slots; at most 1000000/],
     ['{"clients":0}', /clients of the plan is 0; give a whole number from 1 to 64/],
     ['{"clients":1.5}', /clients of the plan is 1.5/],
     ['{"clients":64,"coroutines":64,"requests":1000}', /requests in all; at most/],
