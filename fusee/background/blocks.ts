@@ -11,7 +11,7 @@
  *   rests, or while a request of it waits for memory.
  */
 import { CLASS_COUNT } from '../layout/index.js';
-import { Allocator, type Block, Grace, ZERO_BYTES } from '../memory/index.js';
+import { Allocator, type Block, type Detached, Grace, ZERO_BYTES } from '../memory/index.js';
 import type { ClientState } from '../ops/index.js';
 import type { Op } from '../verbs/index.js';
 import type { Reclaim } from './reclaim.js';
@@ -47,7 +47,7 @@ export class Blocks {
     for (let sizeClass = 0; sizeClass < CLASS_COUNT; sizeClass++) {
       let kept = 0;
       for (const block of [...this.#client.slab.blocksOf(sizeClass)]) {
-        if (this.#client.slab.listsOfEmpty(block) === undefined) continue;
+        if (!this.#client.slab.isEmpty(block)) continue;
         if (kept++ < keep) continue;
         if (!(yield* this.#giveBackOne(block))) return;
       }
@@ -61,8 +61,10 @@ export class Blocks {
   *leave(): Op<void> {
     const { slab, frees } = this.#client;
     yield* this.giveBack(0);
-    const { heads, returned } = slab.closeAll();
-    if (!(yield* this.#reclaim.writeHeads(heads.map((head) => ({ head, cell: 0 }))))) return;
+    // Lists that stay behind for recovery have their heads moved on: the next owner reclaims what lies ahead.
+    if (!(yield* this.#reclaim.moveHeads())) return;
+    const { lists, returned } = slab.detachAll();
+    if (!(yield* this.#zeroHeads(lists))) return;
     for (const cell of [...returned, ...this.#reclaim.unsettled(), ...frees.cells.take(frees.cells.count)])
       frees.objects.push(cell);
     while (frees.objects.count > 0 && !this.#reclaim.isStopped) yield* this.#reclaim.free();
@@ -77,12 +79,10 @@ export class Blocks {
   /** False: a node was silent, or somebody is stuck. */
   *#giveBackOne(block: Block): Op<boolean> {
     const { slab } = this.#client;
+    const lists = slab.takeOut(block);
     // Requests may have used it since: there are round trips between two blocks.
-    const lists = slab.listsOfEmpty(block);
     if (lists === undefined) return true;
-    for (const { coroutine, sizeClass } of lists) slab.close(coroutine, sizeClass);
-    slab.removeBlock(block);
-    if (!(yield* this.#reclaim.writeHeads(lists.map(({ head }) => ({ head, cell: 0 }))))) return false;
+    if (!(yield* this.#zeroHeads(lists))) return false;
     if (yield* this.#allocator.free(block.pointer, () => this.#awaitGrace())) {
       this.freed++;
       this.#client.blocksGivenBack++;
@@ -91,6 +91,13 @@ export class Blocks {
     // It is still this client's, and as empty as a fresh one.
     slab.addBlock(block.sizeClass, block.pointer);
     return false;
+  }
+
+  /** Zeroes the heads of lists that were taken apart, before anybody may use what they leave. */
+  *#zeroHeads(lists: readonly Detached[]): Op<boolean> {
+    if (!(yield* this.#reclaim.writeHeads(lists.map(({ head }) => ({ head, cell: 0 }))))) return false;
+    for (const list of lists) this.#client.slab.reuse(list);
+    return true;
   }
 
   *#awaitGrace(): Op<boolean> {

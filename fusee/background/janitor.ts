@@ -31,7 +31,6 @@ export class Janitor {
   readonly splitter: Splitter;
   readonly blocks: Blocks;
   readonly #client: ClientState;
-  #rounds = 0;
   readonly #room: { batch: VerbBatch; into: number };
 
   constructor(client: ClientState) {
@@ -50,8 +49,8 @@ export class Janitor {
 
   /** True when a round should begin at once, and not at its time. */
   get isDue(): boolean {
-    const { frees, waiting } = this.#client;
-    return waiting > 0 || frees.objects.count + frees.cells.count >= MANY_FREES;
+    const { frees, waiting, short } = this.#client;
+    return waiting + short > 0 || frees.objects.count + frees.cells.count >= MANY_FREES;
   }
 
   /** True when rounds would find nothing to do but to look whether others have freed something. */
@@ -70,8 +69,8 @@ export class Janitor {
     for (;;) {
       yield* this.#reclaimRound();
       if (this.splitter.isWanted) yield* this.splitter.tend();
-      const isShort = this.#client.waiting > 0;
-      if (!this.reclaim.isStopped && (isShort || ++this.#rounds % ROUNDS_PER_LOOK === 0))
+      const isShort = this.#client.short > 0;
+      if (!this.reclaim.isStopped && (++this.#client.rounds % ROUNDS_PER_LOOK === 0 || isShort))
         yield* this.blocks.giveBack(isShort ? 0 : 1);
       yield DONE;
     }

@@ -124,7 +124,7 @@ export class Reclaim {
   /** Sets free bits of replaced objects. */
   *free(): Op<void> {
     const pointers = this.#client.frees.objects.take(FREES_PER_ROUND);
-    if (pointers.length === 0 || !(yield* this.#moveHeads())) return;
+    if (pointers.length === 0 || !(yield* this.moveHeads())) return;
     const { view } = this.#client;
     const { blockBytes } = view.geometry.config;
     const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
@@ -172,7 +172,7 @@ export class Reclaim {
       this.#spareMarks.push(mark);
       return false;
     }
-    if (!(yield* this.#moveHeads()) || !(yield* this.#zero(generation.cells))) return false;
+    if (!(yield* this.moveHeads()) || !(yield* this.#zero(generation.cells))) return false;
     if (!(yield* this.#client.grace.mark(mark))) {
       this.isStopped = true;
       return false;
@@ -184,7 +184,7 @@ export class Reclaim {
   }
 
   /** Moves all log heads past what is finished. False: a replica was silent. */
-  *#moveHeads(): Op<boolean> {
+  *moveHeads(): Op<boolean> {
     return yield* this.writeHeads(this.#client.slab.staleCheckpoints());
   }
 

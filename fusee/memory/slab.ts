@@ -22,6 +22,8 @@ const FINISHED = 0;
 const IN_USE = 1;
 /** Handed back unused: the list's next object goes there. */
 const RETURNED = 2;
+/** It has none yet: its head is being written. */
+const OPENING = 3;
 
 /** A log head and the cell it should name. */
 export interface Checkpoint {
@@ -31,11 +33,10 @@ export interface Checkpoint {
   readonly cell: number;
 }
 
-/** One log list, and its head's pointer. */
-export interface List {
-  readonly coroutine: number;
-  readonly sizeClass: number;
+/** What a list leaves behind that was taken apart: its head, by its pointer, and the cell it would have used. */
+export interface Detached {
   readonly head: number;
+  readonly next: number;
 }
 
 /** The cells of one client, by size class and log list. */
@@ -155,7 +156,7 @@ export class Slab {
 
   /**
    * Gives a list a log head and its first cell; the caller writes the one into the other, on all replicas,
-   * before the list is used, or {@link close}s it.
+   * before the list is {@link opened}, or {@link close}s it.
    * @returns undefined when the class needs another block.
    */
   open(coroutine: number, sizeClass: number): Checkpoint | undefined {
@@ -174,16 +175,32 @@ export class Slab {
     this.#head[list] = head;
     this.#next[list] = cell;
     this.#named[list] = cell;
+    this.#state[list] = OPENING;
     this.#open.push(list);
     return { head, cell };
   }
 
-  /** Takes an open list at rest apart: its next cell and its head are free again. The head must be zero. */
+  /** A list's head names its first cell on all replicas. */
+  opened(coroutine: number, sizeClass: number): void {
+    this.#state[coroutine * CLASS_COUNT + sizeClass] = FINISHED;
+  }
+
+  /** Takes a list apart that was never {@link opened}. */
   close(coroutine: number, sizeClass: number): void {
-    const list = coroutine * CLASS_COUNT + sizeClass;
-    this.#block(this.#head[list]).releaseHead(this.#head[list]);
-    this.release(this.#next[list]);
+    this.reuse(this.#detach(coroutine * CLASS_COUNT + sizeClass));
+  }
+
+  /** What lists have left behind may be used again: their heads are zero on all replicas. */
+  reuse({ head, next }: Detached): void {
+    // A block that has left the slab takes its parts along.
+    this.blockOf(head)?.releaseHead(head);
+    if (this.blockOf(next) !== undefined) this.release(next);
+  }
+
+  #detach(list: number): Detached {
+    const detached = { head: this.#head[list], next: this.#next[list] };
     this.#forget(list);
+    return detached;
   }
 
   /**
@@ -193,7 +210,8 @@ export class Slab {
   staleCheckpoints(): Checkpoint[] {
     const stale: Checkpoint[] = [];
     for (const list of this.#open) {
-      const cell = this.#state[list] === FINISHED ? this.#next[list] : this.#current[list];
+      const isAtCurrent = this.#state[list] === IN_USE || this.#state[list] === RETURNED;
+      const cell = isAtCurrent ? this.#current[list] : this.#next[list];
       if (this.#named[list] === cell) continue;
       this.#named[list] = cell;
       stale.push({ head: this.#head[list], cell });
@@ -221,19 +239,13 @@ export class Slab {
   }
 
   /**
-   * Takes all open lists at rest apart, which is all of them when no request is under way: their heads are to
-   * be zeroed. Cells that were handed back unused are still to be reclaimed.
+   * Takes all lists apart, when no request is under way: their heads are to be zeroed. Cells that were handed
+   * back unused are still to be reclaimed.
    */
-  closeAll(): { heads: number[]; returned: number[] } {
-    const heads: number[] = [];
-    const returned: number[] = [];
-    for (const list of [...this.#open]) {
-      if (this.#state[list] === RETURNED) returned.push(this.#current[list]);
-      heads.push(this.#head[list]);
-      const coroutine = Math.floor(list / CLASS_COUNT);
-      this.close(coroutine, list - coroutine * CLASS_COUNT);
-    }
-    return { heads, returned };
+  detachAll(): { lists: Detached[]; returned: number[] } {
+    const all = [...this.#open];
+    const returned = all.filter((list) => this.#state[list] === RETURNED).map((list) => this.#current[list]);
+    return { lists: all.map((list) => this.#detach(list)), returned };
   }
 
   /** All blocks. */
@@ -260,24 +272,34 @@ export class Slab {
     this.#from[block.sizeClass] = 0;
   }
 
+  /** Nothing holds a cell or a log head of this block but lists at rest. */
+  isEmpty(block: Block): boolean {
+    return this.#listsOfEmpty(block) !== undefined;
+  }
+
   /**
-   * The open lists that have their head or their next cell in a block, if that is all that keeps it from
-   * being empty and all of them rest; otherwise undefined.
+   * Takes an empty block out, and the lists that have their head or their next cell in it apart: their heads are
+   * to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more.
    */
-  listsOfEmpty(block: Block): List[] | undefined {
+  takeOut(block: Block): Detached[] | undefined {
+    const lists = this.#listsOfEmpty(block)?.map((list) => this.#detach(list));
+    if (lists !== undefined) this.removeBlock(block);
+    return lists;
+  }
+
+  #listsOfEmpty(block: Block): number[] | undefined {
     const isIn = (pointer: number): boolean => Math.floor(pointer / this.#blockBytes) === index;
     const index = Math.floor(block.pointer / this.#blockBytes);
     let cells = 0;
     let heads = 0;
-    const lists: List[] = [];
+    const lists: number[] = [];
     for (const list of this.#open) {
       const [hasNext, hasHead] = [isIn(this.#next[list]), isIn(this.#head[list])];
       if (!hasNext && !hasHead) continue;
       if (this.#state[list] !== FINISHED) return undefined;
       if (hasNext) cells++;
       if (hasHead) heads++;
-      const coroutine = Math.floor(list / CLASS_COUNT);
-      lists.push({ coroutine, sizeClass: list - coroutine * CLASS_COUNT, head: this.#head[list] });
+      lists.push(list);
     }
     return block.usedCells === cells && block.usedHeads === heads ? lists : undefined;
   }

@@ -26,6 +26,9 @@ export class ClientState {
   hasJanitor = false;
   /** Requests that have not begun, or begun again, because they wait for background work. */
   waiting = 0;
+  /** Requests that wait for memory, and rounds of background work so far. */
+  short = 0;
+  rounds = 0;
   /** Blocks that have gone back to their nodes: who waits for memory of another class asks again. */
   blocksGivenBack = 0;
   /** By class: times that reclaim has looked through all blocks and found no cell. */

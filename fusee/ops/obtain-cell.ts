@@ -15,6 +15,8 @@ import { awaitUnlocked, isLocked } from './directory.js';
  * Fruitless looks through all blocks of a class, begun while a request waits, after which there is no memory.
  */
 const FRUITLESS_LOOKS = 2;
+/** Rounds of background work that a request waits for when its class has no block to look through. */
+const ROUNDS = 32;
 
 /**
  * Makes a begun request ready to write: its subtable is not locked, and it has a cell. Begins it again if it
@@ -73,6 +75,7 @@ export function* openList(cx: Context): Op<boolean | undefined> {
     slab.close(cx.coroutine, cx.sizeClass);
     return undefined;
   }
+  slab.opened(cx.coroutine, cx.sizeClass);
   return true;
 }
 
@@ -85,16 +88,18 @@ function* awaitReclaim(cx: Context): Op<boolean> {
   if (!client.hasJanitor) return false;
   const { slab, fruitless } = client;
   const limit = fruitless[sizeClass] + FRUITLESS_LOOKS;
+  // Of a class without blocks nothing can be found: what is left is that blocks of others run empty.
+  const roundsMax = slab.blocksOf(sizeClass).length > 0 ? Number.POSITIVE_INFINITY : client.rounds + ROUNDS;
   // A list takes its next cell ahead, and a new one its first cell too.
   const least = slab.isOpen(cx.coroutine, sizeClass) ? 1 : 2;
   const blocks = client.blocksGivenBack;
   const hasMore = (): boolean => slab.freeCells[sizeClass] >= least || client.blocksGivenBack !== blocks;
-  client.waiting++;
+  client.short++;
   // At least once, so that the driver sees that the request waits: its deadline ends it at the latest.
   do {
     cx.batch.reset().isPoll = true;
     yield cx.batch;
-  } while (!hasMore() && fruitless[sizeClass] < limit && !cx.write.expired);
-  client.waiting--;
+  } while (!hasMore() && fruitless[sizeClass] < limit && client.rounds < roundsMax && !cx.write.expired);
+  client.short--;
   return hasMore() && !cx.write.expired;
 }

@@ -51,7 +51,10 @@ export class Host {
     this.state = new ClientState({ view, local: this.local, cache: new IndexCache(cache), cid, coroutines });
     for (const { sizeClass, pointer, lists } of pool.blocksOf(cid)) {
       this.state.slab.addBlock(sizeClass, pointer);
-      for (let c = 0; c < Math.min(lists, coroutines); c++) this.state.slab.open(c, sizeClass);
+      for (let c = 0; c < Math.min(lists, coroutines); c++) {
+        this.state.slab.open(c, sizeClass);
+        this.state.slab.opened(c, sizeClass);
+      }
     }
     this.coroutines = Array.from({ length: coroutines }, (_, i) => makeCoroutine(this.state, i));
     this.taken = this.coroutines.map(({ cx }) => noteCells(cx));
