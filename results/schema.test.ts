@@ -17,7 +17,14 @@ describe('a row', () => {
   test('comes back as it was written', () => {
     const rows = [
       sampleRow(),
-      sampleRow({ repetition: 1, lostKeys: 0, trust: null, collections: null, cache: null }),
+      sampleRow({
+        repetition: 1,
+        lostKeys: 0,
+        trust: null,
+        collections: null,
+        cache: null,
+        background: null,
+      }),
     ];
     expect(readRows(ndjson(...rows), 'rows.ndjson')).toEqual(rows);
   });

@@ -45,6 +45,9 @@ const collectionsSchema = z.strictObject({
 /** Look-ups in the clients' caches in the measured window; a hit is a hint, for a READ to bear out. */
 const cacheSchema = z.strictObject({ hits: count, misses: count, bypassed: count });
 
+/** Work in the measured window that no request waited for: reclaim, splits, announcements. */
+const backgroundSchema = z.strictObject({ rtts: count, verbs: count, bytes: count });
+
 const trustSchema = z.strictObject({
   verdict: z.enum(['ok', 'noisy', 'unusable']),
   reasons: z.array(z.string()),
@@ -86,6 +89,7 @@ export const resultRowSchema = z.strictObject({
   outcomes: z.partialRecord(operation, z.record(name, count)),
   collections: collectionsSchema.nullable(),
   cache: cacheSchema.nullable().default(null),
+  background: backgroundSchema.nullable().default(null),
   trust: trustSchema.nullable(),
   /** Hash of the stream of requests. */
   streamHash: name.nullable(),
@@ -101,6 +105,8 @@ export type Trust = z.infer<typeof trustSchema>;
 export type PerOperation = z.infer<typeof perOperationSchema>;
 /** Look-ups in the clients' caches in the measured window. */
 export type CacheCounts = z.infer<typeof cacheSchema>;
+/** Work in the measured window that no request waited for. */
+export type BackgroundCounts = z.infer<typeof backgroundSchema>;
 /** Garbage collections in the measured window. */
 export type Collections = z.infer<typeof collectionsSchema>;
 

@@ -30,6 +30,8 @@ export class Janitor {
   readonly loop: OpLoop;
   readonly splitter: Splitter;
   readonly blocks: Blocks;
+  /** What background work has cost: its round trips, verbs and bytes, which no request waits for. */
+  readonly work = { rtts: 0, verbs: 0, bytes: 0 };
   readonly #client: ClientState;
   readonly #room: { batch: VerbBatch; into: number };
 
@@ -60,6 +62,14 @@ export class Janitor {
     return this.reclaim.isStopped || frees.objects.count + frees.cells.count + this.reclaim.awaiting === 0;
   }
 
+  /** Counts a completed batch of background work. */
+  count({ count, bytes }: VerbBatch): void {
+    if (count === 0) return;
+    this.work.rtts++;
+    this.work.verbs += count;
+    this.work.bytes += bytes;
+  }
+
   /** Announces that requests will begin, and loads the directory. False: a node was silent. */
   enter(): Op<boolean> {
     return enterPool(this.#client, this.#room);
@@ -67,13 +77,18 @@ export class Janitor {
 
   *#loop(): OpLoop {
     for (;;) {
-      yield* this.#reclaimRound();
-      if (this.splitter.isWanted) yield* this.splitter.tend();
-      const isShort = this.#client.short > 0;
-      if (!this.reclaim.isStopped && (++this.#client.rounds % ROUNDS_PER_LOOK === 0 || isShort))
-        yield* this.blocks.giveBack(isShort ? 0 : 1);
+      yield* this.round();
       yield DONE;
     }
+  }
+
+  /** One round: what has been asked for, and a look at some of the memory. */
+  *round(): Op<void> {
+    yield* this.#reclaimRound();
+    if (this.splitter.isWanted) yield* this.splitter.tend();
+    const isShort = this.#client.short > 0;
+    if (!this.reclaim.isStopped && (++this.#client.rounds % ROUNDS_PER_LOOK === 0 || isShort))
+      yield* this.blocks.giveBack(isShort ? 0 : 1);
   }
 
   *#reclaimRound(): Op<void> {

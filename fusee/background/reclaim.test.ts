@@ -167,5 +167,5 @@ it('a full pool says NO_MEMORY, and takes new keys again when others have been d
   expect(ask(RequestKind.INSERT, 'more', 500)).toBe(Outcome.NO_MEMORY);
   for (let i = 0; i < 10; i++) expect(ask(RequestKind.DELETE, `k${i}`, 0)).toBe(Outcome.OK);
   for (let i = 0; i < 5; i++) expect(ask(RequestKind.INSERT, `new${i}`, 500)).toBe(Outcome.OK);
-  await drive(fabric, state.grace.rest());
+  await drive(session, state.grace.rest());
 }, 30_000);

@@ -16,7 +16,7 @@ import { Ledger, type OpLoop, UsageError } from '../verbs/index.js';
 import { call } from './call.js';
 import { checkLengths, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
-import { enter, leave, rest, type Session } from './session.js';
+import { enter, leave, rest, type Session, tidy } from './session.js';
 
 /** A key or a value: bytes, or a string taken as UTF-8, which must be well-formed. */
 export type Bytes = Uint8Array | string;
@@ -71,6 +71,8 @@ const SLICE_NS = 1e6;
 
 /** A client without requests for so long rests; it enters again, at the price of two round trips. */
 const IDLE_MS = 10;
+/** From one look of a resting client at what others have freed in its blocks to the next. */
+const TIDY_MS = 1000;
 
 /** Exact counts of what a client has done so far. */
 export interface ClientStats {
@@ -78,6 +80,8 @@ export interface ClientStats {
   readonly requests: Readonly<
     Record<'search' | 'insert' | 'update' | 'delete' | 'put', Ledger & { count: number }>
   >;
+  /** What no request waited for: memory freed and taken back, splits, announcements. */
+  readonly background: { rtts: number; verbs: number; bytes: number };
   readonly cache: { hits: number; misses: number; bypassed: number; bytes: number };
   readonly blocks: number;
 }
@@ -172,6 +176,7 @@ export class Client implements RequestSource {
     const { cache, slab } = this.#state;
     return {
       requests: { search, insert, update, delete: remove, put },
+      background: { ...this.#session.janitor.work },
       cache: { hits: cache.hits, misses: cache.misses, bypassed: cache.bypassed, bytes: cache.bytes },
       blocks: slab.blocks,
     };
@@ -320,10 +325,19 @@ export class Client implements RequestSource {
 
   /** Nobody is to wait for a client that has nothing to do. */
   #restSoon(): void {
-    this.#idle = setTimeout(() => {
-      if (this.#running || this.#calling || this.#closed) return;
-      this.#alone(() => rest(this.#session)).catch((error: unknown) => this.#fail(error));
-    }, IDLE_MS).unref();
+    const { grace } = this.#state;
+    clearTimeout(this.#idle);
+    if (this.#closed) return;
+    this.#idle = setTimeout(
+      () => {
+        if (this.#running || this.#calling || this.#closed) return;
+        this.#alone(() => (grace.isActive ? rest(this.#session) : tidy(this.#session))).then(
+          () => this.#restSoon(),
+          (error: unknown) => this.#fail(error),
+        );
+      },
+      grace.isActive ? IDLE_MS : TIDY_MS,
+    ).unref();
   }
 
   #run(): void {

@@ -15,7 +15,7 @@ import type { Janitor } from '../background/index.js';
 import type { Fabric } from '../fabric/contract.js';
 import type { IndexCache } from '../index/index.js';
 import type { Coroutine } from '../ops/index.js';
-import { DONE, Ledger, type OpLoop, resume, type VerbBatch } from '../verbs/index.js';
+import { DONE, type Ledger, type OpLoop, resume, type VerbBatch } from '../verbs/index.js';
 
 /** Where requests come from, and where their ends go. */
 export interface RequestSource {
@@ -88,7 +88,6 @@ export class Reactor {
   #idleTurns = 0;
   /** Runs as coroutine number {@link #coroutines}.length. */
   readonly #janitor: Janitor | null;
-  readonly #background = new Ledger();
   #roundTurns = 0;
 
   constructor(
@@ -122,11 +121,6 @@ export class Reactor {
     return this.#active;
   }
 
-  /** What background work has cost so far. */
-  get background(): Readonly<Ledger> {
-    return this.#background;
-  }
-
   /** True when no batch of background work is in flight, so that others may use the fabric. */
   get isQuiet(): boolean {
     return this.#state[this.#coroutines.length] === RESTING;
@@ -157,7 +151,7 @@ export class Reactor {
       state[i] = READY;
       if (!batch.isPoll) this.#skipped[i] = 0;
       if (i === this.#coroutines.length) {
-        this.#background.add(batch);
+        this.#janitor?.count(batch);
         continue;
       }
       this.#source.ledger(this.#coroutines[i]).add(batch);

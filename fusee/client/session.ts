@@ -2,7 +2,7 @@
 import type { Janitor } from '../background/index.js';
 import type { Fabric } from '../fabric/contract.js';
 import type { ClientState } from '../ops/index.js';
-import { DONE, FabricError, type Op } from '../verbs/index.js';
+import { FabricError, type Op } from '../verbs/index.js';
 import { complete } from './call.js';
 
 /** What a joined client is made of: for drivers that bring a reactor of their own. */
@@ -18,13 +18,16 @@ export interface Session<F extends Fabric = Fabric> {
  * Rounds of background work after which a client rests although its cells still wait for others' requests.
  */
 const ROUNDS_MAX = 100;
+/** Rounds that a resting client has at a time; more as long as they find something. */
+const TIDY_ROUNDS = 16;
 
-/** Runs an operation to its end. Only while nothing else polls the fabric. */
-export async function drive<T>(fabric: Fabric, steps: Op<T>): Promise<T> {
+/** Runs background work to its end. Only while nothing else polls the fabric. */
+export async function drive<T>({ fabric, janitor }: Session, steps: Op<T>): Promise<T> {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
     await complete(fabric, step.value);
+    janitor.count(step.value);
   }
 }
 
@@ -32,9 +35,9 @@ export async function drive<T>(fabric: Fabric, steps: Op<T>): Promise<T> {
  * Announces that requests will begin; nothing happens when that has been done and not been taken back.
  * @throws FabricError when the control node is silent.
  */
-export async function enter({ fabric, state, janitor }: Session): Promise<void> {
-  if (state.grace.isActive) return;
-  if (!(await drive(fabric, janitor.enter()))) {
+export async function enter(session: Session): Promise<void> {
+  if (session.state.grace.isActive) return;
+  if (!(await drive(session, session.janitor.enter()))) {
     throw new FabricError('the node that keeps the client table did not answer; is its process alive?');
   }
 }
@@ -43,15 +46,26 @@ export async function enter({ fabric, state, janitor }: Session): Promise<void> 
  * Frees what the requests so far have left to free, and tells the others that no request is in flight, so
  * that nobody waits for this client. {@link enter} before the next request.
  */
-export async function rest({ fabric, state, janitor }: Session): Promise<void> {
+export async function rest(session: Session): Promise<void> {
+  const { state, janitor } = session;
   if (!state.grace.isActive) return;
-  for (let round = 0; round < ROUNDS_MAX && !janitor.isIdle; round++) {
-    for (let batch = janitor.loop.next().value; batch !== DONE; batch = janitor.loop.next().value) {
-      await complete(fabric, batch);
-    }
-  }
-  await drive(fabric, janitor.blocks.giveBack(1));
-  await drive(fabric, state.grace.rest());
+  for (let round = 0; round < ROUNDS_MAX && !janitor.isIdle; round++) await drive(session, janitor.round());
+  await drive(session, janitor.blocks.giveBack(1));
+  await drive(session, state.grace.rest());
+}
+
+/**
+ * Looks after what others have freed in this client's blocks while it rests: else its memory would wait for its
+ * next request.
+ */
+export async function tidy(session: Session): Promise<void> {
+  const { janitor } = session;
+  let reclaimed: number;
+  do {
+    reclaimed = janitor.reclaim.reclaimed;
+    for (let round = 0; round < TIDY_ROUNDS; round++) await drive(session, janitor.round());
+  } while (janitor.reclaim.reclaimed > reclaimed);
+  await drive(session, janitor.blocks.giveBack(1));
 }
 
 /**
@@ -60,6 +74,6 @@ export async function rest({ fabric, state, janitor }: Session): Promise<void> {
  */
 export async function leave(session: Session): Promise<void> {
   await rest(session);
-  await drive(session.fabric, session.janitor.blocks.leave());
+  await drive(session, session.janitor.blocks.leave());
   await session.giveUpPlace();
 }

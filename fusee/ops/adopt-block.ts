@@ -9,9 +9,9 @@ import type { Context } from './context.js';
 /**
  * Adopts a block of the class that the staged object needs. One round trip for each node that may have one,
  * and to look at its cells one for each 64 KiB of a block.
- * @returns false when there was none with a free cell.
+ * Ends with the first that has a free cell, if there is one.
  */
-export function* adoptBlock(cx: Context): Op<boolean> {
+export function* adoptBlock(cx: Context): Op<void> {
   const { slab, view, cid } = cx.client;
   const { nodes } = view.geometry.config;
   for (let i = 0; i < nodes; i++) {
@@ -24,10 +24,9 @@ export function* adoptBlock(cx: Context): Op<boolean> {
       slab.orphans[mn] = -1;
       const free = { heads: yield* freeHeadsOf(cx, pointer), cells: yield* freeCellsOf(cx, pointer) };
       slab.inheritBlock(cx.sizeClass, pointer, free);
-      if (free.cells.length > 0) return true;
+      if (free.cells.length > 0) return;
     }
   }
-  return false;
 }
 
 /** Log heads of a block that name nothing. A head that is left names what recovery has still to look at. */

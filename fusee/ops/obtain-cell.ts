@@ -35,6 +35,7 @@ export function* getReady(cx: Context, operation: LogOperation): Op<boolean> {
 }
 
 function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
+  const { slab } = cx.client;
   let isFull = false;
   for (;;) {
     const opened = yield* openList(cx);
@@ -43,7 +44,10 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
       return false;
     }
     if (opened && cx.takeCell(operation)) return true;
-    if (yield* adoptBlock(cx)) continue;
+    const before = slab.freeCells[cx.sizeClass];
+    yield* adoptBlock(cx);
+    // A block of another client's, or one that a sibling has fetched meanwhile.
+    if (slab.freeCells[cx.sizeClass] > before) continue;
     const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled === Allocation.OK) continue;
     isFull ||= refilled === Allocation.NO_MEMORY;

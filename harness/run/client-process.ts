@@ -46,6 +46,7 @@ class ClientProcess {
   #history: History | null = null;
   /** What the cache had counted when the window began. */
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
+  #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
 
@@ -139,6 +140,7 @@ class ClientProcess {
         series: source.recorder.series(),
         collections,
         cache: this.#cacheCounts(),
+        background: this.#backgroundCounts(),
         involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
       },
     });
@@ -196,6 +198,7 @@ class ClientProcess {
       if (!isMeasured && now >= source.measureNs) {
         isMeasured = true;
         this.#cacheBefore = this.#cacheCounts({ hits: 0, misses: 0, bypassed: 0 });
+        this.#backgroundBefore = { ...janitor.work };
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
       if (!isWarm && source.share >= (warmShare ?? 0)) {
@@ -240,6 +243,12 @@ class ClientProcess {
       misses: misses - before.misses,
       bypassed: bypassed - before.bypassed,
     };
+  }
+
+  #backgroundCounts(): ClientReport['background'] {
+    const before = this.#backgroundBefore;
+    const { rtts, verbs, bytes } = this.#session.janitor.work;
+    return { rtts: rtts - before.rtts, verbs: verbs - before.verbs, bytes: bytes - before.bytes };
   }
 
   #writeHistory(): void {

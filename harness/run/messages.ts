@@ -73,6 +73,8 @@ export interface ClientReport {
   readonly collections: { readonly count: number; readonly milliseconds: number; readonly longestMs: number };
   /** Look-ups in the client's index cache since the window began, to within a turn of its event loop. */
   readonly cache: { readonly hits: number; readonly misses: number; readonly bypassed: number };
+  /** Work since then that no request waited for. */
+  readonly background: { readonly rtts: number; readonly verbs: number; readonly bytes: number };
   readonly involuntarySwitches: number;
 }
 

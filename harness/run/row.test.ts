@@ -39,6 +39,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   series: [],
   collections: { count: 0, milliseconds: 0, longestMs: 0 },
   cache: { hits: 3, misses: 2, bypassed: 1 },
+  background: { rtts: 5, verbs: 40, bytes: 900 },
   involuntarySwitches: 0,
   ...changes,
 });
@@ -98,6 +99,7 @@ describe('a row', () => {
     expect(row.outcomes).toEqual({ search: { OK: 3, NOT_FOUND: 1 } });
     expect(row.collections).toEqual({ count: 2, milliseconds: 10, longestMs: 6, shareOfWindow: 0.0025 });
     expect(row.cache).toEqual({ hits: 6, misses: 4, bypassed: 2 });
+    expect(row.background).toEqual({ rtts: 10, verbs: 80, bytes: 1800 });
   });
 
   it('adds the series of clients up; the p99 of an interval is the worst of them', () => {

@@ -3,6 +3,7 @@
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
 import {
+  type BackgroundCounts,
   type CacheCounts,
   OPERATIONS,
   type Operation,
@@ -81,6 +82,7 @@ export function cellResult(
     outcomes: byOperation(reports, mergeOutcomes),
     collections,
     cache: mergeCache(reports),
+    background: mergeBackground(reports),
     trust: judge({
       busyProcesses: settings.clients,
       collections,
@@ -181,6 +183,11 @@ function mergeCollections(reports: readonly ClientReport[], seconds: number) {
 function mergeCache(reports: readonly ClientReport[]): CacheCounts {
   const sum = (of: keyof CacheCounts): number => reports.reduce((n, { cache }) => n + cache[of], 0);
   return { hits: sum('hits'), misses: sum('misses'), bypassed: sum('bypassed') };
+}
+
+function mergeBackground(reports: readonly ClientReport[]): BackgroundCounts {
+  const sum = (of: keyof BackgroundCounts): number => reports.reduce((n, r) => n + r.background[of], 0);
+  return { rtts: sum('rtts'), verbs: sum('verbs'), bytes: sum('bytes') };
 }
 
 function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {

@@ -4,7 +4,7 @@
  */
 import { Janitor } from '../../fusee/background/index.js';
 import type { SimFabric } from '../../fusee/fabric/sim/index.js';
-import { DONE, type Op, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
+import type { Op } from '../../fusee/verbs/index.js';
 import type { Run, SwarmClient } from './client.js';
 import type { Teller } from './trace.js';
 
@@ -57,7 +57,7 @@ export class BackgroundWork {
         // Others would wait for it for ever: somebody has to declare it dead.
         if (hasLeft !== true) this.#run.lost(this.#client);
       });
-    } else this.#begin(onceThrough(this.janitor.loop), () => this.#sleep());
+    } else this.#begin(this.janitor.round(), () => this.#sleep());
   }
 
   *#leave(): Op<unknown> {
@@ -87,10 +87,4 @@ export class BackgroundWork {
       this.#run.fail('error', `${this.#teller.name}: ${(error as Error).message}`);
     }
   }
-}
-
-/** One round of a loop. */
-function* onceThrough(loop: OpLoop): Op<void> {
-  for (let batch: VerbBatch | typeof DONE = loop.next().value; batch !== DONE; batch = loop.next().value)
-    yield batch;
 }
