@@ -27,6 +27,8 @@ function run(fates: readonly number[]): {
   const owners: number[] = [];
   for (const client of [0, 1]) {
     const c = new ClientRun(pool, client, { hasBlock: false });
+    // Nobody has left a block behind: it is ALLOC whose fates are drawn.
+    c.cx.client.slab.orphans.fill(0);
     for (c.start(); c.batch !== null; c.resume(0)) {
       const { batch } = c;
       for (let i = 0; i < batch.count; i++) {

@@ -4,9 +4,10 @@
  */
 import { Janitor } from '../../fusee/background/index.js';
 import type { SimFabric } from '../../fusee/fabric/sim/index.js';
-import type { Op } from '../../fusee/verbs/index.js';
+import { DIRECTORY_BASE } from '../../fusee/layout/index.js';
+import { type Op, Opcode, type VerbBatch } from '../../fusee/verbs/index.js';
 import type { Run, SwarmClient } from './client.js';
-import type { Teller } from './trace.js';
+import { BEHIND, type Teller } from './trace.js';
 
 /** Drives one client's janitor. */
 export class BackgroundWork {
@@ -24,7 +25,7 @@ export class BackgroundWork {
     this.#client = client;
     this.#fabric = client.fabric;
     this.janitor = new Janitor(client.state);
-    this.#teller = { name: `client ${client.cid} behind`, request: '', key: -1 };
+    this.#teller = { name: `client ${client.cid} behind`, request: '', key: BEHIND };
     this.#sleeper = run.world.sleeper(() => this.#round());
   }
 
@@ -80,11 +81,20 @@ export class BackgroundWork {
       if (next.done) this.#onEnd(next.value);
       else {
         next.value.tag = this.#client.state.coroutines;
-        trace?.posted(next.value, this.#teller);
+        if (changesMemory(next.value)) trace?.posted(next.value, this.#teller);
         this.#fabric.post(next.value);
       }
     } catch (error) {
       this.#run.fail('error', `${this.#teller.name}: ${(error as Error).message}`);
     }
   }
+}
+
+/** Looks around and announcements are most of what background work does, and tell nothing. */
+function changesMemory(batch: VerbBatch): boolean {
+  for (let i = 0; i < batch.count; i++) {
+    const isAnnouncement = batch.opcode(i) === Opcode.WRITE && batch.remote(i) < DIRECTORY_BASE;
+    if (batch.opcode(i) !== Opcode.READ && !isAnnouncement) return true;
+  }
+  return false;
 }

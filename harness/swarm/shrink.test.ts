@@ -78,7 +78,7 @@ describe.each(BUGS)('$name', ({ hooks, requests, says }) => {
 
   it('is told verb by verb, and names the verbs that do the harm', () => {
     for (const line of says) expect(text).toMatch(line);
-    expect(text.split('\n').length).toBeLessThan(160);
+    expect(text.split('\n').length).toBeLessThan(80);
   });
 
   it('comes out the same every time', () => {
@@ -128,7 +128,7 @@ describe('a trace', () => {
     const one = trace.format({ key: 1 });
     expect(one).toHaveLength(102);
     expect(one[0]).toMatch(/^\(\d+ lines of requests on other keys than 1 left out\)$/);
-    expect(one.slice(2).every((line) => / key 1 | behind |DIES|fenced/.test(line))).toBe(true);
+    expect(one.slice(2).every((line) => / key 1 /.test(line))).toBe(true);
   });
 });
 

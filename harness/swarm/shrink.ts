@@ -155,6 +155,7 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
   (plan) => [{ ...plan, valueBytesLeast: 8, valueBytesMost: 8 }],
   (plan) => [{ ...plan, skew: 1 }],
   (plan) => [{ ...plan, thinkNs: 0 }],
+  (plan) => [{ ...plan, roundNs: 0 }],
   (plan) => [
     { ...plan, latency: { ...plan.latency, jitterNs: 1 } },
     { ...plan, latency: { ...plan.latency, jitterNs: Math.min(200, plan.latency.jitterNs) } },

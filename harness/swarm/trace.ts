@@ -13,9 +13,12 @@ export interface Teller {
   /** `client 2.1` is coroutine 1 of client 2. */
   readonly name: string;
   request: string;
-  /** Number of the request's key; -1 when it has none. */
+  /** Number of the request's key; -1 when it has none, {@link BEHIND} for background work. */
   key: number;
 }
+
+/** The key of background work: a trace that tells one key leaves it out. */
+export const BEHIND = -2;
 
 interface Line {
   readonly timeNs: number;
