@@ -94,6 +94,7 @@ export class Janitor {
   *#reclaimRound(): Op<void> {
     const { reclaim } = this;
     if (this.#client.grace.isActive) yield* advancePeriod(this.#client, this.#room);
+    if (this.#client.grace.isSilent) reclaim.isStopped = true;
     if (reclaim.isStopped) return;
     while (yield* reclaim.settle());
     yield* reclaim.free();

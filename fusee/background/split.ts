@@ -223,8 +223,8 @@ export class Splitter {
     const { grace } = this.client;
     if (!(yield* grace.mark(this.#mark))) return false;
     do yield* this.#tick();
-    while (!(yield* grace.hasPassed(this.#mark)));
-    return true;
+    while (!(yield* grace.hasPassed(this.#mark)) && !grace.isSilent);
+    return !grace.isSilent;
   }
 
   *#publishAndSettle(halves: Halves): Op<boolean> {

@@ -50,6 +50,8 @@ export class Grace {
   #announced = 0;
   /** False: the client's word is given up, and no request may begin. */
   isActive = false;
+  /** The control node has not answered: nobody can tell any more when anything has passed. */
+  isSilent = false;
   readonly #view: View;
   readonly #cid: number;
   readonly #index: number;
@@ -94,7 +96,7 @@ export class Grace {
     b.read8(this.#view.controlMn, this.#view.clientOffset(this.#index));
     b.markBackground();
     yield b;
-    if (b.status(0) !== Status.OK) return -1;
+    if (!this.#isAnswered()) return -1;
     const before = b.found(0, word());
     return yield* this.#announce((before.lo + GRACE_PERIODS) >>> 0);
   }
@@ -113,7 +115,7 @@ export class Grace {
     b.write(this.#view.controlMn, this.#view.clientOffset(this.#index), this.#own, 8);
     b.markBackground();
     yield b;
-    return b.status(0) === Status.OK;
+    return this.#isAnswered();
   }
 
   /** Notes who may have requests in flight. One round trip. False: the control node was silent. */
@@ -163,7 +165,7 @@ export class Grace {
     b.read(this.#view.controlMn, CLIENTS_BASE, this.#table, CLIENTS_MAX * 8);
     b.markBackground();
     yield b;
-    return b.status(0) === Status.OK;
+    return this.#isAnswered();
   }
 
   *#announce(period: number): Op<number> {
@@ -173,7 +175,7 @@ export class Grace {
     b.read8(this.#view.controlMn, DIRECTORY_VERSION_OFFSET);
     b.markBackground();
     yield b;
-    if (b.status(0) !== Status.OK || b.status(1) !== Status.OK) return -1;
+    if (!this.#isAnswered()) return -1;
     this.#announced = period;
     return b.foundLo(1);
   }
@@ -181,5 +183,12 @@ export class Grace {
   #stage(period: number, cid: number): void {
     this.#local.words[this.#own >>> 2] = period;
     this.#local.words[(this.#own >>> 2) + 1] = cid;
+  }
+
+  /** Did the control node execute the whole batch? */
+  #isAnswered(): boolean {
+    const b = this.#batch;
+    for (let i = 0; i < b.count; i++) if (b.status(i) !== Status.OK) this.isSilent = true;
+    return !this.isSilent;
   }
 }

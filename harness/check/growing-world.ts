@@ -13,24 +13,9 @@ import { checkPool, type PoolReport, WALK_BYTES } from '../../fusee/fsck/index.j
 import { Geometry, type PoolConfig, View } from '../../fusee/layout/index.js';
 import { makeNodes, smallPool } from '../../fusee/node/in-process.js';
 import { type ClientState, Outcome, RequestKind } from '../../fusee/ops/index.js';
-import {
-  type CheckResult,
-  checkHistory,
-  Outcome as Ended,
-  History,
-  NO_VALUE,
-} from './linearizability/index.js';
+import { endedAs } from './ended.js';
+import { type CheckResult, checkHistory, History, NO_VALUE } from './linearizability/index.js';
 import { Random } from './strategies/seeded.js';
-
-const ENDED: readonly Ended[] = [
-  Ended.PENDING,
-  Ended.OK,
-  Ended.NOT_FOUND,
-  Ended.EXISTS,
-  Ended.NO_MEMORY,
-  Ended.INDEX_FULL,
-  Ended.UNAVAILABLE,
-];
 
 /** What a world is made of. */
 export interface GrowingPlan {
@@ -213,7 +198,7 @@ export class GrowingWorld {
         ? Number(Buffer.from(bytes.slice(cx.foundAt, cx.foundAt + cx.foundBytes)).toString())
         : NO_VALUE;
       this.outcomes.set(cx.outcome, (this.outcomes.get(cx.outcome) ?? 0) + 1);
-      history.complete(row, ENDED[cx.outcome], found, nodes.nowNs);
+      history.complete(row, endedAs(cx.outcome), found, nodes.nowNs);
     });
   }
 

@@ -5,12 +5,12 @@
  * monotonic clock: wider than the truth, so a violation found is a violation.
  */
 
-import { outcomeName } from '../../fusee/client/client.js';
 import type { RequestSource } from '../../fusee/client/reactor.js';
 import { type Coroutine, Outcome, RequestKind } from '../../fusee/ops/index.js';
 import type { Ledger, OpLoop } from '../../fusee/verbs/index.js';
 import { readStamp, strideKeyCount } from '../../workloads/index.js';
-import { type History, Outcome as HistoryOutcome, NO_VALUE } from '../check/linearizability/index.js';
+import { endedAs } from '../check/ended.js';
+import { type History, NO_VALUE } from '../check/linearizability/index.js';
 
 /** What the recorder must know of the request that a coroutine is serving. */
 export interface Observed extends RequestSource {
@@ -85,7 +85,7 @@ export class HistorySource implements RequestSource {
       const stamp = readStamp(new DataView(buffer), cx.foundAt, cx.foundBytes);
       read = valueId(stamp.writer ?? 0, stamp.sequence ?? 0);
     }
-    const outcome = HistoryOutcome[outcomeName(cx.outcome) as keyof typeof HistoryOutcome];
+    const outcome = endedAs(cx.outcome);
     this.#history.complete(this.#rows[i], outcome, read, Math.max(completedNs, this.#nowNs()));
     this.#inner.ended(coroutine, postedNs, completedNs);
   }

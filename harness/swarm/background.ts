@@ -52,6 +52,11 @@ export class BackgroundWork {
 
   #round(): void {
     if (this.#client.isDead || this.#isResting) return;
+    if (this.#client.state.grace.isSilent) {
+      // Others would wait for it for ever: somebody has to declare it dead.
+      this.#run.lost(this.#client);
+      return;
+    }
     if (this.#client.isFinished && this.janitor.isIdle) {
       this.#isResting = true;
       this.#begin(this.#leave(), (hasLeft) => {

@@ -19,7 +19,8 @@ import {
 } from '../../fusee/ops/index.js';
 import type { recoverRequest } from '../../fusee/recovery/index.js';
 import { DONE, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
-import { Outcome as Ended, type History, NO_VALUE } from '../check/linearizability/index.js';
+import { endedAs } from '../check/ended.js';
+import { type History, NO_VALUE } from '../check/linearizability/index.js';
 import { BackgroundWork } from './background.js';
 import { roundTripLimit } from './bounds.js';
 import type { Load } from './load.js';
@@ -27,17 +28,6 @@ import type { SwarmPlan } from './plan.js';
 import type { Teller, Trace } from './trace.js';
 import { valueId } from './values.js';
 import { type TakenObject, watchCells } from './watch-cells.js';
-
-/** Outcomes of the product, as histories have them. */
-const ENDED: readonly Ended[] = [
-  Ended.PENDING,
-  Ended.OK,
-  Ended.NOT_FOUND,
-  Ended.EXISTS,
-  Ended.NO_MEMORY,
-  Ended.INDEX_FULL,
-  Ended.UNAVAILABLE,
-];
 
 /** A request that has only waited for others for so long gives up. */
 export const DEADLINE_NS = 50e6;
@@ -112,6 +102,8 @@ export class SwarmClient {
   /** Round trips of the request so far, its writes' number if nobody else writes, else -1. */
   readonly #rtts: Int32Array;
   readonly #quietSince: Float64Array;
+  /** The directory's version when the request began. */
+  readonly #version: Float64Array;
   readonly #isFinished: Uint8Array;
   readonly #tellers: readonly Teller[];
   readonly #background: BackgroundWork;
@@ -157,6 +149,7 @@ export class SwarmClient {
     this.#kind = new Uint8Array(n);
     this.#rtts = new Int32Array(n);
     this.#quietSince = new Float64Array(n);
+    this.#version = new Float64Array(n);
     this.#isFinished = new Uint8Array(n);
     this.#tellers = this.coroutines.map((_, i) => ({
       name: `client ${options.cid}.${i}`,
@@ -267,6 +260,7 @@ export class SwarmClient {
     this.#startNs[i] = world.nowNs;
     this.#rtts[i] = 0;
     this.#pollNs[i] = 0;
+    this.#version[i] = this.state.directory.version;
     this.#quietSince[i] = run.writesActive === 0 ? run.writesBegun : -1;
     if (kind !== RequestKind.SEARCH) {
       run.writesActive++;
@@ -358,7 +352,7 @@ export class SwarmClient {
       value = valueId(cx.client.local.bytes, cx.foundAt, cx.foundBytes);
     if (run.trace !== undefined) this.#tellAnswer(i, outcome, value);
     const nowNs = run.world.nowNs;
-    run.history.complete(this.row[i], ENDED[outcome], value, nowNs);
+    run.history.complete(this.row[i], endedAs(outcome), value, nowNs);
     run.world.note(outcome);
     run.world.note(value);
     run.outcomes[outcome]++;
@@ -382,7 +376,9 @@ export class SwarmClient {
 
   #checkCost(i: number, kind: RequestKind): void {
     const { run } = this;
-    if (this.#quietSince[i] !== run.writesBegun) return;
+    // Who has waited for a split has begun more than once.
+    const isSame = this.#version[i] === this.state.directory.version;
+    if (this.#quietSince[i] !== run.writesBegun || !isSame) return;
     run.quietRequests++;
     const { pool, cache } = run.plan;
     const limit = roundTripLimit(kind, pool.indexReplicas, cache.bytes > 0);

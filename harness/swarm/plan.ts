@@ -73,14 +73,16 @@ export function planOf(seed: number): SwarmPlan {
     [0, 1, 1, 1, 2],
     [3, 1, 0, 1, 3],
   ]);
-  const subtables = random.pick([1, 1, 2, 4]);
+  const growth = random.pick([1, 1, 1, 2, 8]);
+  // Small, where it is to grow: there are not many keys.
+  const subtables = growth > 1 ? 1 : random.pick([1, 1, 2, 4]);
   const index = {
     nodes,
     indexReplicas: random.between(1, Math.min(4, nodes)),
     dataReplicas: random.between(1, Math.min(3, nodes)),
     subtables,
-    subtablesMax: subtables,
-    groupsPerSubtable: random.pick([2, 2, 3, 5]),
+    subtablesMax: subtables * growth,
+    groupsPerSubtable: growth > 1 ? 2 : random.pick([2, 2, 3, 5]),
   };
   const load = { clients, coroutines, requests, valueBytesMost };
   const pool = poolFor(random, index, load);
@@ -169,8 +171,10 @@ export function sharedKeys(pool: PoolConfig, count: number, isSameFingerprint: b
 }
 
 function keysFor(random: SimRandom, pool: PoolConfig): readonly string[] {
-  const count = random.pick([1, 2, 3, 5, 10, 25, 50]);
-  const isTiny = pool.subtables === 1 && pool.groupsPerSubtable === 2;
+  // An index that may grow gets keys to grow for.
+  const isGrowing = pool.subtablesMax > pool.subtables;
+  const count = random.pick(isGrowing ? [25, 50, 100] : [1, 2, 3, 5, 10, 25, 50]);
+  const isTiny = !isGrowing && pool.subtables === 1 && pool.groupsPerSubtable === 2;
   // Same candidate slots, or even the same fingerprint: the hardest keys there are.
   if (isTiny && random.happens(0.7)) return sharedKeys(pool, Math.max(2, count), random.happens(0.5));
   const least = random.pick([2, 3, 8, 16]);

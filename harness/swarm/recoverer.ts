@@ -1,7 +1,14 @@
 /** Puts right what a dead client left half done, as another client would, by the product's own generator. */
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
-import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
+import {
+  ClientState,
+  type Context,
+  DIRECTORY_READ_BYTES,
+  DIRECTORY_READ_VERBS,
+  loadDirectory,
+  makeCoroutine,
+} from '../../fusee/ops/index.js';
 import {
   type LoggedObject,
   Recovered,
@@ -9,7 +16,7 @@ import {
   retireClient,
   walkLogs,
 } from '../../fusee/recovery/index.js';
-import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
+import { type Op, VerbBatch } from '../../fusee/verbs/index.js';
 import { clientBytes, type Run } from './client.js';
 import type { Teller } from './trace.js';
 
@@ -67,6 +74,11 @@ export class Recoverer {
   }
 
   *#recoverAll(cx: Context): Op<void> {
+    // Behind the fence: no split that begins later can end, since the dead client's word holds it up.
+    const { local, view, directory } = cx.client;
+    const batch = new VerbBatch(local, DIRECTORY_READ_VERBS);
+    const into = local.reserve(DIRECTORY_READ_BYTES);
+    while (!(yield* loadDirectory(directory, { view, batch, into })));
     for (const list of yield* this.#walk(cx)) {
       // The newest object first: while its log entry is not there, the one before may be the one in flight.
       for (let o = 0; o < list.length; ) {

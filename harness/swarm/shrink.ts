@@ -150,7 +150,11 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
     const least = Math.max(plan.pool.indexReplicas, plan.pool.dataReplicas);
     return below(plan.pool.nodes, least).map((nodes) => withPool(plan, { nodes }));
   },
-  (plan) => [withPool(plan, { subtables: 1, groupsPerSubtable: 2 }), withPool(plan, { subtables: 1 })],
+  (plan) => [withPool(plan, { subtablesMax: plan.pool.subtables })],
+  (plan) => {
+    const one = { subtables: 1, subtablesMax: plan.pool.subtablesMax / plan.pool.subtables };
+    return [withPool(plan, { ...one, groupsPerSubtable: 2 }), withPool(plan, one)];
+  },
   (plan) => [{ ...plan, cache: { ...plan.cache, bytes: 0 } }],
   (plan) => [{ ...plan, valueBytesLeast: 8, valueBytesMost: 8 }],
   (plan) => [{ ...plan, skew: 1 }],

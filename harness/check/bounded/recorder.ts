@@ -5,7 +5,8 @@
  * Verdicts are remembered by what they depend on: who had ended when who began, how each ended, and the
  * contents at the end. Few of many schedules differ in that.
  */
-import { Outcome as Ended } from '../../../fusee/ops/index.js';
+import type { Outcome as Ended } from '../../../fusee/ops/index.js';
+import { endedAs } from '../ended.js';
 import {
   type Contents,
   checkHistory,
@@ -16,15 +17,6 @@ import {
   Outcome,
 } from '../linearizability/index.js';
 import { Digest } from './digest.js';
-
-const OUTCOMES: ReadonlyMap<Ended, Outcome> = new Map([
-  [Ended.OK, Outcome.OK],
-  [Ended.NOT_FOUND, Outcome.NOT_FOUND],
-  [Ended.EXISTS, Outcome.EXISTS],
-  [Ended.NO_MEMORY, Outcome.NO_MEMORY],
-  [Ended.INDEX_FULL, Outcome.INDEX_FULL],
-  [Ended.UNAVAILABLE, Outcome.UNAVAILABLE],
-]);
 
 /** One request, as it is asked. */
 export interface Asked {
@@ -69,7 +61,7 @@ export class HistoryRecorder {
   /** It has ended. @param valueRead id of the value that a SEARCH has found. */
   end(row: number, outcome: Ended, valueRead = NO_VALUE): void {
     const { history } = this;
-    const ended = OUTCOMES.get(outcome) ?? Outcome.PENDING;
+    const ended = endedAs(outcome);
     const isFound = history.operation[row] === Operation.SEARCH && ended === Outcome.OK;
     history.complete(row, ended, isFound ? valueRead : NO_VALUE, ++this.#timeNs);
     const event = this.#event.reset().add(history.client[row]).add(history.key[row]);
