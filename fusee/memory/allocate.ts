@@ -18,10 +18,9 @@
  * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It is
  *   looked for by a LIST of the same lane: newer than the lost ALLOC, which cannot be executed afterwards. It
  *   is freed only if no lane asks for a block when the LIST's answer is here (`refilling`), since that could
- * be   its grant; if nothing has left the client since the LIST was sent, since what it shows may be
- * another's by
- *   now; and if no lane is moving it. A block once handed on or taken over is never taken for a lost grant,
- *   not even in doubt: it holds objects.
+ *   be its grant; if nothing has left the client since the LIST was sent, since what it shows may be
+ *   another's by now; and if no lane is moving it. A block once handed on or taken over is never taken for a
+ *   lost grant, not even in doubt: it holds objects.
  */
 import {
   BLOCK_ENTRY_BYTES,

@@ -7,13 +7,23 @@ import { Slab } from './slab.js';
 const BLOCK = 1 << 14;
 const geometry = new Geometry(smallPool({ blockBytes: BLOCK, regionBytes: 1 << 18 }));
 
-/** Takes a cell, with a fresh block whenever the class needs one. */
+/** Takes a cell, and opens its list ahead of the first one; 0 when the class needs another block. */
+function takeOpening(slab: Slab, coroutine: number, sizeClass: number): number {
+  if (!slab.isOpen(coroutine, sizeClass)) {
+    if (slab.open(coroutine, sizeClass) === undefined) return 0;
+    slab.opened(coroutine, sizeClass);
+  }
+  return slab.take(coroutine, sizeClass);
+}
+
+/** Takes a cell, with a fresh block when the class needs one: for a list's head and for its cells. */
 function takeRefilling(slab: Slab, blocks: { next: number }, coroutine: number, sizeClass: number): number {
-  for (;;) {
-    const cell = slab.take(coroutine, sizeClass);
+  for (let added = 0; added < 4; added++) {
+    const cell = takeOpening(slab, coroutine, sizeClass);
     if (cell !== 0) return cell;
     slab.addBlock(sizeClass, BLOCK * blocks.next++);
   }
+  throw new Error(`class ${sizeClass} takes block after block`);
 }
 
 describe('a list of cells', () => {
@@ -62,7 +72,7 @@ describe('a list of cells', () => {
   it('hands a cell that came back out again, with the same neighbours, as often as it comes back', () => {
     const slab = new Slab(geometry, 1);
     slab.addBlock(3, BLOCK);
-    const first = slab.take(0, 3);
+    const first = takeOpening(slab, 0, 3);
     const second = slab.nextOf(0, 3);
     for (let i = 0; i < 3; i++) {
       slab.giveBack(0, 3);
@@ -79,7 +89,9 @@ describe('a list of cells', () => {
       slab.addBlock(sizeClass, 0);
       const cells = geometry.cellsPerBlock(sizeClass);
       const taken: number[] = [];
-      for (let cell = slab.take(0, sizeClass); cell !== 0; cell = slab.take(0, sizeClass)) taken.push(cell);
+      for (let cell = takeOpening(slab, 0, sizeClass); cell !== 0; cell = slab.take(0, sizeClass)) {
+        taken.push(cell);
+      }
       const lineOfCell = (i: number): number =>
         geometry.cellsOffset + (i + 1) * CLASS_LINES[sizeClass] * 64 - 64;
       expect(taken).toEqual(Array.from({ length: cells - 1 }, (_, i) => lineOfCell(i)));
@@ -92,10 +104,10 @@ describe('a list of cells', () => {
 
   it('uses blocks in the order in which they came', () => {
     const slab = new Slab(geometry, 1);
-    const sizeClass = CLASS_COUNT - 2;
-    expect(geometry.cellsPerBlock(sizeClass)).toBe(1);
+    const sizeClass = CLASS_LINES.findIndex((_, candidate) => geometry.cellsPerBlock(candidate) === 1);
+    expect(sizeClass).toBeGreaterThan(0);
     for (const block of [5, 2, 9, 1]) slab.addBlock(sizeClass, BLOCK * block);
-    const cells = Array.from({ length: 4 }, () => slab.take(0, sizeClass));
+    const cells = Array.from({ length: 4 }, () => takeOpening(slab, 0, sizeClass));
     expect(cells.map((cell) => Math.floor(cell / BLOCK))).toEqual([5, 2, 9, 0]);
     expect(cells[3]).toBe(0);
   });
@@ -105,6 +117,15 @@ describe('a list of cells', () => {
     const sizeClass = CLASS_COUNT - 1;
     expect(geometry.cellsPerBlock(sizeClass)).toBe(0);
     for (const block of [1, 2, 3]) slab.addBlock(sizeClass, BLOCK * block);
+    expect(slab.open(0, sizeClass)).toBe(undefined);
     expect(slab.take(0, sizeClass)).toBe(0);
+  });
+
+  it('gives no cell to a list that is not open', () => {
+    const slab = new Slab(geometry, 2);
+    slab.addBlock(3, 0);
+    expect(slab.take(0, 3)).toBe(0);
+    expect(takeOpening(slab, 0, 3)).toBeGreaterThan(0);
+    expect(slab.take(1, 3)).toBe(0);
   });
 });

@@ -33,7 +33,7 @@ export interface Checkpoint {
   readonly cell: number;
 }
 
-/** What a list leaves behind that was taken apart: its head, by its pointer, and the cell it would have used. */
+/** What a list leaves behind that was taken apart: pointers of its head and of the cell it would have used. */
 export interface Detached {
   readonly head: number;
   readonly next: number;
@@ -278,8 +278,8 @@ export class Slab {
   }
 
   /**
-   * Takes an empty block out, and the lists that have their head or their next cell in it apart: their heads are
-   * to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more.
+   * Takes an empty block out, and the lists that have their head or their next cell in it apart: their heads
+   * are to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more.
    */
   takeOut(block: Block): Detached[] | undefined {
     const lists = this.#listsOfEmpty(block)?.map((list) => this.#detach(list));

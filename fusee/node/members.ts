@@ -14,9 +14,7 @@
  *   when a place has become free, it would take it for a caller that has given up.
  * - Of each lane only the latest request and its answer are remembered, a refusal like a grant: NO_MEMORY
  *   served anew, when blocks have become free, would be a grant that nobody waits for. What is malformed by
- *   itself
- * is
- *   not remembered; it is refused again.
+ *   itself is not remembered; it is refused again.
  * - All of it is bounded: {@link CLIENTS_MAX} places with {@link LANES_MAX} lanes each, as many strangers,
  *   and the nonces.
  */

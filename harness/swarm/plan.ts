@@ -171,9 +171,9 @@ export function sharedKeys(pool: PoolConfig, count: number, isSameFingerprint: b
 }
 
 function keysFor(random: SimRandom, pool: PoolConfig): readonly string[] {
-  // An index that may grow gets keys to grow for.
+  // An index that may grow gets keys to grow for, and one that may not sometimes more than it holds.
   const isGrowing = pool.subtablesMax > pool.subtables;
-  const count = random.pick(isGrowing ? [25, 50, 100] : [1, 2, 3, 5, 10, 25, 50]);
+  const count = random.pick(isGrowing ? [25, 50, 100] : [1, 2, 3, 5, 10, 25, 50, 100]);
   const isTiny = !isGrowing && pool.subtables === 1 && pool.groupsPerSubtable === 2;
   // Same candidate slots, or even the same fingerprint: the hardest keys there are.
   if (isTiny && random.happens(0.7)) return sharedKeys(pool, Math.max(2, count), random.happens(0.5));

@@ -132,6 +132,9 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
     { ...plan, faults: NO_FAULTS },
     ...FAULT_NAMES.map((name) => ({ ...plan, faults: { ...plan.faults, [name]: 0 } })),
   ],
+  // Background work and splits early: runs without them are short, and differ less from seed to seed.
+  (plan) => [{ ...plan, roundNs: 0 }],
+  (plan) => [withPool(plan, { subtablesMax: plan.pool.subtables })],
   (plan) => below(plan.requests, 1).map((requests) => ({ ...plan, requests })),
   (plan) => below(plan.clients, 1).map((clients) => ({ ...plan, clients })),
   (plan) => below(plan.coroutines, 1).map((coroutines) => ({ ...plan, coroutines })),
@@ -148,9 +151,13 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
   (plan) => below(plan.pool.dataReplicas, 1).map((dataReplicas) => withPool(plan, { dataReplicas })),
   (plan) => {
     const least = Math.max(plan.pool.indexReplicas, plan.pool.dataReplicas);
-    return below(plan.pool.nodes, least).map((nodes) => withPool(plan, { nodes }));
+    const regions = plan.pool.nodes * plan.pool.regionsPerNode;
+    // Fewer nodes: with less memory, or with as much as all had between them.
+    return below(plan.pool.nodes, least).flatMap((nodes) => [
+      withPool(plan, { nodes }),
+      withPool(plan, { nodes, regionsPerNode: Math.ceil(regions / nodes) }),
+    ]);
   },
-  (plan) => [withPool(plan, { subtablesMax: plan.pool.subtables })],
   (plan) => {
     const one = { subtables: 1, subtablesMax: plan.pool.subtablesMax / plan.pool.subtables };
     return [withPool(plan, { ...one, groupsPerSubtable: 2 }), withPool(plan, one)];
@@ -159,7 +166,6 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
   (plan) => [{ ...plan, valueBytesLeast: 8, valueBytesMost: 8 }],
   (plan) => [{ ...plan, skew: 1 }],
   (plan) => [{ ...plan, thinkNs: 0 }],
-  (plan) => [{ ...plan, roundNs: 0 }],
   (plan) => [
     { ...plan, latency: { ...plan.latency, jitterNs: 1 } },
     { ...plan, latency: { ...plan.latency, jitterNs: Math.min(200, plan.latency.jitterNs) } },
