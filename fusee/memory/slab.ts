@@ -33,7 +33,7 @@ export interface Checkpoint {
   readonly cell: number;
 }
 
-/** What a list leaves behind that was taken apart: pointers of its head and of the cell it would have used. */
+/** What a list leaves behind that was taken apart: pointers of its head and of the cell it would use next. */
 export interface Detached {
   readonly head: number;
   readonly next: number;
