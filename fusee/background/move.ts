@@ -242,8 +242,7 @@ export class Mover {
 
   /** Backups first: to one node they are ordered, and the primary is what others read. */
   #write(slot: number, from: number, bytes: number): void {
-    const { indexReplicas } = this.#view.geometry.config;
-    for (let r = indexReplicas - 1; r >= 0; r--)
+    for (let r = this.#view.slotCount(slot) - 1; r >= 0; r--)
       this.#batch.write(this.#view.slotMn(slot, r), this.#view.slotOffset(slot), from, bytes);
   }
 

@@ -308,7 +308,7 @@ export class Splitter {
       entries.forEach(({ subtable }, i) => {
         b.write(mn, directoryOffset(subtable), this.#staged + 8 * i, 8);
       });
-    for (let r = 1; r < view.geometry.config.indexReplicas; r++) append(view.directoryMn(r));
+    for (let r = 1; r < view.directoryCount; r++) append(view.directoryMn(r));
     if (b.count > 0) {
       yield b;
       if (b.anyFailed()) return false;

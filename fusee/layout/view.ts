@@ -1,9 +1,11 @@
 /**
- * The view: which memory node holds which replica (FUSEE section 4.1).
+ * The view: which memory node holds which replica (FUSEE section 4.1), and which nodes are dead (section 5.2).
  *
- * Static for now: it follows from the configuration alone, by the ring of its nodes. Every client and node
- * computes the same one. A node holds the regions placed on it one after another, in the order of their
- * numbers; a subtable has its offset on every node.
+ * Placement follows from the configuration alone, by the ring of its nodes: every client and node computes the
+ * same one. A node holds the regions placed on it one after another, in the order of their numbers; a subtable
+ * has its offset on every node. What changes is who is alive: replicas on dead nodes are left out, the first
+ * that is left is the primary. Of what has no replica left the dead one is named, so that every verb to it
+ * FAILs and nothing is ever invented.
  */
 import type { ReplicaRef } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
@@ -11,23 +13,37 @@ import type { Geometry } from './geometry.js';
 import { CLIENTS_BASE } from './geometry.js';
 import { Ring, Thing } from './ring.js';
 
-/** Where every replica lies; asked for each address. */
+/** An address on one memory node. */
+export interface NodeAddress {
+  readonly mn: number;
+  readonly offset: number;
+}
+
+/** Where every replica lies; asked for each address. Each client and node has one of its own, and changes it. */
 export class View {
-  /** Grows with every change of membership. */
-  readonly number = 1;
   readonly geometry: Geometry;
+  #number = 1;
   readonly #indexReplicas: number;
   readonly #dataReplicas: number;
   readonly #subtableBytes: number;
   readonly #indexBase: number;
   readonly #regionBytes: number;
-  /** MN of subtable s, replica r at s x r_i + r. */
+  /** As placed, the dead included: MN of subtable s, replica r at s x r_i + r; region g at g x r_d + r. */
+  readonly #subtablesPlaced: Uint8Array;
+  readonly #regionsPlaced: Uint8Array;
+  readonly #basesPlaced: Float64Array;
+  /** The living, in the same order, at the same stride; and how many they are. */
   readonly #subtableMn: Uint8Array;
-  /** MN, and offset of the first block, of region g, replica r at g x r_d + r. */
+  readonly #subtableLive: Uint8Array;
   readonly #regionMn: Uint8Array;
   readonly #regionBase: Float64Array;
+  readonly #regionLive: Uint8Array;
+  /** Per subtable: the view that last changed its replicas. */
+  readonly #changedIn: Uint32Array;
+  readonly #isDead: Uint8Array;
 
-  constructor(geometry: Geometry) {
+  /** @param like a view of the same geometry, whose placement need not be computed again. */
+  constructor(geometry: Geometry, like?: View) {
     const { nodes, indexReplicas, dataReplicas, subtablesMax, regionBytes, regionsPerNode } = geometry.config;
     this.geometry = geometry;
     this.#indexReplicas = indexReplicas;
@@ -35,25 +51,127 @@ export class View {
     this.#subtableBytes = geometry.subtableBytes;
     this.#indexBase = geometry.indexBase;
     this.#regionBytes = regionBytes;
-    const ring = new Ring(Array.from({ length: nodes }, (_, mn) => mn));
-    // Those that are still to come have their places from the start: a split moves half of one, no others.
-    this.#subtableMn = ring.place(Thing.SUBTABLE, { count: subtablesMax, replicas: indexReplicas });
-    this.#regionMn = ring.place(Thing.REGION, { count: geometry.regions, replicas: dataReplicas });
-    this.#regionBase = new Float64Array(this.#regionMn.length);
-    const held = new Uint32Array(nodes);
-    this.#regionMn.forEach((mn, i) => {
-      this.#regionBase[i] = geometry.dataBase + held[mn]++ * geometry.regionStride + geometry.tableBytes;
-    });
-    assertLayout(
-      held.every((count) => count === regionsPerNode * dataReplicas),
-      'every node holds as many replicas of regions as it has room for',
-    );
+    this.#isDead = new Uint8Array(nodes);
+    this.#changedIn = new Uint32Array(subtablesMax);
+    this.#subtableLive = new Uint8Array(subtablesMax).fill(indexReplicas);
+    this.#regionLive = new Uint8Array(geometry.regions).fill(dataReplicas);
+    if (like !== undefined) {
+      this.#subtablesPlaced = like.#subtablesPlaced;
+      this.#regionsPlaced = like.#regionsPlaced;
+      this.#basesPlaced = like.#basesPlaced;
+    } else {
+      const ring = new Ring(Array.from({ length: nodes }, (_, mn) => mn));
+      // Those that are still to come have their places from the start: a split moves half of one, no others.
+      this.#subtablesPlaced = ring.place(Thing.SUBTABLE, { count: subtablesMax, replicas: indexReplicas });
+      this.#regionsPlaced = ring.place(Thing.REGION, { count: geometry.regions, replicas: dataReplicas });
+      this.#basesPlaced = new Float64Array(this.#regionsPlaced.length);
+      const held = new Uint32Array(nodes);
+      this.#regionsPlaced.forEach((mn, i) => {
+        this.#basesPlaced[i] = geometry.dataBase + held[mn]++ * geometry.regionStride + geometry.tableBytes;
+      });
+      assertLayout(
+        held.every((count) => count === regionsPerNode * dataReplicas),
+        'every node holds as many replicas of regions as it has room for',
+      );
+    }
+    this.#subtableMn = this.#subtablesPlaced.slice();
+    this.#regionMn = this.#regionsPlaced.slice();
+    this.#regionBase = this.#basesPlaced.slice();
+    if (like !== undefined && like.#number > 1) this.change(like.#number, like.dead());
   }
 
-  /** All replicas of the index word at logical offset `slot`, primary first. */
+  /** Grows with every change of membership. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** The dead nodes, ascending. */
+  dead(): number[] {
+    return [...this.#isDead.keys()].filter((mn) => this.#isDead[mn] !== 0);
+  }
+
+  /** The node that grants client ids and places in the client table: the first that is alive. */
+  get grantingMn(): number {
+    return Math.max(0, this.#isDead.indexOf(0));
+  }
+
+  /** Has the node been declared dead? */
+  isDead(mn: number): boolean {
+    return this.#isDead[mn] !== 0;
+  }
+
+  /** Becomes view `number`, in which these nodes, and no others, are dead. */
+  change(number: number, dead: readonly number[]): void {
+    this.#number = number;
+    this.#isDead.fill(0);
+    for (const mn of dead) this.#isDead[mn] = 1;
+    const before = new Uint8Array(this.#indexReplicas);
+    for (let s = 0; s < this.#subtableLive.length; s++) {
+      const first = s * this.#indexReplicas;
+      const count = this.#subtableLive[s];
+      before.set(this.#subtableMn.subarray(first, first + count));
+      const live = this.#keepLiving(this.#subtablesPlaced, first, this.#indexReplicas, (from, to) => {
+        this.#subtableMn[to] = this.#subtablesPlaced[from];
+      });
+      this.#subtableLive[s] = live;
+      let isSame = live === count;
+      for (let r = 0; r < live && isSame; r++) isSame = before[r] === this.#subtableMn[first + r];
+      if (!isSame) this.#changedIn[s] = number;
+    }
+    for (let g = 0; g < this.#regionLive.length; g++) {
+      this.#regionLive[g] = this.#keepLiving(
+        this.#regionsPlaced,
+        g * this.#dataReplicas,
+        this.#dataReplicas,
+        (from, to) => {
+          this.#regionMn[to] = this.#regionsPlaced[from];
+          this.#regionBase[to] = this.#basesPlaced[from];
+        },
+      );
+    }
+  }
+
+  /** Keeps what is on living nodes, in order; the first of all when nothing is. Returns how many. */
+  #keepLiving(
+    placed: Uint8Array,
+    first: number,
+    replicas: number,
+    keep: (from: number, to: number) => void,
+  ): number {
+    let count = 0;
+    for (let from = first; from < first + replicas; from++) {
+      if (this.#isDead[placed[from]] === 0) keep(from, first + count++);
+    }
+    if (count > 0) return count;
+    keep(first, first);
+    return 1;
+  }
+
+  /** Did the latest change of the view change the replicas of the index at logical offset `slot`? */
+  hasChanged(slot: number): boolean {
+    return this.#number > 1 && this.#changedIn[Math.floor(slot / this.#subtableBytes)] === this.#number;
+  }
+
+  /** Living replicas of the index at logical offset `slot`: at least 1, see the head of this file. */
+  slotCount(slot: number): number {
+    return this.#subtableLive[Math.floor(slot / this.#subtableBytes)];
+  }
+
+  /** Living replicas of the byte that `pointer` names: at least 1. */
+  dataCount(pointer: number): number {
+    return this.#regionLive[Math.floor(pointer / this.#regionBytes)];
+  }
+
+  /** Living replicas of the directory: at least 1. */
+  get directoryCount(): number {
+    return this.#subtableLive[0];
+  }
+
+  /** All living replicas of the index word at logical offset `slot`, primary first. */
   slotReplicas(slot: number, into: ReplicaRef): ReplicaRef {
-    const first = Math.floor(slot / this.#subtableBytes) * this.#indexReplicas;
-    into.count = this.#indexReplicas;
+    const subtable = Math.floor(slot / this.#subtableBytes);
+    const first = subtable * this.#indexReplicas;
+    into.count = this.#subtableLive[subtable];
     for (let r = 0; r < into.count; r++) {
       into.mn[r] = this.#subtableMn[first + r];
       into.offsetBytes[r] = this.#indexBase + slot;
@@ -61,7 +179,7 @@ export class View {
     return into;
   }
 
-  /** The MN of replica `replica` (0 = primary) of the index at logical offset `slot`. */
+  /** The MN of living replica `replica` (0 = primary) of the index at logical offset `slot`. */
   slotMn(slot: number, replica: number): number {
     return this.#subtableMn[Math.floor(slot / this.#subtableBytes) * this.#indexReplicas + replica];
   }
@@ -88,12 +206,12 @@ export class View {
     return this.#subtableMn[replica];
   }
 
-  /** All replicas of the byte that `pointer` names, primary first. */
+  /** All living replicas of the byte that `pointer` names, primary first. */
   dataReplicas(pointer: number, into: ReplicaRef): ReplicaRef {
     const region = Math.floor(pointer / this.#regionBytes);
     const offset = pointer - region * this.#regionBytes;
     const first = region * this.#dataReplicas;
-    into.count = this.#dataReplicas;
+    into.count = this.#regionLive[region];
     for (let r = 0; r < into.count; r++) {
       into.mn[r] = this.#regionMn[first + r];
       into.offsetBytes[r] = this.#regionBase[first + r] + offset;
@@ -120,5 +238,28 @@ export class View {
   /** The MN of a region's replica. */
   regionMn(region: number, replica: number): number {
     return this.#regionMn[region * this.#dataReplicas + replica];
+  }
+
+  /**
+   * Where what lies at an address is found now that its node has died: on the first living replica; undefined
+   * when there is none, or the address is of none of the kinds that have replicas.
+   */
+  elsewhere(mn: number, offset: number): NodeAddress | undefined {
+    const { geometry } = this;
+    if (offset < geometry.dataBase) {
+      // Client table and directory, then subtables: one offset on all of their nodes.
+      const subtable =
+        offset < this.#indexBase ? 0 : Math.floor((offset - this.#indexBase) / this.#subtableBytes);
+      const to = this.#subtableMn[subtable * this.#indexReplicas];
+      return this.#isDead[to] === 0 ? { mn: to, offset } : undefined;
+    }
+    const held = Math.floor((offset - geometry.dataBase) / geometry.regionStride);
+    const base = geometry.dataBase + held * geometry.regionStride + geometry.tableBytes;
+    const i = this.#basesPlaced.findIndex((placed, k) => placed === base && this.#regionsPlaced[k] === mn);
+    if (i < 0) return undefined;
+    const first = Math.floor(i / this.#dataReplicas) * this.#dataReplicas;
+    const to = this.#regionMn[first];
+    if (this.#isDead[to] !== 0) return undefined;
+    return { mn: to, offset: this.#regionBase[first] + (offset - base) };
   }
 }

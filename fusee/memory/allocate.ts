@@ -87,7 +87,7 @@ export class Allocator {
   /** Nodes that may have granted a block to this lane without its knowing. */
   readonly #lost: Uint8Array;
   /** Blocks whose FREE was not answered, and may still be executed. */
-  #inDoubt: number[] = [];
+  readonly #inDoubt = new Map<number, number>();
   /** Nothing had left the client between the latest request and its answer. */
   #isUndisturbed = false;
 
@@ -117,6 +117,7 @@ export class Allocator {
     const { refilling } = this.#slab;
     const nodes = this.#view.geometry.config.nodes;
     const { kept } = this.#holdings;
+    this.#forgetDead();
     for (let mn = 0; mn < nodes && refilling[sizeClass] === 0; mn++) {
       if (this.#lost[mn] !== 0) yield* this.reclaimLostGrants(mn, (pointer) => kept.has(pointer));
     }
@@ -132,7 +133,9 @@ export class Allocator {
     let outcome: Allocation = Allocation.NO_MEMORY;
     // Clients begin at different nodes, so that their blocks spread.
     for (let i = 0; i < nodes && outcome !== Allocation.OK; i++) {
-      const asked = yield* this.#allocate((this.#cid + i) % nodes, sizeClass);
+      const mn = (this.#cid + i) % nodes;
+      if (this.#view.isDead(mn)) continue;
+      const asked = yield* this.#allocate(mn, sizeClass);
       if (asked !== Allocation.NO_MEMORY) outcome = asked;
     }
     refilling[sizeClass] = 0;
@@ -210,6 +213,11 @@ export class Allocator {
         this.#depart(pointer);
         if (answered === undefined) return undefined;
         if (answered.status !== RpcStatus.OK) continue;
+        if (this.#view.isDead(mn)) {
+          // The node has died with its answer: the one that has its regions now knows nothing of it.
+          kept.delete(pointer);
+          return undefined;
+        }
         return (yield* this.#enter(pointer, { sizeClass, isBackground: true })) ? pointer : undefined;
       }
       cursor = page.value;
@@ -241,7 +249,7 @@ export class Allocator {
       for (const pointer of lost) this.#move(pointer);
       for (const pointer of lost) {
         // One whose FREE was not answered may still be this client's: it is looked for again.
-        if (!(yield* this.#giveBack(pointer)) || this.#inDoubt.length > 0) isComplete = false;
+        if (!(yield* this.#giveBack(pointer)) || this.#inDoubt.size > 0) isComplete = false;
       }
       cursor = page.value;
     }
@@ -257,6 +265,8 @@ export class Allocator {
     }
     this.#slab.orphans[mn] = answered.value;
     if (answered.status !== RpcStatus.OK) return Allocation.NO_MEMORY;
+    // Granted by a node that has died since: the one that has its regions now may grant it again.
+    if (this.#view.isDead(mn)) return Allocation.UNAVAILABLE;
     const { pointer } = answered;
     if (!(yield* this.#enter(pointer, { sizeClass, isBackground: false }))) {
       this.#lost[mn] = 1;
@@ -289,12 +299,30 @@ export class Allocator {
     this.#holdings.kept.delete(pointer);
     const answered = yield* this.#ask(mn, { operation: RpcOperation.FREE, pointer });
     if (answered === undefined) {
-      this.#inDoubt.push(pointer);
+      this.#inDoubt.set(pointer, mn);
       this.#lost[mn] = 1;
     } else {
       this.#depart(pointer);
     }
     return true;
+  }
+
+  /** What a dead node was asked will not happen any more; its table is as the owners have written it. */
+  #forgetDead(): void {
+    for (let mn = 0; mn < this.#lost.length; mn++) {
+      if (!this.#view.isDead(mn)) continue;
+      this.#lost[mn] = 0;
+      this.#settleDoubts(mn);
+    }
+  }
+
+  /** What was asked of a node and not answered is over, one way or the other. */
+  #settleDoubts(mn: number): void {
+    for (const [pointer, at] of this.#inDoubt) {
+      if (at !== mn) continue;
+      this.#inDoubt.delete(pointer);
+      this.#depart(pointer);
+    }
   }
 
   #move(pointer: number): void {
@@ -316,10 +344,7 @@ export class Allocator {
     const before = this.#holdings.departures;
     const answered = yield* this.#lane.ask(mn, what, how);
     this.#isUndisturbed = this.#holdings.departures === before;
-    if (answered !== undefined && this.#inDoubt.length > 0) {
-      for (const pointer of this.#inDoubt) if (this.#view.dataMn(pointer, 0) === mn) this.#depart(pointer);
-      this.#inDoubt = this.#inDoubt.filter((pointer) => this.#view.dataMn(pointer, 0) !== mn);
-    }
+    if (answered !== undefined) this.#settleDoubts(mn);
     return answered;
   }
 

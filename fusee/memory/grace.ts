@@ -25,7 +25,7 @@ import {
   hasPassed,
   type View,
 } from '../layout/index.js';
-import { type LocalMemory, type Op, Status, VerbBatch, word } from '../verbs/index.js';
+import { type LocalMemory, type Op, Status, VerbBatch, type Word, word } from '../verbs/index.js';
 
 /** Period of a coroutine without a request. */
 export const NO_PERIOD = -1;
@@ -39,7 +39,9 @@ export interface Quiescent {
 /** Registered memory that one {@link Grace} takes. */
 export const GRACE_BYTES: number = CLIENTS_MAX * 8 + 6 * 64 + 64;
 
-/** What the client table held at one time: words {period, CID}, as halves. */
+/**
+ * What the client table held at one time: words {period, CID}, as halves; and at the end, which table it was.
+ */
 export type GraceMark = Uint32Array;
 
 /** One client's part in everybody's grace, and its own waiting for it. */
@@ -52,6 +54,8 @@ export class Grace {
   isActive = false;
   /** The control node has not answered: nobody can tell any more when anything has passed. */
   isSilent = false;
+  /** Counts the tables so far: another node has it when the control node has died. */
+  #tables = 0;
   readonly #view: View;
   readonly #cid: number;
   readonly #index: number;
@@ -118,11 +122,24 @@ export class Grace {
     return this.#isAnswered();
   }
 
+  /** The client's word, for a table that is made anew: its period, and its CID while it is in. */
+  get word(): Word {
+    return word(this.isActive ? this.#cid : 0, this.#announced);
+  }
+
+  /** The view has changed, and the client's word stands in the table that is in use now. */
+  adoptTable(isAnother: boolean): void {
+    this.isSilent = false;
+    if (isAnother) this.#tables++;
+  }
+
   /** Notes who may have requests in flight. One round trip. False: the control node was silent. */
   *mark(into: GraceMark): Op<boolean> {
     const read = yield* this.#readTable();
-    if (read) into.set(this.#local.words.subarray(this.#table >>> 2, (this.#table >>> 2) + into.length));
-    return read;
+    if (!read) return false;
+    into.set(this.#local.words.subarray(this.#table >>> 2, (this.#table >>> 2) + 2 * CLIENTS_MAX));
+    into[2 * CLIENTS_MAX] = this.#tables;
+    return true;
   }
 
   /**
@@ -134,7 +151,12 @@ export class Grace {
     const at = this.#table >>> 2;
     const before = word();
     const now = word();
-    for (let i = 0; i < mark.length; i += 2) {
+    if (mark[2 * CLIENTS_MAX] !== this.#tables) {
+      // Its words were of a table that is lost: those of the new one say nothing of what was before.
+      yield* this.mark(mark);
+      return false;
+    }
+    for (let i = 0; i < 2 * CLIENTS_MAX; i += 2) {
       before.lo = mark[i];
       before.hi = mark[i + 1];
       now.lo = words[at + i];
@@ -150,13 +172,13 @@ export class Grace {
    * and then clears its word.
    */
   static isIn(mark: GraceMark, cid: number): boolean {
-    for (let i = 1; i < mark.length; i += 2) if (mark[i] === cid) return true;
+    for (let i = 1; i < 2 * CLIENTS_MAX; i += 2) if (mark[i] === cid) return true;
     return false;
   }
 
   /** A mark with room for all clients. */
   static newMark(): GraceMark {
-    return new Uint32Array(CLIENTS_MAX * 2);
+    return new Uint32Array(CLIENTS_MAX * 2 + 1);
   }
 
   *#readTable(isPoll = false): Op<boolean> {

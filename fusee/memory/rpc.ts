@@ -14,6 +14,7 @@
  *     FREE                                block
  *     LIST                  whose CID     cursor                                next cursor, and blocks
  *     TRANSFER              from CID      block    to CID
+ *     VIEW                  number                 dead, nodes 0 to 31; as lane: nodes 32 to 63
  *
  * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST and TRANSFER are at most once: a
  * *lane* (a coroutine of a client) has one request to a node under way, under ids that grow, and the node
@@ -25,7 +26,16 @@
 export const RPC_FRAME_BYTES = 32;
 
 /** Requests: coming and going, blocks, counts for statistics. */
-export const RpcOperation = { JOIN: 1, ALLOC: 2, STATS: 3, LEAVE: 4, FREE: 5, LIST: 6, TRANSFER: 7 } as const;
+export const RpcOperation = {
+  JOIN: 1,
+  ALLOC: 2,
+  STATS: 3,
+  LEAVE: 4,
+  FREE: 5,
+  LIST: 6,
+  TRANSFER: 7,
+  VIEW: 8,
+} as const;
 /** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;
 /**

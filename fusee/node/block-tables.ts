@@ -13,6 +13,7 @@ const SCAN_MAX = 4096;
 export class BlockTables {
   readonly #view: View;
   readonly #memory: NodeMemory;
+  readonly #mn: number;
   /** Regions whose primary is this node, and per region the first block that may be free. */
   readonly #regions: number[] = [];
   readonly #firstFree: number[] = [];
@@ -25,10 +26,25 @@ export class BlockTables {
   constructor(view: View, mn: number, memory: NodeMemory) {
     this.#view = view;
     this.#memory = memory;
-    for (let region = 0; region < view.geometry.regions; region++) {
-      if (view.regionMn(region, 0) !== mn) continue;
-      this.#regions.push(region);
+    this.#mn = mn;
+    this.adopt();
+  }
+
+  /**
+   * Takes over the regions whose primary this node has become. Their tables are as their blocks' owners have
+   * written them here: what the former primary has granted and no owner has entered is free again.
+   */
+  adopt(): void {
+    const { regions, blocksPerRegion } = this.#view.geometry;
+    for (let region = 0; region < regions; region++) {
+      if (this.#view.regionMn(region, 0) !== this.#mn || this.#regions.includes(region)) continue;
+      const i = this.#regions.push(region) - 1;
       this.#firstFree.push(0);
+      for (let block = 0; block < blocksPerRegion; block++) {
+        const [owner] = this.#read(i, block);
+        if (owner !== 0) this.used++;
+        if (owner === ORPHAN) this.orphans++;
+      }
     }
   }
 
@@ -97,13 +113,18 @@ export class BlockTables {
     return [Number.isInteger(block) ? this.#regions.indexOf(region) : -1, block];
   }
 
+  /** The primary's table, which is this node's own. */
+  #tableOf(i: number): number {
+    return this.#view.tableOffset(this.#regions[i], 0);
+  }
+
   #pointer(i: number, block: number): number {
     const { regionBytes, blockBytes } = this.#view.geometry.config;
     return this.#regions[i] * regionBytes + block * blockBytes;
   }
 
   #read(i: number, block: number): Uint32Array {
-    const table = this.#view.tableOffset(this.#regions[i], 0);
+    const table = this.#tableOf(i);
     this.#memory.read(table + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
     return this.#entry;
   }
@@ -111,7 +132,7 @@ export class BlockTables {
   #write(i: number, block: number, { owner, code }: { owner: number; code: number }): void {
     this.#entry[0] = owner;
     this.#entry[1] = code;
-    const table = this.#view.tableOffset(this.#regions[i], 0);
+    const table = this.#tableOf(i);
     this.#memory.write(table + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
   }
 }

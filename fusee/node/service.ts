@@ -39,9 +39,6 @@ export interface NodeMemory {
   write(offset: number, from: Uint8Array, at: number, lengthBytes: number): void;
 }
 
-/** The node that grants client ids and places in the client table. */
-const GRANTING_MN = 0;
-
 /** The service of memory node `mn` of a pool. */
 export class NodeService {
   readonly geometry: Geometry;
@@ -107,12 +104,16 @@ export class NodeService {
       }
       case RpcOperation.JOIN:
         return this.#join(request);
+      case RpcOperation.VIEW:
+        return answer(requestId, this.#adopt(request) ? RpcStatus.OK : RpcStatus.STALE);
       case RpcOperation.LEAVE:
         return answer(requestId, this.members.leave(cid) ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
       case RpcOperation.ALLOC:
       case RpcOperation.FREE:
       case RpcOperation.LIST:
       case RpcOperation.TRANSFER: {
+        // The master looks around, and is no client: it has no lane, and a look may be repeated.
+        if (cid === 0 && request.operation === RpcOperation.LIST) return this.#list(request);
         if (cid === 0 || cid === ORPHAN || request.lane >= LANES_MAX)
           return answer(requestId, RpcStatus.BAD_REQUEST);
         const answered = this.members.once(request, () => this.#serve(request));
@@ -123,8 +124,20 @@ export class NodeService {
     }
   }
 
+  /** Learns from the master who is dead: this node may be a primary where it was a backup. */
+  #adopt({ argument: number, other, lane }: RpcRequest): boolean {
+    if (number < this.view.number) return false;
+    if (number > this.view.number) {
+      const { nodes } = this.geometry.config;
+      const isDead = (mn: number): boolean => (((mn < 32 ? other : lane) >>> (mn & 31)) & 1) === 1;
+      this.view.change(number, [...Array(nodes).keys()].filter(isDead));
+      this.#tables.adopt();
+    }
+    return true;
+  }
+
   #join({ requestId, cid, argument, other, pointer }: RpcRequest): Uint8Array {
-    if ((cid === 0) !== (this.mn === GRANTING_MN)) return answer(requestId, RpcStatus.BAD_REQUEST);
+    if ((cid === 0) !== (this.mn === this.view.grantingMn)) return answer(requestId, RpcStatus.BAD_REQUEST);
     if (cid !== 0) {
       const isWelcome = this.members.welcome({ cid, place: pointer });
       return answer(requestId, isWelcome ? RpcStatus.OK : RpcStatus.STALE, { pointer, value: cid });

@@ -10,7 +10,7 @@
  */
 import { CANDIDATES, candidateSlot, candidateWord, matches } from '../index/index.js';
 import { isKv, makeSlot, ownerPointer, slotLines } from '../layout/index.js';
-import { requireSwapped, Verdict, won } from '../replication/index.js';
+import { Round, requireSwapped, Verdict, won } from '../replication/index.js';
 import { type Op, type OpLoop, sameWord, word } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import type { Context } from './context.js';
@@ -111,6 +111,7 @@ function* undo(cx: Context): Op<boolean> {
   const { batch: b, write } = cx;
   const { slot, vOld, vNew } = write;
   const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);
+  write.round = Round.UNDOING;
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);
   yield b;
@@ -120,6 +121,7 @@ function* undo(cx: Context): Op<boolean> {
   yield b;
   if (b.anyFailed()) return false;
   requireSwapped(b, 0, vOld, "an undo's CAS of the primary");
+  write.round = Round.UNDONE;
   return true;
 }
 

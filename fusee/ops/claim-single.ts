@@ -8,27 +8,36 @@
  */
 import { CANDIDATES, candidateSlot, candidateWord } from '../index/index.js';
 import { KIND_TENT, makeSlot } from '../layout/index.js';
-import { requireSwapped } from '../replication/index.js';
+import { appendCommit, Round, requireSwapped } from '../replication/index.js';
 import { type Op, type OpLoop, type Word, word } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import type { Context } from './context.js';
 
 /** Claims `cx.write.slot` for the sealed object; result in `claimant.claim`. */
 export function* claimSingleLoop(cx: Context, claimant: Claimant): OpLoop {
-  const { batch: b, write } = cx;
+  const { batch: b, client, write } = cx;
   const { slot } = write;
   const tentative = word();
   for (;;) {
     makeSlot(tentative, cx.objectPointer + KIND_TENT, cx.lines, cx.place.fingerprint);
+    write.round = Round.PROPOSED;
+    write.wasProposed = true;
     b.reset().cas(slot.mn[0], slot.offsetBytes[0], write.vOld, tentative);
     cx.appendBuckets(0, cx.buckets);
     yield b;
     if (b.anyFailed()) claimant.claim = Claim.FAILED;
-    else if (!b.foundIs(0, write.vOld)) claimant.claim = Claim.AGAIN;
-    else {
+    else if (!b.foundIs(0, write.vOld) && !b.foundIs(0, tentative)) {
+      claimant.claim = Claim.AGAIN;
+      write.round = Round.NONE;
+    } else {
+      // Its own word is found there when the round goes on in a new view.
       claimant.claim = yield* settle(cx, claimant, tentative);
       if (claimant.claim === Claim.INSERTED) {
+        write.round = Round.SWAPPING;
         b.reset().cas(slot.mn[0], slot.offsetBytes[0], tentative, write.vNew);
+        // Where only one replica is left of more, backups will come back: they must find that this INSERT is
+        // not a tentative one.
+        if (client.view.geometry.config.indexReplicas > 1) appendCommit(write);
         yield b;
         if (b.anyFailed()) claimant.claim = Claim.FAILED;
         else requireSwapped(b, 0, tentative, "a clean INSERT's CAS of its tentative slot");
@@ -68,10 +77,12 @@ function* settle(cx: Context, claimant: Claimant, tentative: Word): Op<Claim> {
 function* undo(cx: Context, tentative: Word): Op<boolean> {
   const { batch: b, write } = cx;
   const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);
+  write.round = Round.UNDOING;
   b.reset().cas(write.slot.mn[0], write.slot.offsetBytes[0], tentative, tomb);
   yield b;
   if (b.anyFailed()) return false;
   requireSwapped(b, 0, tentative, "an undo's CAS of its tentative slot");
+  write.round = Round.UNDONE;
   return true;
 }
 

@@ -24,6 +24,8 @@ export class ClientState {
   readonly contexts: Context[] = [];
   /** Somebody drives this client's background work, so that waiting for it makes sense. */
   hasJanitor = false;
+  /** There is a master, which declares silent nodes dead: so waiting for another view makes sense. */
+  hasMaster = false;
   /** Requests that have not begun, or begun again, because they wait for background work. */
   waiting = 0;
   /** Requests that wait for memory, and rounds of background work so far. */

@@ -14,7 +14,7 @@ import {
   putPointer,
 } from '../layout/index.js';
 import { Allocator, NO_PERIOD } from '../memory/index.js';
-import { commitLoop, proposeLoop, SlotWrite } from '../replication/index.js';
+import { commitLoop, proposeLoop, Round, SlotWrite } from '../replication/index.js';
 import { DONE, type OpLoop, Stage, VerbBatch, type Word, word } from '../verbs/index.js';
 import type { ClientState } from './client-state.js';
 import type { Hint, Located } from './locate.js';
@@ -44,6 +44,12 @@ const DEFERRED_LIMIT = 2;
 /** Registered memory that one coroutine needs. */
 export const CONTEXT_BYTES: number = 2 * STAGE_BYTES + MATCH_BYTES + (BATCH_VERBS + 40) * 64 + 4096;
 
+/** Loops of the stages that requests share. */
+export interface SharedStages {
+  match(cx: Context): OpLoop;
+  locate(cx: Context): OpLoop;
+}
+
 /**
  * One coroutine: its staged object, its buffers, its slot write, and the request it is serving.
  *
@@ -57,10 +63,10 @@ export class Context {
   readonly write: SlotWrite;
   readonly place: KeyPlace;
   /** Stages that the requests share. */
-  readonly propose: Stage;
-  readonly commit: Stage;
-  readonly match: Stage;
-  readonly locate: Stage;
+  propose!: Stage;
+  commit!: Stage;
+  match!: Stage;
+  locate!: Stage;
   readonly allocator: Allocator;
   /** Registered word: what a log head is to name. */
   readonly headWord: number;
@@ -120,15 +126,16 @@ export class Context {
   sizeClass = 0;
   /** The request has taken a cell. */
   holdsCell = false;
+  /** What the object in the cell was sealed for. */
+  operation: LogOperation = LogOperation.INSERT;
+  /** The slot that {@link write} is for, as logical offset. */
+  aimedAt = -0;
   readonly #deferred = new Float64Array(DEFERRED_LIMIT);
   readonly #deferredOperation = new Uint8Array(DEFERRED_LIMIT);
   #deferredCount = 0;
+  readonly #stages: SharedStages;
 
-  constructor(
-    client: ClientState,
-    coroutine: number,
-    stages: { match: (cx: Context) => OpLoop; locate: (cx: Context) => OpLoop },
-  ) {
+  constructor(client: ClientState, coroutine: number, stages: SharedStages) {
     const { local, view } = client;
     this.client = client;
     this.coroutine = coroutine;
@@ -136,10 +143,6 @@ export class Context {
     this.write = new SlotWrite(this.batch);
     const { directory } = client;
     this.place = keyPlace({ directory, groups: view.geometry.config.groupsPerSubtable });
-    this.propose = new Stage(proposeLoop(this.write));
-    this.commit = new Stage(commitLoop(this.write));
-    this.match = new Stage(stages.match(this));
-    this.locate = new Stage(stages.locate(this));
     this.allocator = new Allocator({ view, slab: client.slab, cid: client.cid, local }, coroutine);
     this.headWord = local.reserve(8);
     this.object = local.reserve(STAGE_BYTES);
@@ -149,7 +152,17 @@ export class Context {
     this.matchArea = local.reserve(MATCH_BYTES);
     this.keyAt = this.object + HEADER_BYTES;
     this.write.bucketsLocal = this.backupBuckets;
+    this.#stages = stages;
+    this.arm();
     client.contexts.push(this);
+  }
+
+  /** Makes the stages anew: those that a request was interrupted in are left where they stood. */
+  arm(): void {
+    this.propose = new Stage(proposeLoop(this.write));
+    this.commit = new Stage(commitLoop(this.write));
+    this.match = new Stage(this.#stages.match(this));
+    this.locate = new Stage(this.#stages.locate(this));
   }
 
   /**
@@ -172,6 +185,7 @@ export class Context {
     this.isPrepared = false;
     this.lostRound = false;
     this.torn = 0;
+    this.write.round = Round.NONE;
   }
 
   /**
@@ -232,6 +246,9 @@ export class Context {
   /** Completes the staged object: header, CRC, zeroed padding, log entry. */
   seal(operation: LogOperation): void {
     const { bytes, words } = this.client.local;
+    this.operation = operation;
+    this.write.round = Round.NONE;
+    this.write.wasProposed = false;
     const isDelete = operation === LogOperation.DELETE;
     const at = isDelete ? this.tombstone : this.object;
     const valueBytes = isDelete ? 0 : this.valueBytes;
@@ -250,8 +267,14 @@ export class Context {
     for (let i = end + LogField.OLD_VALUE; i < end + LogField.OPERATION; i++) bytes[i] = 0;
     bytes[end + LogField.OPERATION] = (operation << 1) | 1;
     this.write.stagedEnd = end;
-    this.client.view.dataReplicas(this.cell, this.write.objectEnd);
-    for (let r = 0; r < this.write.objectEnd.count; r++) this.write.objectEnd.offsetBytes[r] += LINE_BYTES;
+    this.aimObject();
+  }
+
+  /** Notes where the object's log entry lies on each data replica. */
+  aimObject(): void {
+    const { objectEnd } = this.write;
+    this.client.view.dataReplicas(this.cell, objectEnd);
+    for (let r = 0; r < objectEnd.count; r++) objectEnd.offsetBytes[r] += LINE_BYTES;
   }
 
   /** Appends the WRITEs of the sealed object to all data replicas. */
@@ -279,6 +302,7 @@ export class Context {
 
   /** Names the slot to write, and the word to write there. */
   aim(slot: number, lines: number): void {
+    this.aimedAt = slot;
     this.client.view.slotReplicas(slot, this.write.slot);
     makeSlot(this.write.vNew, this.objectPointer, lines, this.place.fingerprint);
   }
@@ -313,7 +337,7 @@ export class Context {
   #appendReset(cell: number, operation: number): void {
     const { view } = this.client;
     const source = this.client.unusedBytes + operation;
-    for (let r = 0; r < view.geometry.config.dataReplicas; r++) {
+    for (let r = 0; r < view.dataCount(cell); r++) {
       this.batch.write(
         view.dataMn(cell, r),
         view.dataOffset(cell, r) + LINE_BYTES + LogField.OPERATION,

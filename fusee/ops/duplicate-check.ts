@@ -56,6 +56,11 @@ export class DuplicateCheck {
     }
   }
 
+  /** Forgets everything. */
+  forget(): void {
+    this.#count = 0;
+  }
+
   /** True for a word with the key's fingerprint that names an object with a value: a KV, or tentative. */
   #namesValue(w: Word): boolean {
     return slotLines(w) > 0 && !isMoved(w) && slotFingerprint(w) === this.#cx.place.fingerprint;

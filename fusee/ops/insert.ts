@@ -9,6 +9,7 @@
  */
 import { candidateSlot, candidateWord, chooseVacancy } from '../index/index.js';
 import { LogOperation } from '../layout/index.js';
+import { Round, Verdict, won } from '../replication/index.js';
 import { DONE, type Op, type OpLoop, Stage } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import { claimReplicatedLoop } from './claim-replicated.js';
@@ -21,11 +22,9 @@ import { MATCH_TORN, NO_MATCH } from './match.js';
 import { getReady } from './obtain-cell.js';
 
 /** Serves INSERT requests: OK, EXISTS, NO_MEMORY, INDEX_FULL or UNAVAILABLE. */
-export function* insertLoop(cx: Context): OpLoop {
+export function* insertLoop(cx: Context, claimant: Claimant): OpLoop {
   const { batch: b, client, write } = cx;
-  const claimant: Claimant = { check: new DuplicateCheck(cx), own: -1, slot: 0, claim: Claim.FAILED };
-  const single = client.view.geometry.config.indexReplicas === 1;
-  const claim = new Stage(single ? claimSingleLoop(cx, claimant) : claimReplicatedLoop(cx, claimant));
+  const claim = claimStages(cx, claimant);
   request: for (;;) {
     cx.begin();
     let hasObject = false;
@@ -80,33 +79,86 @@ export function* insertLoop(cx: Context): OpLoop {
       claimant.check.begin();
       cx.aim(claimant.slot, cx.lines);
       proposed = true;
-      yield* claim;
-      if (claimant.claim === Claim.INSERTED) {
-        cx.learn(claimant.slot, write.vNew, true);
-        cx.freeReplaced(write.vOld);
-        yield finish(cx, Outcome.OK);
+      yield* write.slot.count === 1 ? claim.single : claim.replicated;
+      if (yield* hasEnded(cx, claimant)) {
+        yield DONE;
         continue request;
       }
-      if (claimant.claim === Claim.EXISTS_LOST) {
-        yield* giveUp(cx, proposed);
-        yield finish(cx, Outcome.EXISTS);
-        continue request;
-      }
-      // An undone object is its slot's tombstone now. Its used bit stays set: cleared, it would let recovery
-      // put an object on a free list that a slot still names.
-      if (claimant.claim === Claim.EXISTS_UNDONE) {
-        cx.freeReplaced(write.vOld);
-        yield finish(cx, Outcome.EXISTS);
-        continue request;
-      }
-      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) {
-        cx.freeReplaced(write.vOld);
-        hasObject = false;
-      } else if (claimant.claim !== Claim.AGAIN) break;
+      if (claimant.claim === Claim.AGAIN_NEW_OBJECT) hasObject = false;
+      else if (claimant.claim !== Claim.AGAIN) break;
       cx.lostRound = true;
       if (write.expired) break;
     }
     yield finish(cx, Outcome.UNAVAILABLE);
+  }
+}
+
+/** What claims slots: for the views in which a slot has one replica, and more. */
+const claimStages = (cx: Context, claimant: Claimant): { single: Stage; replicated: Stage } => ({
+  single: new Stage(claimSingleLoop(cx, claimant)),
+  replicated: new Stage(claimReplicatedLoop(cx, claimant)),
+});
+
+/** A coroutine's claimant; made once. */
+export const newClaimant = (cx: Context): Claimant => ({
+  check: new DuplicateCheck(cx),
+  own: -1,
+  slot: 0,
+  claim: Claim.FAILED,
+});
+
+/**
+ * Goes on with the claim of an INSERT whose slot's replicas are all there, but which a silent data replica has
+ * stopped.
+ * @returns true: the INSERT has ended; false: it begins again, with a new object.
+ */
+export function* resumeClaim(cx: Context, claimant: Claimant): Op<boolean> {
+  const { write } = cx;
+  if (write.round === Round.COMMITTING) {
+    // Decided: nobody may take it back any more.
+    write.verdict = Verdict.RULE_1;
+    yield* cx.commit;
+    claimant.claim = won(write.verdict) ? Claim.INSERTED : Claim.FAILED;
+  } else {
+    claimant.check.forget();
+    const claim = claimStages(cx, claimant);
+    yield* write.slot.count === 1 ? claim.single : claim.replicated;
+  }
+  if (yield* hasEnded(cx, claimant)) return true;
+  if (claimant.claim === Claim.AGAIN) {
+    yield* giveUp(cx, true);
+    return false;
+  }
+  if (claimant.claim === Claim.AGAIN_NEW_OBJECT) return false;
+  finish(cx, Outcome.UNAVAILABLE);
+  return true;
+}
+
+/** Draws the conclusions of a claim. True: the request has ended, with its outcome set. */
+function* hasEnded(cx: Context, { claim, slot }: Claimant): Op<boolean> {
+  const { write } = cx;
+  switch (claim) {
+    case Claim.INSERTED:
+      cx.learn(slot, write.vNew, true);
+      cx.freeReplaced(write.vOld);
+      finish(cx, Outcome.OK);
+      return true;
+    case Claim.EXISTS_LOST:
+      yield* giveUp(cx, true);
+      finish(cx, Outcome.EXISTS);
+      return true;
+    case Claim.EXISTS_UNDONE:
+      // An undone object is its slot's tombstone now. Its used bit stays set: cleared, it would let recovery
+      // put an object on a free list that a slot still names.
+      cx.freeReplaced(write.vOld);
+      finish(cx, Outcome.EXISTS);
+      return true;
+    case Claim.AGAIN_NEW_OBJECT:
+      cx.freeReplaced(write.vOld);
+      write.round = Round.NONE;
+      return false;
+    default:
+      return false;
   }
 }
 

@@ -14,7 +14,7 @@
  */
 import { matches } from '../index/index.js';
 import { HEADER_BYTES, LINE_BYTES, LogOperation, ownerPointer, slotLines } from '../layout/index.js';
-import { Verdict, won } from '../replication/index.js';
+import { Round, Verdict, won } from '../replication/index.js';
 import { copyWord, DONE, type Op, type OpLoop, Status } from '../verbs/index.js';
 import { type Context, Outcome } from './context.js';
 import { isLocked } from './directory.js';
@@ -26,29 +26,37 @@ type Modification = typeof LogOperation.UPDATE | typeof LogOperation.DELETE;
 
 /** Serves requests of one kind: OK, NOT_FOUND, NO_MEMORY or UNAVAILABLE. */
 export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
-  const { write } = cx;
-  const isSingle = cx.client.view.geometry.config.indexReplicas === 1;
   for (;;) {
     cx.begin();
     if ((!isLocked(cx) && cx.takeCell(operation)) || (yield* getReady(cx, operation))) {
       if (startModify(cx, operation)) yield cx.batch;
       if (!hitFound(cx)) yield* cx.locate;
-      if (isLocated(cx, operation)) {
-        let again = true;
-        while (again) {
-          if (isSingle) {
-            yield appendSingle(cx);
-            castSingle(cx);
-          } else {
-            yield* cx.propose;
-            if (won(write.verdict)) yield* cx.commit;
-          }
-          again = won(write.verdict) ? succeed(cx, operation) : yield* lose(cx, operation);
-        }
-      }
+      if (isLocated(cx, operation)) yield* replaceWord(cx, operation);
     }
     cx.end();
     yield DONE;
+  }
+}
+
+/**
+ * Replaces the slot's word, again and again until the request has ended.
+ * @param resumed the round has won already, and commits its log.
+ */
+export function* replaceWord(cx: Context, operation: Modification, resumed = false): Op<void> {
+  const { write } = cx;
+  let isDecided = resumed;
+  for (let again = true; again; isDecided = false) {
+    if (isDecided) {
+      write.verdict = Verdict.RULE_1;
+      yield* cx.commit;
+    } else if (write.slot.count === 1) {
+      yield appendSingle(cx);
+      castSingle(cx);
+    } else {
+      yield* cx.propose;
+      if (won(write.verdict)) yield* cx.commit;
+    }
+    again = won(write.verdict) ? succeed(cx, operation) : yield* lose(cx, operation);
   }
 }
 
@@ -125,7 +133,10 @@ function isLocated(cx: Context, operation: Modification): boolean {
 
 /** One replica: a compare-and-swap, and a failed one is the lost round. */
 function appendSingle(cx: Context): Context['batch'] {
-  const { slot, vOld, vNew } = cx.write;
+  const { write } = cx;
+  const { slot, vOld, vNew } = write;
+  write.round = Round.SWAPPING;
+  write.wasProposed = true;
   cx.batch.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, vNew);
   return cx.batch;
 }
@@ -137,6 +148,7 @@ function castSingle(cx: Context): void {
   else {
     batch.found(0, write.lost);
     write.verdict = Verdict.LOSE;
+    write.round = Round.NONE;
   }
 }
 

@@ -50,6 +50,7 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
     if (slab.freeCells[cx.sizeClass] > before) continue;
     const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
     if (refilled === Allocation.OK) continue;
+    if (refilled === Allocation.UNAVAILABLE && (yield* awaitView(cx))) continue;
     isFull ||= refilled === Allocation.NO_MEMORY;
     if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;
     // Whoever has been told that there is none, and then ran out of time, has waited for memory.
@@ -80,6 +81,14 @@ export function* openList(cx: Context): Op<boolean | undefined> {
     return undefined;
   }
   slab.opened(cx.coroutine, cx.sizeClass);
+  return true;
+}
+
+/** A node was silent: it may be dead, and others take its place then. True: worth asking again. */
+function* awaitView(cx: Context): Op<boolean> {
+  if (!cx.client.hasMaster || cx.write.expired) return false;
+  cx.batch.reset().isPoll = true;
+  yield cx.batch;
   return true;
 }
 

@@ -73,6 +73,20 @@ export function* recoverRequest(cx: Context, object: LoggedObject): Op<Recovered
   return recovered;
 }
 
+/**
+ * The slots that may hold the word of a logged object: the candidates of its key. None when the object is not
+ * whole, and so was never proposed; undefined when no replica of it answered. A round trip for each replica.
+ */
+export function* slotsOfObject(cx: Context, object: LoggedObject): Op<number[] | undefined> {
+  const read = yield* readObject(cx, object, { operation: 0, isCommitted: false });
+  if (read === Recovered.FAILED) return undefined;
+  if (read !== undefined) return [];
+  cx.begin();
+  const slots = Array.from({ length: CANDIDATES }, (_, q) => candidateSlot(cx.place, q));
+  cx.end();
+  return slots;
+}
+
 function* recover(cx: Context, object: LoggedObject): Op<Recovered> {
   const found: Found = { operation: 0, isCommitted: false };
   const read = yield* readObject(cx, object, found);
@@ -84,7 +98,7 @@ function* recover(cx: Context, object: LoggedObject): Op<Recovered> {
   yield b;
   if (b.anyFailed()) return Recovered.FAILED;
   const onPrimary = holder(cx, cx.buckets);
-  const replicas = cx.client.view.geometry.config.indexReplicas;
+  const replicas = cx.client.view.slotCount(cx.place.combined[0]);
   if (onPrimary >= 0) return yield* undoTentative(cx, onPrimary);
   // One replica: no log commit tells "overwritten" from "never happened", so nothing may be redone.
   if (replicas === 1) return Recovered.NOTHING_TO_DO;

@@ -24,6 +24,26 @@ import {
 } from '../verbs/index.js';
 import { countVotes, isLeast, Verdict } from './rules.js';
 
+/**
+ * How far a slot write has gone, for whoever must find out what became of it when a node has died: what is
+ * named here was posted, and may or may not have executed.
+ */
+export const Round = {
+  /** Nothing of it stands in the slot. */
+  NONE: 0,
+  /** Its word may stand on backups. */
+  PROPOSED: 1,
+  /** It has won, and commits its log. */
+  COMMITTING: 2,
+  /** Its word may stand on the primary. */
+  SWAPPING: 3,
+  /** It takes its word back. */
+  UNDOING: 4,
+  /** It has taken its word back: the object is the slot's tombstone, and stays so. */
+  UNDONE: 5,
+} as const;
+export type Round = (typeof Round)[keyof typeof Round];
+
 /** One coroutine's slot write: arguments and results of the stages below, made once. */
 export class SlotWrite {
   readonly batch: VerbBatch;
@@ -38,6 +58,9 @@ export class SlotWrite {
   readonly vNew: Word = word();
   readonly votes: Word[] = Array.from({ length: MAX_REPLICAS }, () => word());
   verdict: Verdict = Verdict.FAIL;
+  round: Round = Round.NONE;
+  /** The object's address has been proposed at some time, so others may have seen it. */
+  wasProposed = false;
   /** After LOSE or FINISH: what the primary held when it no longer held `vOld`. */
   readonly lost: Word = word();
   /** INSERT's duplicate check: read both combined buckets on the first backup behind the CAS to it. */
@@ -64,6 +87,8 @@ export function* proposeLoop(w: SlotWrite): OpLoop {
   const { batch: b, slot, votes } = w;
   for (;;) {
     const backups = slot.count - 1;
+    w.round = Round.PROPOSED;
+    w.wasProposed = true;
     b.reset();
     for (let r = 1; r <= backups; r++) b.cas(slot.mn[r], slot.offsetBytes[r], w.vOld, w.vNew);
     // Same node as the first CAS, and behind it: of two INSERTs of a key at least one reads the other's word.
@@ -102,6 +127,7 @@ export function* proposeLoop(w: SlotWrite): OpLoop {
       } while (verdict === Verdict.LOSE && b.foundIs(0, w.vOld));
     }
     w.verdict = verdict;
+    if (verdict === Verdict.LOSE || verdict === Verdict.FINISH) w.round = Round.NONE;
     yield DONE;
   }
 }
@@ -111,24 +137,31 @@ export function* proposeLoop(w: SlotWrite): OpLoop {
  * silent.
  */
 export function* commitLoop(w: SlotWrite): OpLoop {
-  const { batch: b, slot, objectEnd } = w;
+  const { batch: b, slot } = w;
   for (;;) {
-    stageOldValue(w.local.bytes, w.stagedEnd, w.vOld);
+    w.round = Round.COMMITTING;
     b.reset();
-    for (let r = 0; r < objectEnd.count; r++) {
-      const at = objectEnd.offsetBytes[r] + LogField.OLD_VALUE;
-      b.write(objectEnd.mn[r], at, w.stagedEnd + LogField.OLD_VALUE, LOG_COMMIT_BYTES);
-    }
+    appendCommit(w);
     yield b;
     if (b.anyFailed()) {
       w.verdict = Verdict.FAIL;
     } else {
+      w.round = Round.SWAPPING;
       b.reset().cas(slot.mn[0], slot.offsetBytes[0], w.vOld, w.vNew);
       yield b;
       if (b.anyFailed()) w.verdict = Verdict.FAIL;
       else requireSwapped(b, 0, w.vOld, "the last writer's CAS of the primary");
     }
     yield DONE;
+  }
+}
+
+/** Appends the log commit: the old value and its CRC, to the object's entry on all data replicas. */
+export function appendCommit({ batch, local, objectEnd, stagedEnd, vOld }: SlotWrite): void {
+  stageOldValue(local.bytes, stagedEnd, vOld);
+  for (let r = 0; r < objectEnd.count; r++) {
+    const at = objectEnd.offsetBytes[r] + LogField.OLD_VALUE;
+    batch.write(objectEnd.mn[r], at, stagedEnd + LogField.OLD_VALUE, LOG_COMMIT_BYTES);
   }
 }
 

@@ -52,6 +52,8 @@ export const Field = {
   STATUS: 12,
 } as const;
 
+const COPIED = [Field.LOCAL, Field.LENGTH, Field.EXPECT_LO, Field.EXPECT_HI, Field.SWAP_LO, Field.SWAP_HI];
+
 /** 32-bit word numbers inside the header ahead of the descriptors. */
 export const Header = { COUNT: 0, POSTED_NS: 2, COMPLETED_NS: 4, REMAINING: 6, ID: 7 } as const;
 
@@ -266,6 +268,23 @@ export class VerbBatch {
   stamp(postedNs: number, completedNs: number): void {
     this.#doubles[(this.offset + Header.POSTED_NS * 4) >>> 3] = postedNs;
     this.#doubles[(this.offset + Header.COMPLETED_NS * 4) >>> 3] = completedNs;
+  }
+
+  /**
+   * Appends a copy of verb `i` of another batch in the same registered memory, to another address. What a READ
+   * brings lands where the original wanted it, in its descriptor too.
+   */
+  copyVerb(from: VerbBatch, i: number, to: { readonly mn: number; readonly offset: number }): number {
+    const d = this.#append(from.opcode(i), to.mn, to.offset);
+    const source = from.#first + (i << 4);
+    for (const field of COPIED) this.#words[d + field] = this.#words[source + field];
+    return this.count++;
+  }
+
+  /** True when any verb failed, background work included. */
+  hasFailures(): boolean {
+    for (let i = 0; i < this.count; i++) if (this.status(i) === Status.FAIL) return true;
+    return false;
   }
 
   /** True when a verb that the operation waits for failed; background work is not its concern. */

@@ -18,6 +18,8 @@ export class BackgroundWork {
   readonly #teller: Teller;
   readonly #sleeper: number;
   #steps: Op<unknown> | undefined;
+  /** It was due while the client had stopped. */
+  #isDue = false;
   #isResting = false;
 
   constructor(run: Run, client: SwarmClient) {
@@ -46,12 +48,23 @@ export class BackgroundWork {
     this.#advance();
   }
 
+  /** The client goes on after a stop. */
+  goOn(): void {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    this.#round();
+  }
+
   #sleep(): void {
     if (this.#run.plan.roundNs > 0) this.#run.world.wake(this.#sleeper, this.#run.plan.roundNs);
   }
 
   #round(): void {
     if (this.#client.isDead || this.#isResting) return;
+    if (this.#client.isStopped) {
+      this.#isDue = true;
+      return;
+    }
     if (this.#client.state.grace.isSilent) {
       // Others would wait for it for ever: somebody has to declare it dead.
       this.#run.lost(this.#client);

@@ -7,22 +7,26 @@
 import { JANITOR_BYTES } from '../../fusee/background/index.js';
 import { SimFabric, type SimWorld } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
-import type { View } from '../../fusee/layout/index.js';
+import { View } from '../../fusee/layout/index.js';
+import type { StopReport } from '../../fusee/master/index.js';
 import { GRACE_BYTES } from '../../fusee/memory/index.js';
 import {
   ClientState,
   CONTEXT_BYTES,
   type Coroutine,
+  type Decisions,
   makeCoroutine,
   Outcome,
   RequestKind,
 } from '../../fusee/ops/index.js';
 import type { recoverRequest } from '../../fusee/recovery/index.js';
+import { Round } from '../../fusee/replication/index.js';
 import { DONE, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
 import { endedAs } from '../check/ended.js';
 import { type History, NO_VALUE } from '../check/linearizability/index.js';
 import { BackgroundWork } from './background.js';
 import { roundTripLimit } from './bounds.js';
+import { FAILOVER_BYTES, Failover } from './failover.js';
 import type { Load } from './load.js';
 import type { SwarmPlan } from './plan.js';
 import type { Teller, Trace } from './trace.js';
@@ -61,6 +65,8 @@ export interface Run {
   fail(kind: string, message: string): void;
   /** A client lost a link and has answered UNAVAILABLE: it must go. */
   lost(client: SwarmClient): void;
+  /** A client has stopped for a change of the view. */
+  stopped(client: SwarmClient, report: StopReport): void;
 }
 
 /** What tests put in the way of the product; the product's own path has none of it. */
@@ -85,7 +91,8 @@ export class SwarmClient {
   readonly fabric: SimFabric;
   readonly state: ClientState;
   readonly coroutines: readonly Coroutine[];
-  readonly #loops: (readonly OpLoop[])[] = [];
+  /** What tests have in place of a coroutine's loops. */
+  readonly #own: (readonly (OpLoop | undefined)[])[] = [];
   /** Requests that each coroutine has still to make. */
   readonly left: Int32Array;
   /** Row of each coroutine's open request, or -1. */
@@ -107,6 +114,10 @@ export class SwarmClient {
   readonly #isFinished: Uint8Array;
   readonly #tellers: readonly Teller[];
   readonly #background: BackgroundWork;
+  readonly failover: Failover;
+  /** Wakes to come that are not for what the coroutine does now. */
+  readonly #asleep: Uint8Array;
+  readonly #overslept: Uint8Array;
   readonly #firstRow: number;
   /** Batches posted so far: deaths are planned by it. */
   posted = 0;
@@ -119,7 +130,7 @@ export class SwarmClient {
     run: Run,
     options: { cid: number; left: readonly number[]; thread: number; buffer?: ArrayBuffer },
   ) {
-    const { plan, world, view } = run;
+    const { plan, world } = run;
     const n = plan.coroutines;
     this.run = run;
     this.cid = options.cid;
@@ -131,12 +142,13 @@ export class SwarmClient {
     });
     this.fabric.onCompleted = (batch) => this.#completed(batch);
     this.state = new ClientState({
-      view,
+      view: new View(run.view.geometry, run.view),
       local: this.fabric.local,
       cache: new IndexCache(plan.cache),
       cid: options.cid,
       coroutines: n,
     });
+    this.state.hasMaster = plan.nodeCrashes > 0;
     this.coroutines = Array.from({ length: n }, (_, i) => makeCoroutine(this.state, i));
     this.left = Int32Array.from(options.left);
     this.row = new Int32Array(n).fill(-1);
@@ -158,6 +170,18 @@ export class SwarmClient {
     }));
     this.#firstRow = options.thread;
     this.#background = new BackgroundWork(run, this);
+    this.#asleep = new Uint8Array(n);
+    this.#overslept = new Uint8Array(n);
+    this.failover = new Failover(
+      this,
+      {
+        advance: (i) => this.#goOn(i),
+        replace: (i, loop) => this.#replace(i, loop),
+        held: (i) => this.#setDeadline(i),
+        woken: (i) => this.#wakeUp(i),
+      },
+      (report) => run.stopped(this, report),
+    );
     for (let i = 0; i < n; i++) this.#prepare(i);
   }
 
@@ -165,7 +189,7 @@ export class SwarmClient {
     const { run } = this;
     const coroutine = this.coroutines[i];
     const own = run.hooks.loops?.(coroutine) ?? [];
-    this.#loops.push(coroutine.loops.map((loop, kind) => own[kind] ?? loop));
+    this.#own.push(own);
     watchCells(coroutine, this.objects[i], run.freeCells);
     this.#sleeper.push(run.world.sleeper(() => this.#woken(i)));
     if (this.left[i] > 0) run.active++;
@@ -188,6 +212,22 @@ export class SwarmClient {
   /** All its requests are answered. */
   get isFinished(): boolean {
     return this.#isFinished.every((is) => is !== 0);
+  }
+
+  /** It has stopped for a change of the view. */
+  get isStopped(): boolean {
+    return this.failover.isStopped;
+  }
+
+  /** The view changes: {@link Failover}. */
+  adopt(view: { number: number; dead: readonly number[] }, decided: Decisions): void {
+    this.failover.adopt(view, decided);
+    this.#background.goOn();
+  }
+
+  /** What the coroutine's open request is. */
+  kindOf(i: number): number {
+    return this.#kind[i];
   }
 
   /** The client dies here and now; what it had posted may still execute. */
@@ -222,10 +262,20 @@ export class SwarmClient {
 
   #sleep(i: number, next: number, delayNs: number): void {
     this.#next[i] = next;
+    this.#asleep[i] = 1;
     this.run.world.wake(this.#sleeper[i], delayNs);
   }
 
   #woken(i: number): void {
+    if (this.#overslept[i] > 0) {
+      this.#overslept[i]--;
+      return;
+    }
+    this.#asleep[i] = 0;
+    if (!this.isDead && !this.failover.keepsAsleep(i)) this.#wakeUp(i);
+  }
+
+  #wakeUp(i: number): void {
     if (this.isDead) return;
     if (this.#next[i] === BEGIN) {
       this.#begin(i);
@@ -234,6 +284,35 @@ export class SwarmClient {
     if (this.run.world.nowNs - this.#startNs[i] > DEADLINE_NS) this.coroutines[i].cx.write.expired = true;
     if (this.#next[i] === RESUME) this.#advance(i);
     else this.#post(i, this.#batch[i]!);
+  }
+
+  /** A coroutine's request goes on otherwise: what it was about to do is not done. */
+  #replace(i: number, loop: OpLoop): void {
+    if (this.#asleep[i] !== 0) this.#overslept[i]++;
+    this.#asleep[i] = 0;
+    this.#loop[i] = loop;
+    this.#pollNs[i] = 0;
+    // It may meet writers that were not there before.
+    this.#quietSince[i] = -1;
+    this.#advance(i);
+  }
+
+  #goOn(i: number): void {
+    if (i === this.coroutines.length) this.#background.completed();
+    else this.#advance(i);
+  }
+
+  /** A request whose answer is held back ends at its deadline, and background work after as long. */
+  #setDeadline(i: number): void {
+    const { world } = this.run;
+    const isRequest = i < this.coroutines.length;
+    const startNs = isRequest ? this.#startNs[i] : world.nowNs;
+    const row = isRequest ? this.row[i] : 0;
+    world.at(Math.max(world.nowNs, startNs + DEADLINE_NS), () => {
+      if (this.isDead || (isRequest && this.row[i] !== row)) return;
+      if (isRequest) this.coroutines[i].cx.write.expired = true;
+      this.failover.giveUp(i);
+    });
   }
 
   #begin(i: number): void {
@@ -268,7 +347,7 @@ export class SwarmClient {
       this.#quietSince[i]++;
     }
     if (run.trace !== undefined) this.#tellRequest(i, value);
-    this.#loop[i] = this.#loops[i][kind];
+    this.#loop[i] = this.#own[i][kind] ?? this.coroutines[i].loops[kind];
     this.#advance(i);
   }
 
@@ -330,6 +409,11 @@ export class SwarmClient {
   #completed(batch: VerbBatch): void {
     const i = batch.tag;
     this.run.trace?.completed(batch);
+    if (i > this.coroutines.length) {
+      this.failover.mended();
+      return;
+    }
+    if (this.run.plan.nodeCrashes > 0 && !this.failover.admit(i, batch)) return;
     if (i === this.coroutines.length) {
       this.#background.completed();
       return;
@@ -358,7 +442,8 @@ export class SwarmClient {
     run.outcomes[outcome]++;
     run.lastAnswerNs = nowNs;
     this.#checkCost(i, kind);
-    if (outcome === Outcome.UNAVAILABLE && this.fabric.isDisturbed) {
+    // Of what it may have left half done nobody else knows: it must be recovered.
+    if (outcome === Outcome.UNAVAILABLE && (this.fabric.isDisturbed || cx.write.round !== Round.NONE)) {
       run.lost(this);
       return;
     }
@@ -390,4 +475,4 @@ export class SwarmClient {
 
 /** Registered memory of a client with so many coroutines. */
 export const clientBytes = (coroutines: number): number =>
-  coroutines * CONTEXT_BYTES + GRACE_BYTES + JANITOR_BYTES + (1 << 14);
+  coroutines * CONTEXT_BYTES + GRACE_BYTES + JANITOR_BYTES + FAILOVER_BYTES + (1 << 14);

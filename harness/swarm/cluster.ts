@@ -1,11 +1,13 @@
 /** One run in progress: its clients, those that die, and those that take their place. */
 import { SimMemory, SimWorld } from '../../fusee/fabric/sim/index.js';
 import { Geometry, View } from '../../fusee/layout/index.js';
+import type { StopReport } from '../../fusee/master/index.js';
 import { serveNodes } from '../../fusee/node/in-process.js';
 import { RequestKind } from '../../fusee/ops/index.js';
 import { History } from '../check/linearizability/index.js';
 import { clientBytes, DEADLINE_NS, type Run, SwarmClient, type SwarmHooks } from './client.js';
 import { Load } from './load.js';
+import { SimMaster } from './master.js';
 import { latencyOf, type SwarmPlan } from './plan.js';
 import { Recoverer } from './recoverer.js';
 import { buffers } from './registered.js';
@@ -50,6 +52,10 @@ export class Cluster implements Run {
   crashes = 0;
   cuts = 0;
   recovererCrashes = 0;
+  /** Memory nodes that died. */
+  nodeCrashes = 0;
+  readonly master: SimMaster;
+  readonly #recoverers = new Map<number, Recoverer>();
   #cids = 0;
   #recoveries = 0;
 
@@ -63,12 +69,19 @@ export class Cluster implements Run {
       faults: plan.faults,
     });
     this.view = new View(new Geometry(plan.pool));
-    trace?.attach(this.world, this.view, plan.keys);
+    trace?.attach(this.world, new View(this.view.geometry, this.view), plan.keys);
     this.load = new Load(plan);
     this.history = new History({ capacity: plan.clients * plan.coroutines * plan.requests });
     buffers.release();
+    this.master = new SimMaster(this, {
+      client: (cid) => this.clients.find((client) => client.cid === cid),
+      begin: (cid) => this.#begin(cid),
+      recover: ({ cid }, onDone) => this.#recoverFenced(cid, onDone),
+      halt: (cid) => this.#halt(cid),
+    });
     for (let c = 0; c < plan.clients; c++) this.#join(new Array(plan.coroutines).fill(plan.requests));
     this.#planDeaths();
+    this.#planNodeDeaths();
   }
 
   fail(kind: string, message: string): void {
@@ -77,9 +90,9 @@ export class Cluster implements Run {
 
   /** Runs to quiescence, or to the first finding. */
   toQuiescence(): void {
-    const { world, plan } = this;
-    for (const client of this.clients) client.start(plan.thinkNs);
-    while (this.active > 0 || this.#recoveries > 0) {
+    const { world } = this;
+    for (const client of [...this.clients]) this.#enter(client);
+    while (this.active > 0 || this.#recoveries > 0 || this.master.isChanging) {
       if (!world.step()) {
         this.fail('hang', `nothing happens any more, but ${this.active} coroutines have requests to make`);
         return;
@@ -101,6 +114,21 @@ export class Cluster implements Run {
   /** The client that has lost a link dies, as the master would have it. */
   lost(client: SwarmClient): void {
     client.die();
+  }
+
+  stopped(client: SwarmClient, report: StopReport): void {
+    this.master.stopped(client.cid, report);
+  }
+
+  #enter({ cid, state }: SwarmClient): void {
+    this.master.join({ cid, place: state.clientIndex });
+  }
+
+  #begin(cid: number): void {
+    const client = this.clients.find((one) => one.cid === cid) as SwarmClient;
+    // Who joined while the view changed begins in the new one.
+    client.state.view.change(this.view.number, this.view.dead());
+    client.start(this.plan.thinkNs);
   }
 
   #lookForHangs(): void {
@@ -148,15 +176,47 @@ export class Cluster implements Run {
     this.#recoveries++;
     const { plan, world } = this;
     const open = [...client.row.keys()].filter((i) => client.isWriting(i));
-    world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => {
-      client.fabric.fence();
-      this.trace?.note(`client ${client.cid} is fenced, and ${open.length} requests of it recovered`);
-      this.#recover(client.cid, () => {
-        this.writesActive -= open.length;
-        this.#recoveries--;
-        if (client.left.some((left) => left > 0)) this.#join([...client.left]).start(plan.thinkNs);
-      });
+    this.#onRecovered.set(client.cid, () => {
+      this.writesActive -= open.length;
+      this.#recoveries--;
+      if (client.left.some((left) => left > 0)) this.#enter(this.#join([...client.left]));
     });
+    world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => this.master.lose(client.cid));
+  }
+
+  /** What is to happen when a dead client has been recovered. */
+  readonly #onRecovered = new Map<number, () => void>();
+
+  #recoverFenced(dead: number, onDone: () => void): void {
+    this.#recover(dead, () => {
+      this.#recoverers.delete(dead);
+      onDone();
+      this.#onRecovered.get(dead)?.();
+    });
+  }
+
+  #halt(dead: number): void {
+    const recoverer = this.#recoverers.get(dead);
+    this.#recoverers.delete(dead);
+    recoverer?.halt();
+    this.trace?.note(`the recovery of client ${dead} is halted`);
+  }
+
+  /** Nodes die at some time; the master hears of it a while later. */
+  #planNodeDeaths(): void {
+    const { plan, world } = this;
+    const { random } = this.load;
+    const alive = Array.from({ length: plan.pool.nodes }, (_, mn) => mn);
+    const roundTripNs = 2 * plan.latency.leastNs + plan.latency.jitterNs + plan.thinkNs / 2;
+    for (let d = 0; d < plan.nodeCrashes; d++) {
+      const [mn] = alive.splice(random.below(alive.length), 1);
+      world.at(1 + random.below(plan.requests * 4 * roundTripNs), () => {
+        this.nodeCrashes++;
+        this.trace?.note(`MN ${mn} DIES`);
+        world.nodes.kill(mn);
+        world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => this.master.nodeDied(mn));
+      });
+    }
   }
 
   #recover(dead: number, onDone: () => void): void {
@@ -174,10 +234,12 @@ export class Cluster implements Run {
         this.recovererCrashes++;
         world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => {
           recoverer.fabric.fence();
-          this.#recover(dead, onDone);
+          // Halted meanwhile: the master will have it begin again.
+          if (this.#recoverers.get(dead) === recoverer) this.#recover(dead, onDone);
         });
       },
     });
+    this.#recoverers.set(dead, recoverer);
     recoverer.start();
   }
 

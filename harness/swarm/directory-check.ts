@@ -6,14 +6,14 @@ import type { Quiet } from './invariants.js';
 
 /** Replicas agree, the entries describe an index, and nobody is splitting. Gives the directory. */
 export function checkDirectory({ nodes, view, fail }: Pick<Quiet, 'nodes' | 'view' | 'fail'>): Directory {
-  const { subtables, subtablesMax, indexReplicas } = view.geometry.config;
+  const { subtables, subtablesMax } = view.geometry.config;
   const directory = new Directory(subtables);
   const entries = new Uint32Array(2 * subtablesMax);
   const load = (r: number, offset: number): Word => nodes.load(view.directoryMn(r), offset, word());
   for (let s = 0; s < subtablesMax; s++) {
     const { lo, hi } = load(0, directoryOffset(s));
     entries.set([lo, hi], 2 * s);
-    for (let r = 1; r < indexReplicas; r++) {
+    for (let r = 1; r < view.directoryCount; r++) {
       const other = load(r, directoryOffset(s));
       if (other.lo !== lo || other.hi !== hi)
         fail('directory', `the entry of subtable ${s} differs on replica ${r}`);
@@ -32,7 +32,7 @@ export function checkHeader(
   slot: number,
   { subtable, depth }: { subtable: number; depth: number },
 ): void {
-  for (let r = 0; r < view.geometry.config.indexReplicas; r++) {
+  for (let r = 0; r < view.slotCount(slot); r++) {
     const { lo, hi } = nodes.load(view.slotMn(slot, r), view.slotOffset(slot), word());
     if (lo !== depth || hi !== subtable)
       fail('directory', `bucket ${slot} says depth ${lo}, subtable ${hi} on replica ${r}`);

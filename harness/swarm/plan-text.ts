@@ -29,6 +29,7 @@ const RANGES: Readonly<Record<string, Range>> = {
   thinkNs: [0, TIME_MAX_NS],
   crashes: [0, 64],
   cuts: [0, 64],
+  nodeCrashes: [0, 64],
   leaseNs: TIME,
   recovererCrash: SHARE,
   'cache.bytes': [0, 1 << 24],

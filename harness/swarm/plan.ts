@@ -43,6 +43,8 @@ export interface SwarmPlan {
   readonly leaseNs: number;
   /** A recoverer dies too, with this probability. */
   readonly recovererCrash: number;
+  /** Memory nodes that die. */
+  readonly nodeCrashes: number;
   /** Every key is INSERTed before the load begins. */
   readonly isLoaded: boolean;
 }
@@ -119,7 +121,16 @@ export function planOf(seed: number): SwarmPlan {
     leaseNs: random.pick([20_000, 200_000, 2_000_000]),
     recovererCrash: random.pick([0, 0.3]),
     isLoaded: false,
+    // Drawn last: what the seeds have been before they still are.
+    nodeCrashes: nodeCrashesFor(random, pool),
   };
+}
+
+/** As many as leave a replica of everything; splits are not tried at the same time. */
+function nodeCrashesFor(random: SimRandom, pool: PoolConfig): number {
+  const most = Math.min(pool.indexReplicas, pool.dataReplicas) - 1;
+  if (most < 1 || pool.subtablesMax > pool.subtables || !random.happens(0.5)) return 0;
+  return random.between(1, most);
 }
 
 function faultsFor(random: SimRandom): SimFaults {
@@ -215,6 +226,7 @@ export function speedPlans(): { name: string; plan: SwarmPlan }[] {
     leaseNs: 1_000_000,
     recovererCrash: 0,
     isLoaded: true,
+    nodeCrashes: 0,
   };
   const single = { ...base.pool, indexReplicas: 1, dataReplicas: 1 };
   return [

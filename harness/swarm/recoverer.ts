@@ -1,6 +1,7 @@
 /** Puts right what a dead client left half done, as another client would, by the product's own generator. */
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
+import { View } from '../../fusee/layout/index.js';
 import {
   ClientState,
   type Context,
@@ -60,7 +61,7 @@ export class Recoverer {
       this.#advance();
     };
     const state = new ClientState({
-      view: run.view,
+      view: new View(run.view.geometry, run.view),
       local: this.fabric.local,
       cache: new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 }),
       cid: options.cid,
@@ -71,6 +72,13 @@ export class Recoverer {
 
   start(): void {
     this.#advance();
+  }
+
+  /** Ends it as it stands: none of its verbs executes any more. */
+  halt(): void {
+    this.#isDone = true;
+    this.fabric.crash();
+    this.fabric.fence();
   }
 
   *#recoverAll(cx: Context): Op<void> {
@@ -99,6 +107,7 @@ export class Recoverer {
   *#walk(cx: Context): Op<LoggedObject[][]> {
     const blocks: { pointer: number; sizeClass: number }[] = [];
     for (let mn = 0; mn < this.#run.plan.pool.nodes; mn++) {
+      if (cx.client.view.isDead(mn)) continue;
       let listed: readonly { pointer: number; sizeClass: number }[] | undefined;
       while (listed === undefined) listed = yield* cx.allocator.list(mn, this.#options.dead);
       blocks.push(...listed);

@@ -165,7 +165,7 @@ function checkAnswers(cluster: Cluster): void {
       cluster.fail('hang', `client ${client.cid} has a request without an answer`);
   }
   const unavailable = cluster.outcomes[Outcome.UNAVAILABLE];
-  const hasCause = cluster.cuts > 0 || cluster.world.weakCpus.timeouts > 0;
+  const hasCause = cluster.cuts > 0 || cluster.nodeCrashes > 0 || cluster.world.weakCpus.timeouts > 0;
   if (unavailable > 0 && !hasCause)
     cluster.fail('unavailable', `${unavailable} requests ended UNAVAILABLE, and nothing had failed`);
 }

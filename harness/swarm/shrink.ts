@@ -128,6 +128,7 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
     below(plan.crashes, 0).map((crashes) => ({ ...plan, crashes, cuts: Math.min(plan.cuts, crashes) })),
   (plan) => below(plan.cuts, 0).map((cuts) => ({ ...plan, cuts })),
   (plan) => [{ ...plan, recovererCrash: 0 }],
+  (plan) => below(plan.nodeCrashes, 0).map((nodeCrashes) => ({ ...plan, nodeCrashes })),
   (plan) => [
     { ...plan, faults: NO_FAULTS },
     ...FAULT_NAMES.map((name) => ({ ...plan, faults: { ...plan.faults, [name]: 0 } })),

@@ -1,0 +1,217 @@
+/**
+ * What slots hold that a dead memory node had a replica of (FUSEE section 5.2, Algorithm 3: modify).
+ *
+ * Every client has stopped, or has been fenced: no verb of the old view executes any more. Rules of this file:
+ * - The old primary is alive: its word stands, and the backups are made to hold it.
+ * - It is dead: any word of a living backup stands, except that of an INSERT whose log is not committed.
+ *   Such an INSERT was never acknowledged, and its duplicate check may not have been done: made visible, it may
+ *   stand beside another of the same key (control X11b). Where only such words are left the slot becomes the
+ *   tombstone of one of them. Deviation: the paper takes any living backup's word.
+ * - The log entry of the word that stands is committed before it does, with an old value that no slot ever
+ *   holds: so nobody finishes its round again, or takes its object for one that was dropped (FUSEE section
+ *   5.2). That of a new tombstone is committed after: until every replica holds the tombstone, another master
+ *   must not take its INSERT for one that may be visible.
+ * - Only slots in which a round may be open need be looked at: those that living clients report, and the
+ *   candidates of what dead clients' logs name. In all others the replicas agree.
+ * - Every step may be repeated, by another master too.
+ */
+import {
+  isKv,
+  isTomb,
+  LINE_BYTES,
+  LOG_COMMIT_BYTES,
+  LogField,
+  LogOperation,
+  MAX_REPLICAS,
+  makeSlot,
+  objectLines,
+  ownerPointer,
+  readOldValue,
+  slotFingerprint,
+  slotLines,
+  stageOldValue,
+  type View,
+} from '../layout/index.js';
+import {
+  isZero,
+  type LocalMemory,
+  type Op,
+  replicaRef,
+  Status,
+  sameWord,
+  VerbBatch,
+  type Word,
+  word,
+} from '../verbs/index.js';
+
+/** The old value in the log of what a master decided: below every pointer, so no slot ever holds it. */
+const ARBITRATED: Word = word(0, 1);
+/** Verbs of a batch: slots are decided so many at a time. */
+const BATCH_VERBS = 64;
+const SLOTS = Math.floor(BATCH_VERBS / MAX_REPLICAS);
+
+/** Registered memory that one {@link Arbiter} takes. */
+export const ARBITER_BYTES: number = (BATCH_VERBS + 1) * 64 + (MAX_REPLICAS + 2) * LINE_BYTES;
+
+/** What the log of an object says: of an object that slots name, so that it is whole. */
+interface Entry {
+  readonly operation: number;
+  readonly isCommitted: boolean;
+}
+
+/** Decides slots, in one change of the view. */
+export class Arbiter {
+  readonly #view: View;
+  readonly #before: View;
+  readonly #local: LocalMemory;
+  readonly #batch: VerbBatch;
+  readonly #entries: number;
+  readonly #staged: number;
+  readonly #replicas = replicaRef(MAX_REPLICAS);
+  /** Slots that become tombstones: their logs are committed behind it. */
+  readonly #tombs: Word[] = [];
+
+  /** @param view the new one; @param before the one in which the slots were written to. */
+  constructor(room: { local: LocalMemory; view: View; before: View }) {
+    this.#view = room.view;
+    this.#before = room.before;
+    this.#local = room.local;
+    this.#batch = new VerbBatch(room.local, BATCH_VERBS);
+    this.#entries = room.local.reserve(MAX_REPLICAS * LINE_BYTES);
+    this.#staged = room.local.reserve(2 * LINE_BYTES);
+  }
+
+  /**
+   * Decides slots whose replicas the new view has changed; the others are left alone, their rounds go on. Three
+   * round trips for every few slots, and two for each word of a backup that is looked at.
+   * @param slots logical offsets.
+   * @returns the words that stand, by slot; undefined when a node was silent that the view calls alive.
+   */
+  *decide(slots: Iterable<number>): Op<Map<number, Word> | undefined> {
+    const decided = new Map<number, Word>();
+    const open = [...new Set(slots)].filter((slot) => this.#view.hasChanged(slot));
+    for (let first = 0; first < open.length; first += SLOTS) {
+      const some = open.slice(first, first + SLOTS);
+      const held = yield* this.#read(some);
+      if (held === undefined) return undefined;
+      for (let i = 0; i < some.length; i++) {
+        const stands = yield* this.#choose(some[i], held[i]);
+        if (stands === undefined) return undefined;
+        decided.set(some[i], stands);
+      }
+      if (!(yield* this.#write(some, held, decided))) return undefined;
+      for (const tomb of this.#tombs.splice(0)) if (!(yield* this.#commit(tomb))) return undefined;
+    }
+    return decided;
+  }
+
+  /** What each living replica of each slot holds; none for a slot of which nothing is left. */
+  *#read(slots: readonly number[]): Op<Word[][] | undefined> {
+    const b = this.#batch.reset();
+    const counts = slots.map((slot) => {
+      const { count, mn, offsetBytes } = this.#view.slotReplicas(slot, this.#replicas);
+      if (this.#view.isDead(mn[0])) return 0;
+      for (let r = 0; r < count; r++) b.read8(mn[r], offsetBytes[r]);
+      return count;
+    });
+    if (b.count > 0) yield b;
+    if (b.anyFailed()) return undefined;
+    let verb = 0;
+    return counts.map((count) => Array.from({ length: count }, () => b.found(verb++, word())));
+  }
+
+  /** The word that stands, its log committed where that may be open. */
+  *#choose(slot: number, held: readonly Word[]): Op<Word | undefined> {
+    if (held.length === 0) return word();
+    if (!this.#view.isDead(this.#before.slotMn(slot, 0))) return held[0];
+    for (const candidate of held) {
+      if (isZero(candidate)) return candidate;
+      const entry = yield* this.#readEntry(candidate);
+      if (entry === undefined) return undefined;
+      if (entry.isCommitted) return candidate;
+      if (isKv(candidate) && entry.operation === LogOperation.INSERT) continue;
+      return (yield* this.#commit(candidate)) ? candidate : undefined;
+    }
+    const tomb = makeSlot(word(), ownerPointer(held[0]), 0, slotFingerprint(held[0]));
+    this.#tombs.push(tomb);
+    return tomb;
+  }
+
+  /** The log entry of the object that a word names, from all its living replicas together. */
+  *#readEntry(of: Word): Op<Entry | undefined> {
+    // Of an object without a replica nothing can be told, or shown: whoever reads it waits in vain.
+    if (this.#isLost(of)) return { operation: 0, isCommitted: true };
+    if (!(yield* this.#aimAtEnd(of))) return undefined;
+    const { count, mn, offsetBytes } = this.#replicas;
+    const b = this.#batch.reset();
+    for (let r = 0; r < count; r++) b.read(mn[r], offsetBytes[r], this.#entries + r * LINE_BYTES, LINE_BYTES);
+    yield b;
+    let operation = 0;
+    let isCommitted = false;
+    for (let r = 0; r < count; r++) {
+      if (b.status(r) !== Status.OK) return undefined;
+      const at = this.#entries + (r + 1) * LINE_BYTES;
+      operation = this.#local.bytes[at + LogField.OPERATION] >>> 1;
+      // Whoever commits waits for all: on one is enough to know that it was to be.
+      if (readOldValue(this.#local.bytes, at, word())) isCommitted = true;
+    }
+    return { operation, isCommitted };
+  }
+
+  #isLost(of: Word): boolean {
+    return this.#view.isDead(this.#view.dataMn(ownerPointer(of), 0));
+  }
+
+  *#commit(of: Word): Op<boolean> {
+    if (this.#isLost(of)) return true;
+    if (!(yield* this.#aimAtEnd(of))) return false;
+    const { count, mn, offsetBytes } = this.#replicas;
+    const end = this.#staged + LINE_BYTES;
+    stageOldValue(this.#local.bytes, end, ARBITRATED);
+    const b = this.#batch.reset();
+    for (let r = 0; r < count; r++) {
+      const at = offsetBytes[r] + LINE_BYTES + LogField.OLD_VALUE;
+      b.write(mn[r], at, end + LogField.OLD_VALUE, LOG_COMMIT_BYTES);
+    }
+    yield b;
+    return !b.anyFailed();
+  }
+
+  /**
+   * Aims at the last line of the object that a word names; a tombstone does not say how long that is, its
+   * object does. False: a node was silent.
+   */
+  *#aimAtEnd(of: Word): Op<boolean> {
+    const pointer = ownerPointer(of);
+    let lines = slotLines(of);
+    if (isTomb(of)) {
+      const b = this.#batch.reset();
+      b.read8(this.#view.dataMn(pointer, 0), this.#view.dataOffset(pointer, 0));
+      yield b;
+      if (b.anyFailed()) return false;
+      const lengths = b.foundLo(0);
+      lines = objectLines(lengths & 0xffff, lengths >>> 16);
+    }
+    this.#view.dataReplicas(pointer + (lines - 1) * LINE_BYTES, this.#replicas);
+    return true;
+  }
+
+  /** Makes every living replica hold what stands. */
+  *#write(
+    slots: readonly number[],
+    held: readonly (readonly Word[])[],
+    decided: ReadonlyMap<number, Word>,
+  ): Op<boolean> {
+    const b = this.#batch.reset();
+    slots.forEach((slot, i) => {
+      const stands = decided.get(slot) as Word;
+      const { count, mn, offsetBytes } = this.#view.slotReplicas(slot, this.#replicas);
+      for (let r = 0; r < Math.min(count, held[i].length); r++) {
+        if (!sameWord(held[i][r], stands)) b.cas(mn[r], offsetBytes[r], held[i][r], stands);
+      }
+    });
+    if (b.count === 0) return true;
+    yield b;
+    return !b.anyFailed();
+  }
+}

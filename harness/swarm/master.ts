@@ -1,0 +1,176 @@
+/**
+ * The master of a swarm's cluster, in virtual time: the product's state machine, and its repairs by a fabric of
+ * its own. Messages between it and clients take a while, and arrive.
+ */
+import { SimFabric } from '../../fusee/fabric/sim/index.js';
+import { IndexCache } from '../../fusee/index/index.js';
+import { View } from '../../fusee/layout/index.js';
+import {
+  type Effect,
+  MASTER_CID,
+  Master,
+  type Member,
+  REPAIR_BYTES,
+  type Repair,
+  repairPool,
+  type StopReport,
+} from '../../fusee/master/index.js';
+import { ClientState, makeCoroutine } from '../../fusee/ops/index.js';
+import type { Op, VerbBatch, Word } from '../../fusee/verbs/index.js';
+import { clientBytes, type Run, type SwarmClient } from './client.js';
+import type { Teller } from './trace.js';
+
+/** From one look at a repair that met silence to the next. */
+const PAUSE_NS = 20_000;
+
+/** What the cluster does for its master. */
+export interface MasterHands {
+  /** The client of that id, dead or alive. */
+  client(cid: number): SwarmClient | undefined;
+  /** A client is in, and may begin. */
+  begin(cid: number): void;
+  /** Has a fenced client recovered. */
+  recover(member: Member, onDone: () => void): void;
+  /** Ends a recovery as it stands. */
+  halt(cid: number): void;
+}
+
+/** Drives the master; what it decides reaches clients in virtual time. */
+export class SimMaster {
+  readonly #run: Run;
+  readonly #hands: MasterHands;
+  readonly #master = new Master({ leaseNs: 0 });
+  readonly #teller: Teller = { name: 'master', request: '', key: -1 };
+  #decided: ReadonlyMap<number, Word> = new Map();
+
+  constructor(run: Run, hands: MasterHands) {
+    this.#run = run;
+    this.#hands = hands;
+  }
+
+  join(member: Member): void {
+    this.#apply(this.#master.join(member, this.#run.world.nowNs));
+  }
+
+  /** A client's lease has ended. */
+  lose(cid: number): void {
+    this.#apply(this.#master.lose(cid));
+  }
+
+  stopped(cid: number, report: StopReport): void {
+    this.#later(() => this.#apply(this.#master.stopped(cid, report)));
+  }
+
+  nodeDied(mn: number): void {
+    this.#apply(this.#master.nodeDied(mn));
+  }
+
+  /** True while a view is being changed. */
+  get isChanging(): boolean {
+    return this.#master.isChanging;
+  }
+
+  #later(what: () => void): void {
+    const { world, plan } = this.#run;
+    world.at(world.nowNs + 1 + world.random.below(plan.latency.leastNs + plan.latency.jitterNs), what);
+  }
+
+  #apply(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: Effect): void {
+    const { trace } = this.#run;
+    switch (effect.do) {
+      case 'stop': {
+        const client = this.#hands.client(effect.cid);
+        this.#later(() => {
+          if (client !== undefined && !client.isDead) client.failover.stop();
+        });
+        return;
+      }
+      case 'fence':
+        this.#hands.client(effect.cid)?.fabric.fence();
+        trace?.note(`client ${effect.cid} is fenced`);
+        this.#apply(this.#master.fenced(effect.cid));
+        return;
+      case 'repair':
+        this.#repair(effect.repair);
+        return;
+      case 'adopt': {
+        const client = this.#hands.client(effect.cid);
+        const { view } = this.#master;
+        const decided = this.#decided;
+        this.#later(() => {
+          if (client !== undefined && !client.isDead) client.adopt(view, decided);
+        });
+        return;
+      }
+      case 'welcome':
+        this.#hands.begin(effect.cid);
+        return;
+      case 'recover': {
+        const { cid } = effect.member;
+        this.#hands.recover(effect.member, () => this.#apply(this.#master.recovered(cid)));
+        return;
+      }
+      case 'halt':
+        this.#hands.halt(effect.cid);
+        this.#apply(this.#master.halted(effect.cid));
+        return;
+      case 'store':
+        return;
+    }
+  }
+
+  #repair(repair: Repair): void {
+    const run = this.#run;
+    const { geometry } = run.view;
+    const fabric = new SimFabric(run.world, {
+      localBytes: clientBytes(1) + REPAIR_BYTES,
+      rpcTimeoutNs: run.plan.rpcTimeoutNs,
+    });
+    const [view, before] = [new View(geometry, run.view), new View(geometry, run.view)];
+    before.change(repair.before.number, repair.before.dead);
+    view.change(repair.before.number, repair.before.dead);
+    view.change(repair.view.number, repair.view.dead);
+    const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
+    const state = new ClientState({ view, local: fabric.local, cache, cid: MASTER_CID, coroutines: 1 });
+    const { cx } = makeCoroutine(state, 0);
+    run.trace?.note(`repairs the pool for view ${repair.view.number}`, this.#teller);
+    this.#drive(fabric, repairPool(cx, { repair, before }), (decided) => {
+      fabric.close();
+      if (decided === undefined) {
+        run.world.at(run.world.nowNs + PAUSE_NS, () => this.#apply(this.#master.repaired(false)));
+        return;
+      }
+      this.#decided = decided;
+      for (const [slot, { hi, lo }] of decided) run.world.note(slot ^ hi ^ lo);
+      // Those who look at the memory when all is over look by the new view.
+      run.view.change(repair.view.number, repair.view.dead);
+      this.#apply(this.#master.repaired(true));
+    });
+  }
+
+  #drive<T>(fabric: SimFabric, steps: Op<T>, onEnd: (result: T) => void): void {
+    const { trace } = this.#run;
+    const advance = (): void => {
+      try {
+        const next = steps.next();
+        if (next.done) onEnd(next.value);
+        else post(next.value);
+      } catch (error) {
+        this.#run.fail('error', `the master: ${(error as Error).message}`);
+      }
+    };
+    const post = (batch: VerbBatch): void => {
+      trace?.posted(batch, this.#teller);
+      fabric.post(batch);
+    };
+    fabric.onCompleted = (batch) => {
+      trace?.completed(batch);
+      advance();
+    };
+    advance();
+  }
+}
