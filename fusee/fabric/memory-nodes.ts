@@ -47,6 +47,9 @@ export class MemoryNodes {
     this.#nodes = memoryBytes.map((size) => new Node(size));
   }
 
+  /** MNs that have died. */
+  deadCount = 0;
+
   get count(): number {
     return this.#nodes.length;
   }
@@ -57,6 +60,7 @@ export class MemoryNodes {
 
   /** The MN's process dies: verbs to it FAIL from now on, its memory is lost to everybody. */
   kill(mn: number): void {
+    if (this.#nodes[mn].isAlive) this.deadCount++;
     this.#nodes[mn].isAlive = false;
     this.changes++;
   }

@@ -126,6 +126,15 @@ export class SimFabric implements Fabric {
     this.#done.length = 0;
   }
 
+  /** A node that died may have executed a verb, and not have answered. */
+  #loseAnswers(batch: VerbBatch): void {
+    const { nodes, random } = this.world;
+    for (let i = 0; i < batch.count; i++) {
+      const isLost = !nodes.isAlive(batch.mn(i)) && batch.status(i) === Status.OK && random.happens(0.5);
+      if (isLost) batch.setField(i, Field.STATUS, Status.FAIL);
+    }
+  }
+
   /** For the world: hands a batch back. */
   complete(batch: VerbBatch): void {
     this.outstanding--;
@@ -133,6 +142,7 @@ export class SimFabric implements Fabric {
       for (let i = 0; i < batch.count; i++)
         if (this.isLost(batch.mn(i), batch.postedNs)) batch.setField(i, Field.STATUS, Status.FAIL);
     }
+    if (this.world.nodes.deadCount > 0) this.#loseAnswers(batch);
     if (this.onCompleted !== null) this.onCompleted(batch);
     else this.#done.push(batch);
   }
