@@ -9,7 +9,9 @@ const ranks = [
   ['fusee/master'],
   ['fusee/fabric'],
   ['fusee/node'],
+  ['fusee/control'],
   ['fusee/client'],
+  ['fusee/host'],
 ];
 const flat = ranks.flatMap((folders, rank) => folders.map((folder) => ({ folder, rank })));
 const above = flat.map(({ folder, rank }) => ({

@@ -11,11 +11,19 @@
 import type { Fabric } from '../fabric/contract.js';
 import { type Geometry, HEADER_BYTES, type PoolConfig } from '../layout/index.js';
 import { RpcOperation } from '../memory/index.js';
-import { type ClientState, type Coroutine, makeCoroutine, Outcome, RequestKind } from '../ops/index.js';
-import { Ledger, type OpLoop, UsageError } from '../verbs/index.js';
+import {
+  type ClientState,
+  type Coroutine,
+  leavesHalfDone,
+  makeCoroutine,
+  Outcome,
+  RequestKind,
+} from '../ops/index.js';
+import { FabricError, Ledger, type OpLoop, UsageError } from '../verbs/index.js';
 import { call } from './call.js';
 import { checkLengths, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
-import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from './reactor.js';
+import { Reactor } from './reactor.js';
+import { DEFAULT_DEADLINE_NS, type RequestSource } from './request-source.js';
 import { enter, leave, rest, type Session, tidy } from './session.js';
 
 /** A key or a value: bytes, or a string taken as UTF-8, which must be well-formed. */
@@ -132,7 +140,8 @@ export class Client implements RequestSource {
     const coroutines = Array.from({ length: state.coroutines }, (_, i) => makeCoroutine(state, i));
     this.#serving = new Array<Pending | null>(coroutines.length).fill(null);
     const deadlineNs = options.deadlineMs === undefined ? DEFAULT_DEADLINE_NS : options.deadlineMs * 1e6;
-    this.#reactor = new Reactor(fabric, coroutines, this, { deadlineNs, janitor });
+    const { failover = null } = session;
+    this.#reactor = new Reactor(fabric, coroutines, this, { deadlineNs, janitor, failover });
   }
 
   /** The pool's geometry: limits and replication factors. */
@@ -213,10 +222,9 @@ export class Client implements RequestSource {
     while (this.#running || this.#calls > 0) await nextTurn();
     // A client that failed may have left requests half done: it keeps its place, as one that has crashed
     // does, until recovery has seen to them.
-    if (this.#failure === null) {
-      await leave(this.#session);
-    }
+    if (this.#failure === null) await leave(this.#session);
     this.#fabric.close();
+    if (this.#failure !== null) this.#session.resign?.();
   }
 
   /** Runs a task that polls the fabric itself, while nothing else does. */
@@ -267,6 +275,17 @@ export class Client implements RequestSource {
         ? this.#state.local.bytes.slice(cx.foundAt, cx.foundAt + cx.foundBytes)
         : undefined;
     pending.resolve((value === undefined ? { outcome } : { outcome, value }) as never);
+    if (cx.outcome === Outcome.UNAVAILABLE && this.#state.hasMaster && leavesHalfDone(cx)) this.#giveUp();
+  }
+
+  /** What a request has left half done holds others up: the master must have this client recovered. */
+  #giveUp(): void {
+    this.#fail(
+      new FabricError(
+        'a request has met a node that neither answers nor is dead, and may be half done: ' +
+          'this client has given itself up to be recovered; connect again',
+      ),
+    );
   }
 
   /** @internal */
@@ -342,6 +361,7 @@ export class Client implements RequestSource {
 
   #run(): void {
     try {
+      this.#session.failover?.drivenBy(this.#reactor);
       this.#reactor.wake();
       const isBusy = (): boolean => this.#reactor.active > 0 || !this.#reactor.isQuiet;
       for (const end = this.#fabric.nowNs() + SLICE_NS; isBusy(); ) {
@@ -355,6 +375,15 @@ export class Client implements RequestSource {
     this.#running = (isBusy || (this.#queue.length > 0 && !this.#calling)) && this.#failure === null;
     if (this.#running) setImmediate(() => this.#run());
     else if (this.#failure === null) this.#restSoon();
+  }
+
+  /** The master has declared this client dead. */
+  expelled(): void {
+    this.#fail(
+      new FabricError(
+        "the pool's master has declared this client dead, since it did not renew its lease in time; connect again",
+      ),
+    );
   }
 
   /** Bytes were wrong or the fabric broke: nothing of this client can be trusted any more. */

@@ -1,5 +1,6 @@
 /** Joins a running pool. */
 import { Janitor } from '../background/index.js';
+import { hasMaster, MasterLink } from '../control/link.js';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
 import { regionName } from '../fabric/shm-process.js';
@@ -10,6 +11,7 @@ import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { FabricError, UsageError, VerbBatch } from '../verbs/index.js';
 import { call, complete } from './call.js';
 import { Client } from './client.js';
+import { Failover } from './failover.js';
 import { checkPoolName, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 import { joinPool, leavePool } from './membership.js';
 import { enter, type Session } from './session.js';
@@ -33,6 +35,10 @@ export interface ConnectOptions {
    * values. @default 65536
    */
   readonly queueLimit?: number;
+  /** The file with the pool's secret, for its master. @default the one that the master of this host has made */
+  readonly secretFile?: string;
+  /** Called when the master has declared this client dead: nothing of it may go on. */
+  readonly onExpelled?: () => void;
   /** Maps the pool's memory ahead of use: slower to connect, no page faults later. @default false */
   readonly prefault?: boolean;
 }
@@ -43,16 +49,41 @@ export interface ConnectOptions {
  *   another layout version, or as many clients as it has places for.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  return new Client(await openSession(options), options);
+  let client: Client | undefined;
+  const onExpelled = (): void => {
+    client?.expelled();
+    options?.onExpelled?.();
+  };
+  client = new Client(await openSession(isObject(options) ? { ...options, onExpelled } : options), options);
+  return client;
 }
 
 /** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
 export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
   const coroutines = checkOptions(options);
-  const config = await readPoolConfig(options.pool);
+  const { pool, secretFile, onExpelled } = options;
+  const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+  try {
+    return await openLinked(options, { coroutines, link, onExpelled });
+  } catch (error) {
+    link?.close('leave');
+    throw error;
+  }
+}
+
+async function openLinked(
+  options: ConnectOptions,
+  { coroutines, link, onExpelled }: { coroutines: number; link: MasterLink | null; onExpelled?: () => void },
+): Promise<Session<ShmFabric>> {
+  const dead = link?.view.dead ?? [];
+  const config = await readPoolConfig(options.pool, dead);
+  const view = new View(new Geometry(config));
+  if (link !== null && link.view.number > 1) view.change(link.view.number, dead);
   const cacheOptions = { ...DEFAULT_CACHE, ...options.cache };
   const fabric = new ShmFabric({
-    regions: Array.from({ length: config.nodes }, (_, mn) => regionName(options.pool, mn)),
+    regions: Array.from({ length: config.nodes }, (_, mn) =>
+      view.isDead(mn) ? '' : regionName(options.pool, mn),
+    ),
     localBytes: coroutines * CONTEXT_BYTES + cacheOptions.bytes + (1 << 20),
     queueCapacity: 2 * coroutines,
     rttNs: options.rttNs ?? 0,
@@ -60,18 +91,41 @@ export async function openSession(options: ConnectOptions): Promise<Session<ShmF
   });
   let leave: (() => Promise<void>) | undefined;
   try {
-    await checkNodes(fabric, options.pool, config);
-    const { cid, clientIndex } = await joinPool(fabric, config);
-    leave = () => leavePool(fabric, { nodes: config.nodes, cid });
+    await checkNodes(fabric, options.pool, { config, view });
+    const { cid, clientIndex } = await joinPool(fabric, { nodes: config.nodes, view });
+    leave = async () => {
+      await leavePool(fabric, { nodes: config.nodes, cid, view });
+      link?.close('leave');
+    };
     const state = new ClientState({
-      view: new View(new Geometry(config)),
+      view,
       local: fabric.local,
       cache: new IndexCache(cacheOptions, cacheStorage(fabric, cacheOptions.bytes)),
       cid,
       clientIndex,
       coroutines,
     });
-    const session = { fabric, state, janitor: new Janitor(state), giveUpPlace: leave };
+    state.hasMaster = link !== null;
+    const failover = link === null ? null : new Failover({ fabric, state }, link);
+    if (link !== null && failover !== null) {
+      const told = await link.join(
+        { cid, place: clientIndex },
+        {
+          stop: () => failover.stop(),
+          adopt: (next, decided) => failover.adopt(next, decided),
+          expelled: () => onExpelled?.(),
+        },
+      );
+      if (told.number > view.number) view.change(told.number, told.dead);
+    }
+    const session = {
+      fabric,
+      state,
+      janitor: new Janitor(state),
+      failover,
+      giveUpPlace: leave,
+      resign: () => link?.close('resign'),
+    };
     await enter(session);
     return session;
   } catch (error) {
@@ -117,9 +171,11 @@ function checkOptions(options: ConnectOptions): number {
 const cacheStorage = ({ local }: Fabric, bytes: number): Uint32Array =>
   new Uint32Array(local.buffer, local.reserve(bytes), Math.floor(bytes / 4));
 
-/** What the superblock of a running pool's first node says. Errors as {@link connect}. */
-export async function readPoolConfig(pool: string): Promise<PoolConfig> {
-  const fabric = new ShmFabric({ regions: [regionName(pool, 0)], localBytes: 1 << 16, prefault: false });
+/** What the superblock of a running pool's first living node says. Errors as {@link connect}. */
+export async function readPoolConfig(pool: string, dead: readonly number[] = []): Promise<PoolConfig> {
+  let mn = 0;
+  while (dead.includes(mn)) mn++;
+  const fabric = new ShmFabric({ regions: [regionName(pool, mn)], localBytes: 1 << 16, prefault: false });
   try {
     return (await readNode(fabric, pool, 0)).config;
   } finally {
@@ -142,8 +198,13 @@ async function readNode(
 }
 
 /** Nodes are started one by one, each with options of its own: they must agree on what the pool is. */
-async function checkNodes(fabric: ShmFabric, pool: string, config: PoolConfig): Promise<void> {
+async function checkNodes(
+  fabric: ShmFabric,
+  pool: string,
+  { config, view }: { config: PoolConfig; view: View },
+): Promise<void> {
   for (let mn = 1; mn < config.nodes; mn++) {
+    if (view.isDead(mn)) continue;
     const other = (await readNode(fabric, pool, mn)).config;
     for (const name of Object.keys(config) as (keyof PoolConfig)[]) {
       if (other[name] === config[name]) continue;

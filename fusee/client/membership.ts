@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Fabric } from '../fabric/contract.js';
-import { CLIENTS_MAX } from '../layout/index.js';
+import { CLIENTS_MAX, type View } from '../layout/index.js';
 import { RpcOperation, RpcStatus } from '../memory/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
 import { ask, call } from './call.js';
@@ -16,14 +16,18 @@ export interface Membership {
 }
 
 /**
- * Asks node 0 for a client id and a place; the others are told, so that each of them knows that its pool is
+ * Asks the first living node for a client id and a place; the others are told, so that each of them knows that its pool is
  * in use, and serves this client.
  * @throws UsageError when no place is free; FabricError when a node is silent.
  */
-export async function joinPool(fabric: Fabric, { nodes }: { nodes: number }): Promise<Membership> {
+export async function joinPool(
+  fabric: Fabric,
+  { nodes, view }: { nodes: number; view?: View },
+): Promise<Membership> {
+  const granting = view?.grantingMn ?? 0;
   // A nonce of 2 x 32 bits: should the answer be lost, the same place is granted again.
   const nonce = { argument: randomInt(2 ** 32), other: randomInt(2 ** 32) };
-  const answer = await ask(fabric, 0, { operation: RpcOperation.JOIN, cid: 0, ...nonce });
+  const answer = await ask(fabric, granting, { operation: RpcOperation.JOIN, cid: 0, ...nonce });
   if (answer.status === RpcStatus.FULL) {
     throw new UsageError(
       `the pool has ${CLIENTS_MAX} clients, as many as it has places for; ` +
@@ -31,13 +35,14 @@ export async function joinPool(fabric: Fabric, { nodes }: { nodes: number }): Pr
     );
   }
   if (answer.status !== RpcStatus.OK)
-    throw new FabricError(`node 0 refused this client with status ${answer.status}`);
+    throw new FabricError(`node ${granting} refused this client with status ${answer.status}`);
   const { value: cid, pointer: clientIndex } = answer;
   try {
-    for (let mn = 1; mn < nodes; mn++)
-      await call(fabric, mn, { operation: RpcOperation.JOIN, cid, pointer: clientIndex });
+    for (let mn = granting + 1; mn < nodes; mn++)
+      if (view?.isDead(mn) !== true)
+        await call(fabric, mn, { operation: RpcOperation.JOIN, cid, pointer: clientIndex });
   } catch (error) {
-    await leavePool(fabric, { nodes, cid });
+    await leavePool(fabric, { nodes, cid, view });
     throw error;
   }
   return { cid, clientIndex };
@@ -49,9 +54,10 @@ export async function joinPool(fabric: Fabric, { nodes }: { nodes: number }): Pr
  */
 export async function leavePool(
   fabric: Fabric,
-  { nodes, cid }: { nodes: number; cid: number },
+  { nodes, cid, view }: { nodes: number; cid: number; view?: View },
 ): Promise<void> {
   for (let mn = nodes - 1; mn >= 0; mn--) {
+    if (view?.isDead(mn) === true) continue;
     try {
       // A refusal says that this node has never heard of the client: it has nothing to forget.
       await ask(fabric, mn, { operation: RpcOperation.LEAVE, cid });

@@ -4,7 +4,8 @@ import { objectLines } from '../layout/index.js';
 import { type Coroutine, Outcome, RequestKind } from '../ops/index.js';
 import { CorruptionError, Ledger, Opcode, type OpLoop, type VerbBatch } from '../verbs/index.js';
 import { type MemoryClient, memoryPool } from './memory-client.js';
-import { Reactor, type RequestSource } from './reactor.js';
+import { Reactor } from './reactor.js';
+import type { RequestSource } from './request-source.js';
 import { stage } from './sequential.js';
 
 interface Request {

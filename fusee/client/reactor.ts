@@ -8,40 +8,26 @@
  * - Nothing is allocated per round trip but the generators' own result objects.
  * - Background work is one more coroutine: it has a round when it is due, or after so many turns; its batches
  *   are small, so that requests wait little behind them.
+ * - With a master, nobody goes on with an answer that failed before the view says that the node is dead, or the
+ *   deadline has passed (`failover.ts`, `ops/mend.ts`).
  * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a
  *   winner that shares the core can run.
  */
 import type { Janitor } from '../background/index.js';
 import type { Fabric } from '../fabric/contract.js';
 import type { IndexCache } from '../index/index.js';
-import type { Coroutine } from '../ops/index.js';
-import { DONE, type Ledger, type OpLoop, resume, type VerbBatch } from '../verbs/index.js';
-
-/** Where requests come from, and where their ends go. */
-export interface RequestSource {
-  /**
-   * Stages the coroutine's next request and returns its loop, or null when there is none now: the coroutine
-   * then rests until {@link Reactor.wake}.
-   */
-  next(coroutine: Coroutine): OpLoop | null;
-  /** A request ended; its outcome stands in the coroutine's context. Times are of the fabric's clock. */
-  ended(coroutine: Coroutine, postedNs: number, completedNs: number): void;
-  /** The ledger that the coroutine's current request is charged to. */
-  ledger(coroutine: Coroutine): Ledger;
-}
-
-export interface ReactorOptions {
-  /**
-   * A request that has only waited for others for this long ends UNAVAILABLE. It never cuts a request that is
-   * not waiting: what is decided is carried through (hazard H10).
-   */
-  readonly deadlineNs: number;
-  /** The client's background work, for a client that has any. */
-  readonly janitor?: Janitor;
-}
-
-/** One second: far beyond any healthy contention, and short for a person. */
-export const DEFAULT_DEADLINE_NS = 1e9;
+import { NO_PERIOD } from '../memory/index.js';
+import {
+  type Coroutine,
+  continueRequest,
+  type Decisions,
+  isInterrupted,
+  type RequestKind,
+} from '../ops/index.js';
+import { Fate, fateOf, MEND_VERBS, mend, mended } from '../ops/mend.js';
+import { DONE, type OpLoop, resume, Status, VerbBatch } from '../verbs/index.js';
+import type { Driver, Failover } from './failover.js';
+import { DEFAULT_DEADLINE_NS, type ReactorOptions, type RequestSource } from './request-source.js';
 
 /** Turns from the end of one round of background work to the next, unless it is due before. */
 const ROUND_TURNS = 256;
@@ -61,9 +47,15 @@ const POSTED = 2;
 const WAITING = 3;
 /** Has its next request staged, and begins it before the turn ends. */
 const STAGED = 4;
+/** Has an answer that failed, and waits for another view, or for its deadline. */
+const HELD = 5;
+/** Its batch is being mended. */
+const MENDING = 6;
+
+const NO_DECISIONS: Decisions = new Map();
 
 /** Drives the coroutines of one client; the head of this file states its rules. */
-export class Reactor {
+export class Reactor implements Driver {
   readonly #fabric: Fabric;
   readonly #coroutines: readonly Coroutine[];
   readonly #source: RequestSource;
@@ -78,6 +70,8 @@ export class Reactor {
   readonly #skip: Uint16Array;
   readonly #skipped: Uint16Array;
   readonly #done: VerbBatch[] = [];
+  /** What kind of request was interrupted. */
+  readonly #kinds: Uint8Array;
   /** Coroutines that begin a request in this turn. */
   readonly #staged: Uint16Array;
   #stagedCount = 0;
@@ -89,6 +83,12 @@ export class Reactor {
   /** Runs as coroutine number {@link #coroutines}.length. */
   readonly #janitor: Janitor | null;
   #roundTurns = 0;
+  readonly #failover: Failover | null;
+  #heldCount = 0;
+  /** What is posted once more for a mended batch; whose it is, and who waits to be mended next. */
+  readonly #again: VerbBatch | null;
+  #mending = -1;
+  readonly #bereft: number[] = [];
 
   constructor(
     fabric: Fabric,
@@ -102,6 +102,15 @@ export class Reactor {
     this.#source = source;
     this.#deadlineNs = options.deadlineNs;
     this.#janitor = options.janitor ?? null;
+    this.#failover = options.failover ?? null;
+    this.#again = null;
+    if (this.#failover !== null) {
+      const { client } = coroutines[0].cx;
+      client.mendBatch ??= new VerbBatch(client.local, MEND_VERBS);
+      this.#again = client.mendBatch;
+      this.#again.tag = n + 1;
+      this.#failover.drivenBy(this);
+    }
     this.#loops = new Array<OpLoop | null>(n).fill(null);
     this.#loops.push(this.#janitor === null ? null : this.#janitor.loop);
     this.#state = new Uint8Array(n + 1);
@@ -111,6 +120,7 @@ export class Reactor {
     this.#skip = new Uint16Array(n + 1);
     this.#skipped = new Uint16Array(n + 1);
     this.#staged = new Uint16Array(n);
+    this.#kinds = new Uint8Array(n);
     this.#sets = new Uint32Array(n);
     // All coroutines of a client share its cache.
     this.#cache = coroutines[0].cx.client.cache;
@@ -136,6 +146,11 @@ export class Reactor {
    * @throws CorruptionError when bytes are wrong, FabricError when a coroutine has ended by an error before.
    */
   turn(): number {
+    const failover = this.#failover;
+    if (failover !== null) {
+      if (failover.isStopped) return this.#drain(failover);
+      if (this.#heldCount + this.#bereft.length > 0) this.#tendFailed();
+    }
     const state = this.#state;
     for (let i = 0; i < state.length; i++) {
       if (state[i] === READY) this.#advance(i);
@@ -143,26 +158,148 @@ export class Reactor {
     }
     while (this.#stagedCount > 0) this.#begin();
     if (this.#janitor !== null) this.#startRound(this.#janitor);
-    const done = this.#done;
-    const completed = this.#fabric.poll(done);
-    for (let k = 0; k < completed; k++) {
-      const batch = done[k];
-      const i = batch.tag;
-      state[i] = READY;
-      if (!batch.isPoll) this.#skipped[i] = 0;
-      if (i === this.#coroutines.length) {
-        this.#janitor?.count(batch);
-        continue;
-      }
-      this.#source.ledger(this.#coroutines[i]).add(batch);
-      if (this.#postedNs[i] === 0) this.#postedNs[i] = batch.postedNs;
-      this.#completedNs[i] = batch.completedNs;
-    }
+    const completed = this.#poll();
     if (completed > 0) this.#idleTurns = 0;
     else if (this.#active > 0 && this.#fabric.outstanding === 0 && ++this.#idleTurns > IDLE_TURNS) {
       Atomics.wait(sleeper, 0, 0, SLEEP_MS);
     }
     return completed;
+  }
+
+  /** Takes what is answered. Returns how many batches. */
+  #poll(): number {
+    const state = this.#state;
+    const done = this.#done;
+    const completed = this.#fabric.poll(done);
+    for (let k = 0; k < completed; k++) {
+      const batch = done[k];
+      const i = batch.tag;
+      if (i > this.#coroutines.length) {
+        this.#mended(batch);
+        continue;
+      }
+      state[i] = READY;
+      if (!batch.isPoll) this.#skipped[i] = 0;
+      if (i === this.#coroutines.length) {
+        this.#janitor?.count(batch);
+      } else {
+        this.#source.ledger(this.#coroutines[i]).add(batch);
+        if (this.#postedNs[i] === 0) this.#postedNs[i] = batch.postedNs;
+        this.#completedNs[i] = batch.completedNs;
+      }
+      if (this.#failover !== null && batch.hasFailures()) this.#admit(i, batch);
+    }
+    return completed;
+  }
+
+  /** The client is to stop: what was posted is answered, and nobody goes on. */
+  #drain(failover: Failover): number {
+    for (let i = 0; i < this.#state.length; i++) {
+      const batch = this.#batches[i];
+      // It found the fabric full: of the present view, it must be posted in it.
+      if (this.#state[i] === WAITING && batch !== null && batch.count > 0 && !batch.isPoll)
+        this.#post(i, batch);
+    }
+    const completed = this.#poll();
+    failover.look();
+    return completed;
+  }
+
+  /** All that was posted is answered, and nothing waits to be posted but polls. */
+  get isDrained(): boolean {
+    for (let i = 0; i < this.#state.length; i++) {
+      const batch = this.#batches[i];
+      if (this.#state[i] === POSTED) return false;
+      if (this.#state[i] === WAITING && batch !== null && batch.count > 0 && !batch.isPoll) return false;
+    }
+    return this.#mending < 0;
+  }
+
+  /** The view has changed: requests that it touches go by what was decided, failed answers are looked at anew. */
+  adopted(decided: Decisions): void {
+    for (let i = 0; i < this.#state.length; i++) {
+      const state = this.#state[i];
+      if (state === RESTING || state === MENDING) continue;
+      const coroutine = this.#coroutines[i] as Coroutine | undefined;
+      if (coroutine !== undefined && isInterrupted(coroutine.cx)) this.#interrupt(i, coroutine, decided);
+      else if (state === HELD || (state === READY && this.#batches[i]?.hasFailures() === true)) {
+        if (state === HELD) this.#heldCount--;
+        this.#state[i] = READY;
+        this.#admit(i, this.#batches[i] as VerbBatch);
+      }
+    }
+  }
+
+  /** A batch of which verbs failed has been answered. */
+  #admit(i: number, batch: VerbBatch): void {
+    // Looked at when the view has changed.
+    if (this.#failover?.isStopped === true) return;
+    const coroutine = this.#coroutines[i] as Coroutine | undefined;
+    const { view } = this.#coroutines[0].cx.client;
+    switch (fateOf(batch, view)) {
+      case Fate.GO_ON:
+        return;
+      case Fate.WAIT:
+        this.#state[i] = HELD;
+        this.#heldCount++;
+        for (let v = 0; v < batch.count; v++)
+          if (batch.status(v) === Status.FAIL) this.#failover?.suspect(batch.mn(v));
+        return;
+      default:
+        if (coroutine !== undefined && coroutine.cx.period !== NO_PERIOD)
+          this.#interrupt(i, coroutine, NO_DECISIONS);
+        else {
+          this.#state[i] = MENDING;
+          this.#bereft.push(i);
+        }
+    }
+  }
+
+  #interrupt(i: number, coroutine: Coroutine, decided: Decisions): void {
+    if (this.#state[i] === HELD) this.#heldCount--;
+    const kind = coroutine.loops.indexOf(this.#loops[i] as OpLoop);
+    // A request that goes on in a new view for the second time is what it was.
+    if (kind >= 0) this.#kinds[i] = kind;
+    this.#loops[i] = continueRequest(coroutine, this.#kinds[i] as RequestKind, decided);
+    this.#skipped[i] = 0;
+    this.#state[i] = READY;
+  }
+
+  /** Ends what was held for too long, and mends what waits for it. */
+  #tendFailed(): void {
+    const now = this.#fabric.nowNs();
+    for (let i = 0; i < this.#state.length && this.#heldCount > 0; i++) {
+      const batch = this.#batches[i] as VerbBatch;
+      if (
+        this.#state[i] !== HELD ||
+        now - Math.min(this.#postedNs[i] || now, batch.postedNs) < this.#deadlineNs
+      )
+        continue;
+      if (i < this.#coroutines.length) this.#coroutines[i].cx.write.expired = true;
+      this.#heldCount--;
+      this.#state[i] = READY;
+    }
+    if (this.#mending >= 0 || this.#bereft.length === 0) return;
+    const i = this.#bereft[0];
+    const again = this.#again as VerbBatch;
+    mend(this.#batches[i] as VerbBatch, this.#coroutines[0].cx.client.view, again);
+    if (again.count === 0) {
+      this.#bereft.shift();
+      this.#state[i] = READY;
+    } else if (this.#fabric.post(again)) {
+      this.#bereft.shift();
+      this.#mending = i;
+    }
+  }
+
+  #mended(again: VerbBatch): void {
+    const i = this.#mending;
+    const batch = this.#batches[i] as VerbBatch;
+    this.#mending = -1;
+    mended(batch, this.#coroutines[0].cx.client.view, again);
+    this.#state[i] = READY;
+    // Another node may have died meanwhile.
+    if (batch.hasFailures()) this.#admit(i, batch);
   }
 
   /** Lets the source stage the coroutine's next request, if it has one. */

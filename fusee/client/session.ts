@@ -2,16 +2,22 @@
 import type { Janitor } from '../background/index.js';
 import type { Fabric } from '../fabric/contract.js';
 import type { ClientState } from '../ops/index.js';
-import { FabricError, type Op } from '../verbs/index.js';
+import { Fate, fateOf, MEND_VERBS, mend, mended } from '../ops/mend.js';
+import { FabricError, type Op, Status, VerbBatch } from '../verbs/index.js';
 import { complete } from './call.js';
+import type { Failover } from './failover.js';
 
 /** What a joined client is made of: for drivers that bring a reactor of their own. */
 export interface Session<F extends Fabric = Fabric> {
   readonly fabric: F;
   readonly state: ClientState;
   readonly janitor: Janitor;
+  /** Its part in changes of the view; null, or none: the pool has no master. */
+  readonly failover?: Failover | null;
   /** Gives the client's place in the pool back: the last step of {@link leave}. */
   giveUpPlace(): Promise<void>;
+  /** Tells the master that this client goes, and what it left is to be recovered; it has detached. */
+  resign?(): void;
 }
 
 /**
@@ -22,12 +28,44 @@ const ROUNDS_MAX = 100;
 const TIDY_ROUNDS = 16;
 
 /** Runs background work to its end. Only while nothing else polls the fabric. */
-export async function drive<T>({ fabric, janitor }: Session, steps: Op<T>): Promise<T> {
+export async function drive<T>(session: Session, steps: Op<T>): Promise<T> {
+  const { fabric, janitor, failover = null } = session;
+  // Between two of its batches nothing of it is posted; what is answered is looked at when the view has changed.
+  failover?.drivenBy(null);
   for (;;) {
+    await failover?.goingOn();
     const step = steps.next();
     if (step.done) return step.value;
     await complete(fabric, step.value);
+    failover?.look();
+    if (failover !== null && step.value.hasFailures()) await outliveNode(session, step.value);
     janitor.count(step.value);
+  }
+}
+
+/** From one look at a failed batch to the next, and how long it is looked at. */
+const LOOK_MS = 1;
+const PATIENCE_MS = 1000;
+
+/** Waits until the view says what a failed batch has met, and mends it; gives up in time. */
+async function outliveNode({ fabric, failover, state }: Session, batch: VerbBatch): Promise<void> {
+  for (const endMs = performance.now() + PATIENCE_MS; performance.now() < endMs; ) {
+    await failover?.goingOn();
+    const fate = fateOf(batch, state.view);
+    if (fate === Fate.GO_ON) return;
+    if (fate === Fate.BEREFT) {
+      state.mendBatch ??= new VerbBatch(state.local, MEND_VERBS);
+      const again = state.mendBatch;
+      mend(batch, state.view, again);
+      if (again.count === 0) return;
+      await complete(fabric, again);
+      mended(batch, state.view, again);
+      failover?.look();
+    } else {
+      for (let i = 0; i < batch.count; i++)
+        if (batch.status(i) === Status.FAIL) failover?.suspect(batch.mn(i));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
   }
 }
 

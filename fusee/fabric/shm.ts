@@ -19,7 +19,10 @@ import { validateBatch } from './validate.js';
 
 /** What a client of the shared-memory fabric takes. */
 export interface ShmFabricOptions {
-  /** Names of the MNs' regions, see {@link regionName}; MN i is the i-th. At most 64. */
+  /**
+   * Names of the MNs' regions, see {@link regionName}; MN i is the i-th. At most 64. An empty name stands for an
+   * MN that is known to be dead: every verb to it FAILs.
+   */
   regions: readonly string[];
   /** Bytes of registered memory, rounded up to 64. @default 4 MiB */
   localBytes?: number;
@@ -76,7 +79,9 @@ export class ShmFabric implements Fabric {
     this.#stampNow = this.#session.stampNow;
     this.#control = new Uint32Array(this.#session.control);
     this.#controlDoubles = new Float64Array(this.#session.control);
-    this.memoryBytes = Float64Array.from(this.#session.memoryBytes);
+    const memoryBytes = Float64Array.from(this.#session.memoryBytes);
+    // Nobody can look how much a dead one had: a verb to it is to FAIL, and not to be refused.
+    this.memoryBytes = memoryBytes.map((bytes) => (bytes === 0 ? Math.max(...memoryBytes) : bytes));
     this.local = new LocalMemory(this.#session.local, checksumOf(this.#session, this.#control));
   }
 

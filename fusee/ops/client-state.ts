@@ -2,7 +2,7 @@
 import { Directory, type IndexCache } from '../index/index.js';
 import { CLASS_COUNT, LogOperation, type View } from '../layout/index.js';
 import { Frees, Grace, Slab } from '../memory/index.js';
-import type { LocalMemory } from '../verbs/index.js';
+import type { LocalMemory, VerbBatch } from '../verbs/index.js';
 import type { Context } from './context.js';
 
 /** What all coroutines of one client share. */
@@ -24,6 +24,8 @@ export class ClientState {
   readonly contexts: Context[] = [];
   /** Somebody drives this client's background work, so that waiting for it makes sense. */
   hasJanitor = false;
+  /** For whoever mends batches of this client: made when it is needed first. */
+  mendBatch: VerbBatch | undefined;
   /** There is a master, which declares silent nodes dead: so waiting for another view makes sense. */
   hasMaster = false;
   /** Requests that have not begun, or begun again, because they wait for background work. */

@@ -9,4 +9,4 @@ export {
   enterPool,
   loadDirectory,
 } from './directory.js';
-export { continueRequest, type Decisions, isInterrupted, openSlots } from './new-view.js';
+export { continueRequest, type Decisions, isInterrupted, leavesHalfDone, openSlots } from './new-view.js';

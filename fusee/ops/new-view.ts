@@ -16,7 +16,7 @@
  */
 import { isTomb, LogOperation, sameOwner } from '../layout/index.js';
 import { NO_PERIOD } from '../memory/index.js';
-import { Round } from '../replication/index.js';
+import { Round, Verdict } from '../replication/index.js';
 import { DONE, type Op, type OpLoop, Stage, sameWord, type Word } from '../verbs/index.js';
 import type { ClientState } from './client-state.js';
 import { type Context, Outcome } from './context.js';
@@ -26,14 +26,21 @@ import { replaceWord } from './modify.js';
 
 /** Slots, as logical offsets, that requests in flight may have changed on some replica only. */
 export function openSlots({ contexts }: ClientState): number[] {
-  return contexts.filter((cx) => hasOpenRound(cx)).map((cx) => cx.aimedAt);
+  return contexts.filter((cx) => isHalfDone(cx)).map((cx) => cx.aimedAt);
 }
 
 /** What the master decided for slots: their words, by logical offset. */
 export type Decisions = ReadonlyMap<number, Word>;
 
-const hasOpenRound = ({ write: { round } }: Context): boolean =>
-  round !== Round.NONE && round !== Round.UNDONE;
+/**
+ * Has the coroutine's latest request, which ended UNAVAILABLE, left a round open that nobody else will end? Who
+ * merely waited for a winner has not.
+ */
+export const leavesHalfDone = (cx: Context): boolean =>
+  isHalfDone(cx) && cx.write.verdict !== Verdict.EXPIRED;
+
+/** May the coroutine's latest request have left its word on some replica of its slot only? */
+const isHalfDone = ({ write: { round } }: Context): boolean => round !== Round.NONE && round !== Round.UNDONE;
 
 /**
  * Does a change of the view touch the coroutine's request: does its key's subtable have other replicas now? Asked
@@ -74,7 +81,7 @@ function* settleRound(coroutine: Coroutine, decided: Decisions): Op<boolean> {
     write.round = Round.NONE;
     return false;
   }
-  if (!hasOpenRound(cx)) {
+  if (!isHalfDone(cx)) {
     yield* abandonObject(cx);
     return false;
   }

@@ -3,7 +3,7 @@
  * each judged when it ends.
  */
 import { outcomeName } from '../../fusee/client/client.js';
-import type { RequestSource } from '../../fusee/client/reactor.js';
+import type { RequestSource } from '../../fusee/client/request-source.js';
 import { LINE_BYTES, objectLines } from '../../fusee/layout/index.js';
 import { type Context, type Coroutine, Outcome, RequestKind } from '../../fusee/ops/index.js';
 import { Ledger, type LocalMemory, type OpLoop } from '../../fusee/verbs/index.js';

@@ -5,7 +5,8 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession } from '../../fusee/client/connect.js';
-import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from '../../fusee/client/reactor.js';
+import { Reactor } from '../../fusee/client/reactor.js';
+import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
 import { enter, rest, type Session } from '../../fusee/client/session.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';

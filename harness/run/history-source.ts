@@ -5,7 +5,7 @@
  * monotonic clock: wider than the truth, so a violation found is a violation.
  */
 
-import type { RequestSource } from '../../fusee/client/reactor.js';
+import type { RequestSource } from '../../fusee/client/request-source.js';
 import { type Coroutine, Outcome, RequestKind } from '../../fusee/ops/index.js';
 import type { Ledger, OpLoop } from '../../fusee/verbs/index.js';
 import { readStamp, strideKeyCount } from '../../workloads/index.js';

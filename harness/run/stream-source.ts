@@ -1,5 +1,5 @@
 /** Feeds a client's reactor from streams made ahead, and checks every value that comes back. */
-import type { RequestSource } from '../../fusee/client/reactor.js';
+import type { RequestSource } from '../../fusee/client/request-source.js';
 import { type Coroutine, RequestKind as Kind, Outcome } from '../../fusee/ops/index.js';
 import type { Ledger, LocalMemory, OpLoop } from '../../fusee/verbs/index.js';
 import {

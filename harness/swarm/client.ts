@@ -15,12 +15,12 @@ import {
   CONTEXT_BYTES,
   type Coroutine,
   type Decisions,
+  leavesHalfDone,
   makeCoroutine,
   Outcome,
   RequestKind,
 } from '../../fusee/ops/index.js';
 import type { recoverRequest } from '../../fusee/recovery/index.js';
-import { Round } from '../../fusee/replication/index.js';
 import { DONE, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
 import { endedAs } from '../check/ended.js';
 import { type History, NO_VALUE } from '../check/linearizability/index.js';
@@ -443,7 +443,7 @@ export class SwarmClient {
     run.lastAnswerNs = nowNs;
     this.#checkCost(i, kind);
     // Of what it may have left half done nobody else knows: it must be recovered.
-    if (outcome === Outcome.UNAVAILABLE && (this.fabric.isDisturbed || cx.write.round !== Round.NONE)) {
+    if (outcome === Outcome.UNAVAILABLE && (this.fabric.isDisturbed || leavesHalfDone(cx))) {
       run.lost(this);
       return;
     }

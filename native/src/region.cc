@@ -248,6 +248,17 @@ std::shared_ptr<Region> Region::attach(const std::string& name, bool prefault, F
   return region;
 }
 
+std::shared_ptr<Region> Region::absent(Failure& failure) {
+  void* base = mmap(nullptr, kHeaderBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED) {
+    failure.system("no memory in place of a dead memory node's");
+    return nullptr;
+  }
+  std::shared_ptr<Region> region(new Region("absent", static_cast<uint8_t*>(base), 0));
+  region->header()->dead = 1;
+  return region;
+}
+
 bool Region::prefault(Failure& failure) {
   int failed;
   do {

@@ -65,6 +65,8 @@ class Region {
                                         Failure&);
   // Maps the region of a living owner that has declared it ready.
   static std::shared_ptr<Region> attach(const std::string& name, bool prefault, Failure&);
+  // In place of an MN that is known to be dead: no memory, and every verb FAILs.
+  static std::shared_ptr<Region> absent(Failure&);
   // As attach, for a fence: the owner may be dead and the memory unformatted.
   static std::shared_ptr<Region> inspect(const std::string& name, Failure&);
   ~Region();

@@ -40,10 +40,11 @@ std::shared_ptr<Session> Session::open(const SessionOptions& options, Failure& f
 bool Session::attach(Failure& failure) {
   std::vector<DeathWatcher::Watched> watched;
   for (const std::string& name : options_.regions) {
-    auto region = Region::attach(name, options_.prefault, failure);
+    const bool isAbsent = name.empty();
+    auto region = isAbsent ? Region::absent(failure) : Region::attach(name, options_.prefault, failure);
     if (region == nullptr || !rpc_.attach(region, failure)) return false;
     targets_.push_back({region->memory(), region->memoryBytes(), region->header()});
-    watched.push_back({region->header()->owner, &region->header()->dead});
+    if (!isAbsent) watched.push_back({region->header()->owner, &region->header()->dead});
     regions_.push_back(std::move(region));
   }
   targetCount_ = static_cast<uint32_t>(targets_.size());

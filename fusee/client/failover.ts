@@ -1,0 +1,94 @@
+/**
+ * A client's part in changes of the view (FUSEE section 5.2): it stops when the master asks for it, tells what
+ * its requests may have left half done, and goes on in the next view.
+ *
+ * Whoever drives generators over the client's fabric (the reactor, or `drive` of the session) is the *driver*:
+ * it posts nothing while {@link Failover.isStopped}, says when all that it had posted is answered, and lets its
+ * generators go on when the view has changed. One driver at a time.
+ */
+import type { Fabric } from '../fabric/contract.js';
+import type { StopReport } from '../master/index.js';
+import { type ClientState, type Decisions, openSlots } from '../ops/index.js';
+
+/** Who drives generators at present. */
+export interface Driver {
+  /** All that it had posted is answered, and it has nothing to post that was made in the present view. */
+  readonly isDrained: boolean;
+  /** The view has changed, and the client goes on. */
+  adopted(decided: Decisions): void;
+}
+
+/** What reaches the master, and how. */
+export interface MasterPort {
+  /** All that this client had posted is answered. */
+  stopped(report: StopReport): void;
+  /** A node did not answer: is it dead? */
+  suspect(mn: number): void;
+}
+
+/** One client's failover; made with its session. */
+export class Failover {
+  isStopped = false;
+  readonly #fabric: Fabric;
+  readonly #state: ClientState;
+  readonly #port: MasterPort;
+  #driver: Driver | null = null;
+  #hasReported = true;
+  #goOn: () => void = () => {};
+  #going: Promise<void> = Promise.resolve();
+
+  constructor(client: { fabric: Fabric; state: ClientState }, port: MasterPort) {
+    this.#fabric = client.fabric;
+    this.#state = client.state;
+    this.#port = port;
+  }
+
+  /** Somebody begins to drive, or nobody does any more. */
+  drivenBy(driver: Driver | null): void {
+    this.#driver = driver;
+    this.look();
+  }
+
+  /** The master asks the client to stop. */
+  stop(): void {
+    if (!this.isStopped) {
+      this.isStopped = true;
+      this.#going = new Promise((resolve) => {
+        this.#goOn = resolve;
+      });
+    }
+    this.#hasReported = false;
+    this.look();
+  }
+
+  /** Looks whether the client has stopped by now; for drivers, whenever something is answered. */
+  look(): void {
+    if (this.#hasReported || this.#fabric.outstanding > 0 || this.#driver?.isDrained === false) return;
+    this.#hasReported = true;
+    const { directory, grace } = this.#state;
+    const { version, globalDepth: depth } = directory;
+    this.#port.stopped({ slots: openSlots(this.#state), word: grace.word, directory: { version, depth } });
+  }
+
+  /** The view has changed. */
+  adopt(view: { number: number; dead: readonly number[] }, decided: Decisions): void {
+    const state = this.#state;
+    const control = state.view.controlMn;
+    state.view.change(view.number, view.dead);
+    state.grace.adoptTable(control !== state.view.controlMn);
+    this.isStopped = false;
+    this.#hasReported = true;
+    this.#driver?.adopted(decided);
+    this.#goOn();
+  }
+
+  /** Resolves when the client is not stopped. */
+  goingOn(): Promise<void> {
+    return this.#going;
+  }
+
+  /** A node did not answer. */
+  suspect(mn: number): void {
+    this.#port.suspect(mn);
+  }
+}

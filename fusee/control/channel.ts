@@ -1,0 +1,130 @@
+/**
+ * The control channel: lines of JSON over a Unix socket, between the master and everybody else. Never on the
+ * path of a request.
+ *
+ * Who connects proves that it knows the pool's secret, and has the master prove it too: each answers the other's
+ * nonce by HMAC-SHA-256 under a word that names the direction, so no answer can be played back. The secret is a
+ * file that only its user may read; it is never sent, printed or passed as an argument.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FabricError, UsageError } from '../verbs/index.js';
+
+/** Longest line that is accepted: far above any message. */
+const LINE_MAX = 1 << 20;
+const NONCE_BYTES = 32;
+
+/** The folder that holds this user's sockets and secrets; only that user may look into it. */
+export function controlFolder(): string {
+  const uid = process.getuid?.() ?? 0;
+  const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `fusee-${uid}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { mode, uid: owner } = statSync(folder);
+  if (owner !== uid)
+    throw new UsageError(`${folder} belongs to user ${owner}; remove it, or set XDG_RUNTIME_DIR`);
+  if ((mode & 0o077) !== 0) chmodSync(folder, 0o700);
+  return folder;
+}
+
+/** Where the master of a pool listens. */
+export const socketPath = (pool: string): string => join(controlFolder(), `${pool}.sock`);
+
+/** Where the secret of a pool is kept, unless the user says otherwise. */
+export const secretPath = (pool: string): string => join(controlFolder(), `${pool}.secret`);
+
+/** Reads a secret. @throws UsageError when the file is not there, or others may read it. */
+export function readSecret(path: string): Buffer {
+  let mode: number;
+  let secret: Buffer;
+  try {
+    mode = statSync(path).mode;
+    secret = readFileSync(path);
+  } catch (error) {
+    throw new UsageError(
+      `the secret ${path} cannot be read (${(error as Error).message}); start the pool's master, which makes it`,
+    );
+  }
+  if ((mode & 0o077) !== 0) throw new UsageError(`others may read the secret ${path}; run chmod 600 on it`);
+  if (secret.length < 16)
+    throw new UsageError(`the secret ${path} has ${secret.length} bytes; use 16 or more`);
+  return secret;
+}
+
+/** Makes a new secret, in place of one that is there. */
+export function makeSecret(path: string): Buffer {
+  const secret = Buffer.from(randomBytes(32).toString('hex'));
+  writeFileSync(path, secret, { mode: 0o600 });
+  chmodSync(path, 0o600);
+  return secret;
+}
+
+/** A nonce to be answered. */
+export const newNonce = (): string => randomBytes(NONCE_BYTES).toString('hex');
+
+/** The answer to a nonce. */
+export function proof(secret: Buffer, side: 'client' | 'master', nonces: readonly string[]): string {
+  return createHmac('sha256', secret)
+    .update(`fusee-control-1 ${side} ${nonces.join(' ')}`)
+    .digest('hex');
+}
+
+/** Compares in constant time. */
+export function isProof(given: unknown, expected: string): boolean {
+  const [a, b] = [Buffer.from(String(given)), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** What both sides send: an object with a type. */
+export interface Message {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** Sends a message. */
+export function send(socket: Socket, message: Message): void {
+  if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
+}
+
+/**
+ * Calls `onMessage` with each message of a socket. A line that is no message ends the connection with `onError`.
+ */
+export function receive(
+  socket: Socket,
+  onMessage: (message: Message) => void,
+  onError: (error: FabricError) => void,
+): void {
+  let pending = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (text: string) => {
+    pending += text;
+    for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+      const line = pending.slice(0, end);
+      pending = pending.slice(end + 1);
+      const message = parse(line);
+      if (message === undefined) {
+        onError(new FabricError(`a line of ${line.length} characters is no message`));
+        socket.destroy();
+        return;
+      }
+      onMessage(message);
+    }
+    if (pending.length <= LINE_MAX) return;
+    onError(new FabricError(`a line has more than ${LINE_MAX} characters`));
+    socket.destroy();
+  });
+}
+
+function parse(line: string): Message | undefined {
+  if (line.length > LINE_MAX) return undefined;
+  try {
+    const value: unknown = JSON.parse(line);
+    const isMessage =
+      typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
+    return isMessage ? (value as Message) : undefined;
+  } catch {
+    return undefined;
+  }
+}

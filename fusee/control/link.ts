@@ -1,0 +1,272 @@
+/** A client's end of the control channel: it is in as long as it renews its lease, and stops when it is told to. */
+import { connect, type Socket } from 'node:net';
+import { thisProcess } from '../fabric/shm-process.js';
+import type { Member, StopReport } from '../master/index.js';
+import type { Decisions } from '../ops/index.js';
+import { FabricError, UsageError, word } from '../verbs/index.js';
+import {
+  isProof,
+  type Message,
+  newNonce,
+  proof,
+  readSecret,
+  receive,
+  secretPath,
+  send,
+  socketPath,
+} from './channel.js';
+import { check, type FromClient, type FromMaster, fromMaster, type ToldView } from './messages.js';
+
+/** Where a master is, and how to prove that one may talk to it. */
+export interface MasterAddress {
+  readonly pool: string;
+  /** @default the file that the master of this host has made */
+  readonly secretFile?: string;
+}
+
+/** What a client does when the master says so. */
+export interface Obedient {
+  stop(): void;
+  adopt(view: ToldView, decided: Decisions): void;
+  /** This client counts as dead: it must not go on. */
+  expelled(): void;
+}
+
+/** A master that does not answer for so long is not there. */
+const ANSWER_MS = 3000;
+/** Renewals in the time of a lease. */
+const RENEWALS = 4;
+/** From one try to reach a master again to the next. */
+const RETRY_MS = 50;
+
+/** Says whether a pool has a master on this host: its socket takes connections. */
+export async function hasMaster(pool: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(socketPath(pool));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** An authenticated connection. */
+class Session {
+  readonly socket: Socket;
+  readonly leaseMs: number;
+  readonly view: ToldView;
+  onMessage: (message: FromMaster) => void = () => {};
+  onClosed: () => void = () => {};
+
+  constructor(socket: Socket, accepted: { leaseMs: number; view: ToldView }) {
+    this.socket = socket;
+    this.leaseMs = accepted.leaseMs;
+    this.view = accepted.view;
+  }
+
+  send(message: FromClient): void {
+    send(this.socket, message as Message);
+  }
+
+  /** @throws FabricError when no master answers; UsageError when the secrets differ. */
+  static open({ pool, secretFile }: MasterAddress): Promise<Session> {
+    const secret = readSecret(secretFile ?? secretPath(pool));
+    return new Promise((resolve, reject) => {
+      const socket = connect(socketPath(pool));
+      const nonce = newNonce();
+      let challenge = '';
+      let session: Session | undefined;
+      const fail = (error: Error): void => {
+        clearTimeout(timer);
+        socket.destroy();
+        reject(error);
+      };
+      const timer = setTimeout(
+        () => fail(new FabricError(`the master of pool '${pool}' did not answer within ${ANSWER_MS} ms`)),
+        ANSWER_MS,
+      );
+      const mismatch = `the secret of the master of pool '${pool}' is another; give its file, or remove ours`;
+      receive(
+        socket,
+        (raw) => {
+          const message = check(fromMaster, raw);
+          if (typeof message === 'string')
+            return fail(new FabricError(`the master sent nonsense: ${message}`));
+          if (session !== undefined) return session.onMessage(message);
+          switch (message.type) {
+            case 'challenge':
+              challenge = message.nonce;
+              return send(socket, {
+                type: 'hello',
+                nonce,
+                proof: proof(secret, 'client', [challenge, nonce]),
+              });
+            case 'refused':
+              return fail(new UsageError(`${mismatch} (${message.reason})`));
+            case 'accepted':
+              if (!isProof(message.proof, proof(secret, 'master', [nonce, challenge])))
+                return fail(new UsageError(mismatch));
+              clearTimeout(timer);
+              session = new Session(socket, message);
+              return resolve(session);
+          }
+        },
+        fail,
+      );
+      socket.on('error', (error) =>
+        fail(new FabricError(`no master of pool '${pool}' can be reached: ${error.message}`)),
+      );
+      socket.on('close', () => {
+        fail(new FabricError(`the master of pool '${pool}' has closed the connection`));
+        session?.onClosed();
+      });
+    });
+  }
+}
+
+/** A client's link to the master; reopened when it breaks, since another master may have taken over. */
+export class MasterLink {
+  readonly #address: MasterAddress;
+  #session: Session;
+  #member: Member | undefined;
+  #obedient: Obedient | undefined;
+  #renewal: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #seq = 0;
+  #isClosed = false;
+  #onIn: ((view: ToldView) => void) | undefined;
+  readonly #suspects = new Set<number>();
+
+  private constructor(address: MasterAddress, session: Session) {
+    this.#address = address;
+    this.#session = session;
+    this.#serve(session);
+  }
+
+  /** Connects. @throws FabricError when no master answers; UsageError when the secrets differ. */
+  static async open(address: MasterAddress): Promise<MasterLink> {
+    return new MasterLink(address, await Session.open(address));
+  }
+
+  /** The view when the link was opened. */
+  get view(): ToldView {
+    return this.#session.view;
+  }
+
+  /** Becomes a member; the view then in force. It may take as long as a change of the view. */
+  join(member: Member, obedient: Obedient): Promise<ToldView> {
+    this.#member = member;
+    this.#obedient = obedient;
+    return new Promise((resolve) => {
+      this.#onIn = resolve;
+      this.#introduce();
+    });
+  }
+
+  /** All that the client had posted is answered. */
+  stopped({ slots, word: of, directory }: StopReport): void {
+    const at = { hi: of.hi, lo: of.lo };
+    this.#session.send({ type: 'stopped', slots: [...slots], word: at, directory });
+  }
+
+  /** A node did not answer. */
+  suspect(mn: number): void {
+    if (this.#suspects.has(mn)) return;
+    this.#suspects.add(mn);
+    setTimeout(() => this.#suspects.delete(mn), 20).unref();
+    this.#session.send({ type: 'suspect', mn });
+  }
+
+  /**
+   * Ends the link. Nothing of the client executes any more: it has left nothing behind (`leave`), or what it has
+   * left is to be recovered (`resign`).
+   */
+  close(as: 'leave' | 'resign'): void {
+    this.#isClosed = true;
+    clearInterval(this.#renewal);
+    clearTimeout(this.#retry);
+    if (this.#member !== undefined) this.#session.send({ type: as });
+    this.#session.socket.end();
+  }
+
+  #introduce(): void {
+    if (this.#member === undefined) return;
+    const { cid, place } = this.#member;
+    const { pid, startTime } = thisProcess();
+    this.#session.send({ type: 'join', cid, place, pid, startTime });
+    clearInterval(this.#renewal);
+    this.#renewal = setInterval(() => {
+      this.#seq = (this.#seq + 1) >>> 0;
+      this.#session.send({ type: 'renew', seq: this.#seq });
+    }, this.#session.leaseMs / RENEWALS);
+    // Neither the link nor its renewals keep a process alive that has nothing else to do.
+    this.#renewal.unref();
+  }
+
+  #serve(session: Session): void {
+    session.socket.unref();
+    session.onMessage = (message) => this.#obey(message);
+    session.onClosed = () => {
+      if (!this.#isClosed) this.#reopen();
+    };
+  }
+
+  #reopen(): void {
+    this.#retry = setTimeout(() => {
+      Session.open(this.#address).then(
+        (session) => {
+          if (this.#isClosed) {
+            session.socket.destroy();
+            return;
+          }
+          this.#session = session;
+          this.#serve(session);
+          this.#introduce();
+        },
+        () => {
+          if (!this.#isClosed) this.#reopen();
+        },
+      );
+    }, RETRY_MS);
+    this.#retry.unref();
+  }
+
+  #obey(message: FromMaster): void {
+    switch (message.type) {
+      case 'in':
+        this.#onIn?.(message.view);
+        this.#onIn = undefined;
+        return;
+      case 'stop':
+        this.#obedient?.stop();
+        return;
+      case 'adopt':
+        this.#obedient?.adopt(
+          message.view,
+          new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),
+        );
+        return;
+      case 'expelled':
+        this.#obedient?.expelled();
+        return;
+    }
+  }
+}
+
+/** Asks the master of a pool for its status. @throws FabricError when none answers. */
+export async function askStatus(address: MasterAddress): Promise<unknown> {
+  const session = await Session.open(address);
+  try {
+    return await new Promise((resolve, reject) => {
+      session.onMessage = (message) => {
+        if (message.type === 'status') resolve(message.status);
+      };
+      session.onClosed = () => reject(new FabricError('the master has closed the connection'));
+      session.send({ type: 'status' });
+    });
+  } finally {
+    session.onClosed = () => {};
+    session.socket.destroy();
+  }
+}

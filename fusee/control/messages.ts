@@ -1,0 +1,83 @@
+/**
+ * What travels on the control channel, and how it is read: everything that comes from outside is checked.
+ *
+ *     master  -> challenge {nonce}                       client -> hello {nonce, proof}
+ *     master  -> accepted {proof, leaseMs, view}         client -> join {cid, place, pid, startTime}
+ *     master  -> in {view}                               client -> renew {seq}
+ *     master  -> renewed {seq}, expelled                 client -> leave, or resign: to be recovered
+ *     master  -> stop                                    client -> stopped {slots, word, directory}
+ *     master  -> adopt {view, decided}                   client -> suspect {mn}
+ *     master  -> status {status}                         client -> status
+ */
+import { z } from 'zod';
+import type { Message } from './channel.js';
+
+const whole = (most: number) => z.number().int().min(0).max(most);
+const U32 = 2 ** 32 - 1;
+
+/** Who is alive, as clients are told. */
+export const viewSchema = z.object({ number: whole(U32), dead: z.array(whole(63)).max(64) });
+export type ToldView = z.infer<typeof viewSchema>;
+
+const halves = z.object({ hi: whole(U32), lo: whole(U32) });
+
+/** Slots that a client's requests may have changed: at most one per coroutine. */
+const SLOTS_MAX = 4096;
+
+/** What clients send once they are accepted. */
+export const fromClient = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('join'),
+    cid: z.number().int().min(1).max(U32),
+    place: whole(4095),
+    pid: z
+      .number()
+      .int()
+      .min(1)
+      .max(2 ** 22),
+    startTime: z.number().min(0),
+  }),
+  z.object({ type: z.literal('renew'), seq: whole(U32) }),
+  z.object({ type: z.literal('leave') }),
+  z.object({ type: z.literal('resign') }),
+  z.object({
+    type: z.literal('stopped'),
+    slots: z.array(whole(2 ** 48)).max(SLOTS_MAX),
+    word: halves,
+    directory: z.object({ version: whole(U32), depth: whole(32) }),
+  }),
+  z.object({ type: z.literal('suspect'), mn: whole(63) }),
+  z.object({ type: z.literal('status') }),
+]);
+export type FromClient = z.infer<typeof fromClient>;
+
+/** What the master sends. */
+export const fromMaster = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('challenge'), nonce: z.string().max(128) }),
+  z.object({ type: z.literal('refused'), reason: z.string().max(500) }),
+  z.object({
+    type: z.literal('accepted'),
+    proof: z.string().max(128),
+    leaseMs: z.number().positive(),
+    view: viewSchema,
+  }),
+  z.object({ type: z.literal('in'), view: viewSchema }),
+  z.object({ type: z.literal('renewed'), seq: whole(U32) }),
+  z.object({ type: z.literal('expelled') }),
+  z.object({ type: z.literal('stop') }),
+  z.object({
+    type: z.literal('adopt'),
+    view: viewSchema,
+    decided: z.array(z.object({ slot: whole(2 ** 48), hi: whole(U32), lo: whole(U32) })).max(1 << 16),
+  }),
+  z.object({ type: z.literal('status'), status: z.unknown() }),
+]);
+export type FromMaster = z.infer<typeof fromMaster>;
+
+/** A message in its proper form, or why it is none. */
+export function check<S extends z.ZodType>(schema: S, message: Message): z.infer<S> | string {
+  const result = schema.safeParse(message);
+  return result.success
+    ? result.data
+    : `message '${message.type}': ${result.error.issues[0]?.message ?? 'malformed'}`;
+}

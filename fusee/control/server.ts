@@ -1,0 +1,107 @@
+/** The master's end of the control channel: who connects, proves itself, and is heard. */
+import { unlinkSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { FabricError, UsageError } from '../verbs/index.js';
+import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
+import { hasMaster } from './link.js';
+import { check, type FromClient, type FromMaster, fromClient, type ToldView } from './messages.js';
+
+/** Somebody who has proved to know the secret. */
+export interface Peer {
+  /** Set when it has joined: its client id. */
+  cid: number;
+  send(message: FromMaster): void;
+  close(): void;
+}
+
+/** What the master does with what it hears. */
+export interface Listener {
+  heard(peer: Peer, message: FromClient): void;
+  gone(peer: Peer): void;
+  /** Somebody could not prove itself, or sent nonsense. */
+  refused(reason: string): void;
+  readonly leaseMs: number;
+  readonly view: ToldView;
+}
+
+/** Who connects has so long to prove itself, and so many may try at a time. */
+const PROOF_MS = 3000;
+const UNPROVEN_MAX = 64;
+
+/** Listens on the pool's socket. @throws UsageError when another master does. */
+export async function listen(pool: string, secret: Buffer, listener: Listener): Promise<Server> {
+  if (await hasMaster(pool)) throw new UsageError(`pool '${pool}' has a master already; end that one first`);
+  try {
+    // Left by a master that was killed: nobody answers there.
+    unlinkSync(socketPath(pool));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  let unproven = 0;
+  const server = createServer((socket) => {
+    if (unproven >= UNPROVEN_MAX) {
+      socket.destroy();
+      return;
+    }
+    unproven++;
+    let isCounted = true;
+    const settle = (): void => {
+      if (isCounted) unproven--;
+      isCounted = false;
+    };
+    serve(socket, { secret, listener, onSettled: settle });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(new FabricError(`the master cannot listen on ${socketPath(pool)}: ${error.message}`)),
+    );
+    server.listen(socketPath(pool), resolve);
+  });
+  return server;
+}
+
+function serve(
+  socket: Socket,
+  { secret, listener, onSettled }: { secret: Buffer; listener: Listener; onSettled: () => void },
+): void {
+  const challenge = newNonce();
+  let peer: Peer | undefined;
+  const refuse = (reason: string): void => {
+    listener.refused(reason);
+    send(socket, { type: 'refused', reason });
+    socket.end();
+  };
+  const timer = setTimeout(() => refuse('no proof in time'), PROOF_MS);
+  const prove = (message: Message): void => {
+    const nonce = String(message.nonce);
+    if (message.type !== 'hello' || !isProof(message.proof, proof(secret, 'client', [challenge, nonce]))) {
+      refuse('the proof is wrong');
+      return;
+    }
+    clearTimeout(timer);
+    onSettled();
+    peer = { cid: 0, send: (answer) => send(socket, answer as Message), close: () => socket.destroy() };
+    const { leaseMs, view } = listener;
+    peer.send({ type: 'accepted', proof: proof(secret, 'master', [nonce, challenge]), leaseMs, view });
+  };
+  receive(
+    socket,
+    (raw) => {
+      if (peer === undefined) {
+        prove(raw);
+        return;
+      }
+      const message = check(fromClient, raw);
+      if (typeof message === 'string') refuse(message);
+      else listener.heard(peer, message);
+    },
+    (error) => listener.refused(error.message),
+  );
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => {
+    clearTimeout(timer);
+    onSettled();
+    if (peer !== undefined) listener.gone(peer);
+  });
+  send(socket, { type: 'challenge', nonce: challenge });
+}

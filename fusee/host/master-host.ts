@@ -1,0 +1,481 @@
+/**
+ * The master of a pool on this host, as a process runs it: the state machine (`fusee/master`), what carries its
+ * effects out, and what tells it of the world.
+ *
+ * Rules of this file:
+ * - One op at a time: repairs and recoveries share a fabric and a coroutine.
+ * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its lease
+ *   ends. A process that lives is never taken for dead on that ground: it connects again, or its lease ends.
+ * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7).
+ * - A node is dead when its process is: a verb to it FAILs for certain.
+ */
+import { unlinkSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { complete } from '../client/call.js';
+import { readPoolConfig } from '../client/connect.js';
+import { joinPool, leavePool } from '../client/membership.js';
+import { makeSecret, readSecret, secretPath, socketPath } from '../control/channel.js';
+import type { FromClient } from '../control/messages.js';
+import { type Listener, listen, type Peer } from '../control/server.js';
+import { ShmFabric } from '../fabric/shm.js';
+import { fenceProcess, findProcess, type ProcessId, regionName } from '../fabric/shm-process.js';
+import { IndexCache } from '../index/index.js';
+import { Geometry, View } from '../layout/index.js';
+import { type Effect, Master, type Member, REPAIR_BYTES, type Repair, repairPool } from '../master/index.js';
+import { ClientState, CONTEXT_BYTES, type Context, makeCoroutine } from '../ops/index.js';
+import { type RecoveryStep, recoverClient } from '../recovery/index.js';
+import { type Op, Status, UsageError, VerbBatch, type Word } from '../verbs/index.js';
+
+/** How a master is run. */
+export interface HostOptions {
+  readonly pool: string;
+  /** A client that is silent for so long is fenced. @default {@link DEFAULT_LEASE_MS} */
+  readonly leaseMs?: number;
+  /** The pool's secret. @default one that is made, in the folder of this user */
+  readonly secretFile?: string;
+  /** Told what happens, a line each. */
+  readonly log?: (line: string) => void;
+}
+
+/** Ten times what a healthy client on a busy machine has been seen to be late (`npm run bench:leases`). */
+export const DEFAULT_LEASE_MS = 1000;
+/** Shorter ones would end under clients that merely wait for a processor. */
+export const LEASE_LEAST_MS = 50;
+/** From one look at nodes and leases to the next. */
+const WATCH_MS = 10;
+/** Tries of an op that met silence, before the next look at nodes. */
+const RETRY_MS = 5;
+
+/** One recovery: what it found, and how long each step took. */
+export interface RecoveryReport {
+  readonly cid: number;
+  /** From the loss of the client to its fence. */
+  readonly fenceMs: number;
+  /** Milliseconds of each step. */
+  readonly steps: Readonly<Record<string, number>>;
+  readonly totalMs: number;
+  /** Log entries looked at. */
+  readonly entries: number;
+  /** Times that it began again. */
+  readonly attempts: number;
+}
+
+/** One change of the view. */
+export interface ChangeReport {
+  readonly number: number;
+  readonly dead: readonly number[];
+  /** From the first stop to the notice. */
+  readonly milliseconds: number;
+  readonly decided: number;
+}
+
+/** What {@link MasterHost.status} tells. */
+export interface MasterStatus {
+  readonly pool: string;
+  readonly leaseMs: number;
+  readonly view: { readonly number: number; readonly dead: readonly number[] };
+  /** Data that has no replica left: regions and subtables. */
+  readonly lost: { readonly regions: number; readonly subtables: number };
+  readonly clients: number;
+  readonly recoveries: readonly RecoveryReport[];
+  readonly changes: readonly ChangeReport[];
+  /** Connections that could not prove themselves, or sent nonsense. */
+  readonly refused: number;
+}
+
+/** A running master; {@link MasterHost.close} ends it. */
+export class MasterHost implements Listener {
+  readonly leaseMs: number;
+  readonly #options: HostOptions;
+  readonly #fabric: ShmFabric;
+  readonly #watch: ShmFabric;
+  readonly #geometry: Geometry;
+  readonly #state: ClientState;
+  readonly #cx: Context;
+  readonly #master: Master;
+  readonly #peers = new Map<number, Peer>();
+  readonly #processes = new Map<number, ProcessId>();
+  readonly #lostNs = new Map<number, number>();
+  readonly #fencedNs = new Map<number, number>();
+  readonly #recoveries: RecoveryReport[] = [];
+  readonly #changes: ChangeReport[] = [];
+  #refused = 0;
+  #decided: ReadonlyMap<number, Word> = new Map();
+  #changeNs = 0;
+  #server: Server | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** The op under way, and those that wait for it. */
+  #busy: Promise<void> = Promise.resolve();
+  /** CIDs whose recovery is to end as it stands. */
+  readonly #halting = new Set<number>();
+  #isClosed = false;
+
+  private constructor(
+    options: HostOptions,
+    made: { fabric: ShmFabric; watch: ShmFabric; state: ClientState; geometry: Geometry },
+  ) {
+    this.#options = options;
+    this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.#fabric = made.fabric;
+    this.#watch = made.watch;
+    this.#geometry = made.geometry;
+    this.#state = made.state;
+    this.#cx = makeCoroutine(made.state, 0).cx;
+    this.#master = new Master({ leaseNs: this.leaseMs * 1e6 });
+  }
+
+  /**
+   * Starts the master of a running pool.
+   * @throws UsageError when it has one already, or the lease is too short; FabricError when the pool does not run.
+   */
+  static async start(options: HostOptions): Promise<MasterHost> {
+    const { pool, leaseMs = DEFAULT_LEASE_MS } = options;
+    if (!(leaseMs >= LEASE_LEAST_MS && leaseMs <= 600_000)) {
+      throw new UsageError(
+        `the lease is ${leaseMs} ms; choose ${LEASE_LEAST_MS} ms to 10 min: a shorter one would end under ` +
+          'clients that merely wait for a processor',
+      );
+    }
+    const secret =
+      options.secretFile === undefined ? makeSecret(secretPath(pool)) : readSecret(options.secretFile);
+    const config = await readPoolConfig(pool);
+    const geometry = new Geometry(config);
+    const regions = Array.from({ length: config.nodes }, (_, mn) => regionName(pool, mn));
+    const fabric = new ShmFabric({
+      regions,
+      localBytes: CONTEXT_BYTES + 64 * REPAIR_BYTES + (8 << 20),
+      prefault: false,
+    });
+    const watch = new ShmFabric({ regions, localBytes: 1 << 16, prefault: false });
+    try {
+      const view = new View(geometry);
+      const { cid, clientIndex } = await joinPool(fabric, { nodes: config.nodes, view });
+      const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
+      const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex, coroutines: 1 });
+      const host = new MasterHost(options, { fabric, watch, state, geometry });
+      host.#server = await listen(pool, secret, host);
+      host.#watchNodes();
+      return host;
+    } catch (error) {
+      fabric.close();
+      watch.close();
+      throw error;
+    }
+  }
+
+  /** The view in force. */
+  get view(): { number: number; dead: number[] } {
+    const { number, dead } = this.#master.view;
+    return { number, dead: [...dead] };
+  }
+
+  /** What it knows, and what it has done. */
+  status(): MasterStatus {
+    const { view } = this.#state;
+    const { config, regions, subtableBytes } = this.#geometry;
+    let lostRegions = 0;
+    for (let g = 0; g < regions; g++) if (view.isDead(view.regionMn(g, 0))) lostRegions++;
+    let lostSubtables = 0;
+    for (let s = 0; s < config.subtablesMax; s++)
+      if (view.isDead(view.slotMn(s * subtableBytes, 0))) lostSubtables++;
+    return {
+      pool: this.#options.pool,
+      leaseMs: this.leaseMs,
+      view: this.view,
+      lost: { regions: lostRegions, subtables: lostSubtables },
+      clients: this.#master.living,
+      recoveries: this.#recoveries,
+      changes: this.#changes,
+      refused: this.#refused,
+    };
+  }
+
+  /** Ends the master: clients go on without one, until one is there again. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const peer of this.#peers.values()) peer.close();
+    await new Promise<void>((resolve) => this.#server?.close(() => resolve()));
+    try {
+      unlinkSync(socketPath(this.#options.pool));
+    } catch {
+      // The server has removed it.
+    }
+    await this.#busy;
+    const { view, cid } = this.#state;
+    await leavePool(this.#fabric, { nodes: this.#geometry.config.nodes, cid, view });
+    this.#fabric.close();
+    this.#watch.close();
+  }
+
+  /** @internal */
+  heard(peer: Peer, message: FromClient): void {
+    const nowNs = this.#fabric.nowNs();
+    switch (message.type) {
+      case 'join':
+        peer.cid = message.cid;
+        this.#peers.set(message.cid, peer);
+        this.#processes.set(message.cid, { pid: message.pid, startTime: message.startTime });
+        this.#apply(this.#master.join({ cid: message.cid, place: message.place }, nowNs));
+        return;
+      case 'renew':
+        if (this.#master.renew(peer.cid, nowNs)) peer.send({ type: 'renewed', seq: message.seq });
+        else peer.send({ type: 'expelled' });
+        return;
+      case 'resign':
+        this.#processes.delete(peer.cid);
+        this.#lostNs.set(peer.cid, nowNs);
+        this.#apply(this.#master.lose(peer.cid));
+        return;
+      case 'leave':
+        this.#apply(this.#master.leave(peer.cid));
+        this.#forget(peer.cid);
+        return;
+      case 'stopped':
+        this.#apply(this.#master.stopped(peer.cid, message));
+        return;
+      case 'suspect':
+        void this.#lookAtNodes();
+        return;
+      case 'status':
+        peer.send({ type: 'status', status: this.status() });
+        return;
+    }
+  }
+
+  /** @internal */
+  gone(peer: Peer): void {
+    if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.#isClosed) return;
+    this.#peers.delete(peer.cid);
+    const process = this.#processes.get(peer.cid);
+    if (process === undefined) return;
+    // The kernel closes the socket of a dying process before others see it gone.
+    setTimeout(() => this.#lookAtProcess(peer.cid, process, 100), 0);
+  }
+
+  /** @internal */
+  refused(reason: string): void {
+    this.#refused++;
+    this.#log(`refused a connection: ${reason}`);
+  }
+
+  #lookAtProcess(cid: number, of: ProcessId, looks: number): void {
+    if (this.#isClosed || this.#processes.get(cid) !== of || this.#peers.has(cid)) return;
+    if (findProcess(of.pid)?.startTime !== of.startTime) {
+      this.#lostNs.set(cid, this.#fabric.nowNs());
+      this.#apply(this.#master.lose(cid));
+    } else if (looks > 0) setTimeout(() => this.#lookAtProcess(cid, of, looks - 1), 1);
+  }
+
+  #forget(cid: number): void {
+    this.#peers.delete(cid);
+    this.#processes.delete(cid);
+  }
+
+  #watchNodes(): void {
+    this.#timer = setTimeout(() => {
+      void this.#lookAtNodes().then(() => {
+        if (!this.#isClosed) this.#apply(this.#master.tick(this.#fabric.nowNs()));
+        if (!this.#isClosed) this.#watchNodes();
+      });
+    }, WATCH_MS);
+  }
+
+  #looking: Promise<void> | undefined;
+
+  /** READs a word of every node that counts as alive. */
+  #lookAtNodes(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  #watchBatch: VerbBatch | undefined;
+
+  async #look(): Promise<void> {
+    const { nodes } = this.#geometry.config;
+    this.#watchBatch ??= new VerbBatch(this.#watch.local, nodes);
+    const batch = this.#watchBatch.reset();
+    const dead = this.#master.view.dead;
+    for (let mn = 0; mn < nodes; mn++) if (!dead.includes(mn)) batch.read8(mn, 0);
+    if (batch.count === 0 || this.#isClosed) return;
+    await complete(this.#watch, batch);
+    for (let i = 0; i < batch.count && !this.#isClosed; i++) {
+      if (batch.status(i) === Status.FAIL) {
+        this.#log(`memory node ${batch.mn(i)} has died`);
+        this.#apply(this.#master.nodeDied(batch.mn(i)));
+      }
+    }
+  }
+
+  #apply(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: Effect): void {
+    const { view } = this.#master;
+    switch (effect.do) {
+      case 'stop':
+        if (this.#changeNs === 0) this.#changeNs = this.#fabric.nowNs();
+        this.#peers.get(effect.cid)?.send({ type: 'stop' });
+        return;
+      case 'adopt': {
+        const decided = [...this.#decided].map(([slot, { hi, lo }]) => ({ slot, hi, lo }));
+        this.#peers.get(effect.cid)?.send({ type: 'adopt', view: { ...this.view }, decided });
+        return;
+      }
+      case 'welcome':
+        this.#peers.get(effect.cid)?.send({ type: 'in', view: { ...this.view } });
+        return;
+      case 'fence':
+        void this.#fence(effect.cid);
+        return;
+      case 'repair':
+        this.#queue(() => this.#repair(effect.repair));
+        return;
+      case 'recover':
+        this.#queue(() => this.#recover(effect.member));
+        return;
+      case 'halt':
+        this.#halting.add(effect.cid);
+        this.#queue(async () => {
+          this.#halting.delete(effect.cid);
+          this.#apply(this.#master.halted(effect.cid));
+        });
+        return;
+      case 'store':
+        this.#log(`view ${view.number}, ${effect.record.members.length} members`);
+        return;
+    }
+  }
+
+  #queue(work: () => Promise<void>): void {
+    this.#busy = this.#busy.then(async () => {
+      if (!this.#isClosed) await work();
+    });
+  }
+
+  async #fence(cid: number): Promise<void> {
+    const startNs = this.#lostNs.get(cid) ?? this.#fabric.nowNs();
+    this.#lostNs.set(cid, startNs);
+    this.#peers.get(cid)?.send({ type: 'expelled' });
+    const process = this.#processes.get(cid);
+    const { nodes } = this.#geometry.config;
+    const dead = this.#master.view.dead;
+    const regions = Array.from({ length: nodes }, (_, mn) => mn)
+      .filter((mn) => !dead.includes(mn))
+      .map((mn) => regionName(this.#options.pool, mn));
+    // One that has resigned has detached: none of its verbs executes any more.
+    if (process !== undefined) await this.#fenceProcess(cid, process, regions);
+    this.#fencedNs.set(cid, this.#fabric.nowNs());
+    this.#log(`client ${cid} is fenced`);
+    this.#forget(cid);
+    if (!this.#isClosed) this.#apply(this.#master.fenced(cid));
+  }
+
+  async #fenceProcess(cid: number, process: ProcessId, regions: readonly string[]): Promise<void> {
+    for (;;) {
+      try {
+        await fenceProcess(process, { regions });
+        return;
+      } catch (error) {
+        // Nobody may be recovered who might still be at work.
+        this.#log(`client ${cid} cannot be fenced yet: ${(error as Error).message}`);
+        if (this.#isClosed) return;
+        await pause(RETRY_MS);
+      }
+    }
+  }
+
+  async #repair(repair: Repair): Promise<void> {
+    const { view } = this.#state;
+    const before = new View(this.#geometry, view);
+    before.change(repair.before.number, repair.before.dead);
+    view.change(repair.before.number, repair.before.dead);
+    view.change(repair.view.number, repair.view.dead);
+    this.#state.grace.adoptTable(before.controlMn !== view.controlMn);
+    const decided = await this.#run(repairPool(this.#cx, { repair, before }));
+    if (decided === undefined) {
+      await pause(RETRY_MS);
+      await this.#lookAtNodes();
+    } else {
+      this.#decided = decided;
+      const milliseconds = (this.#fabric.nowNs() - this.#changeNs) / 1e6;
+      const { number, dead } = repair.view;
+      this.#changes.push({ number, dead, milliseconds, decided: decided.size });
+      this.#changeNs = 0;
+      this.#log(`view ${number} without nodes ${dead.join(', ')}: ${decided.size} slots decided`);
+    }
+    this.#apply(this.#master.repaired(decided !== undefined));
+  }
+
+  async #recover({ cid, place }: Member): Promise<void> {
+    const startNs = this.#fabric.nowNs();
+    for (let attempts = 1; !this.#isClosed && !this.#halting.has(cid); attempts++) {
+      const steps: Record<string, number> = {};
+      let entries = 0;
+      let step: RecoveryStep | undefined;
+      let stepNs = this.#fabric.nowNs();
+      const beginNs = stepNs;
+      const endStep = (next?: RecoveryStep): void => {
+        const nowNs = this.#fabric.nowNs();
+        if (step !== undefined) steps[step] = (nowNs - stepNs) / 1e6;
+        step = next;
+        stepNs = nowNs;
+      };
+      const recovery = recoverClient(
+        this.#cx,
+        { cid, index: place },
+        {
+          onStep: endStep,
+          onWalked: (count) => {
+            entries = count;
+          },
+        },
+      );
+      const isDone = await this.#run(recovery, () => this.#halting.has(cid));
+      endStep();
+      if (isDone === true) {
+        const totalMs = (this.#fabric.nowNs() - beginNs) / 1e6;
+        const fenceMs = ((this.#fencedNs.get(cid) ?? startNs) - (this.#lostNs.get(cid) ?? startNs)) / 1e6;
+        this.#recoveries.push({ cid, fenceMs, steps, totalMs, entries, attempts });
+        this.#log(`client ${cid} is recovered in ${totalMs.toFixed(1)} ms`);
+        this.#lostNs.delete(cid);
+        this.#fencedNs.delete(cid);
+        this.#apply(this.#master.recovered(cid));
+        return;
+      }
+      await pause(RETRY_MS);
+      // A silent node may have died: then this recovery is halted.
+      await this.#lookAtNodes();
+    }
+  }
+
+  /** Runs an op to its end; undefined when it was told to end as it stands. */
+  async #run<T>(steps: Op<T>, isHalted: () => boolean = () => false): Promise<T | undefined> {
+    // The op before may have been halted in the middle of a stage.
+    this.#cx.arm();
+    for (;;) {
+      if (isHalted()) return undefined;
+      const step = steps.next();
+      if (step.done) return step.value;
+      await complete(this.#fabric, step.value);
+    }
+  }
+
+  #log(line: string): void {
+    this.#options.log?.(line);
+  }
+}
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** What went wrong with a pool that has lost too much. */
+export const describeLoss = ({ lost }: MasterStatus): string | undefined =>
+  lost.regions + lost.subtables === 0
+    ? undefined
+    : `${lost.regions} regions and ${lost.subtables} subtables have no replica left: ` +
+      'writes there are refused, and nothing of them can be read';
