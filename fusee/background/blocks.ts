@@ -61,15 +61,16 @@ export class Blocks {
   *leave(): Op<void> {
     const { slab, frees } = this.#client;
     yield* this.giveBack(0);
-    // Lists that stay behind for recovery have their heads moved on: the next owner reclaims what lies ahead.
-    if (!(yield* this.#reclaim.moveHeads())) return;
+    // Lists say first that nothing is left to free: should this client die now, nobody else could tell.
+    if (!(yield* this.#reclaim.settleLog())) return;
     const { lists, returned } = slab.detachAll();
     if (!(yield* this.#zeroHeads(lists))) return;
     for (const cell of [...returned, ...this.#reclaim.unsettled(), ...frees.cells.take(frees.cells.count)])
       frees.objects.push(cell);
-    while (frees.objects.count > 0 && !this.#reclaim.isStopped) yield* this.#reclaim.free();
-    if (this.#reclaim.isStopped) return;
+    if (!(yield* this.#reclaim.settleLog())) return;
     for (const block of slab.allBlocks()) {
+      // Its next owner could not tell what a list that was abandoned here still needs.
+      if (slab.hasAbandoned(block)) continue;
       slab.removeBlock(block);
       if (!(yield* this.#allocator.giveAway(block.pointer))) return;
       this.left++;
@@ -95,7 +96,8 @@ export class Blocks {
 
   /** Zeroes the heads of lists that were taken apart, before anybody may use what they leave. */
   *#zeroHeads(lists: readonly Detached[]): Op<boolean> {
-    if (!(yield* this.#reclaim.writeHeads(lists.map(({ head }) => ({ head, cell: 0 }))))) return false;
+    const zero = lists.map(({ head }) => ({ pointer: head, head: 0, freed: 0 }));
+    if (!(yield* this.#reclaim.writeHeads(zero))) return false;
     for (const list of lists) this.#client.slab.reuse(list);
     return true;
   }

@@ -51,7 +51,7 @@ export async function rest(session: Session): Promise<void> {
   if (!state.grace.isActive) return;
   for (let round = 0; round < ROUNDS_MAX && !janitor.isIdle; round++) await drive(session, janitor.round());
   await drive(session, janitor.blocks.giveBack(1));
-  await drive(session, state.grace.rest());
+  await drive(session, janitor.rest());
 }
 
 /**
@@ -75,5 +75,6 @@ export async function tidy(session: Session): Promise<void> {
 export async function leave(session: Session): Promise<void> {
   await rest(session);
   await drive(session, session.janitor.blocks.leave());
-  await session.giveUpPlace();
+  // A client whose word has to stand keeps its place, as one that has crashed does, until it is recovered.
+  if (!session.state.grace.isActive) await session.giveUpPlace();
 }

@@ -80,7 +80,8 @@ export class Allocator {
   readonly #cid: number;
   readonly #local: LocalMemory;
   readonly #batch: VerbBatch;
-  readonly #lane: Lane;
+  /** Under whose ids it asks: for others that ask on behalf of the same coroutine. */
+  readonly lane: Lane;
   readonly #holdings: Holdings;
   readonly #entry: number;
   readonly #replicas = replicaRef(MAX_REPLICAS);
@@ -101,7 +102,7 @@ export class Allocator {
     this.#cid = client.cid;
     this.#local = client.local;
     this.#batch = new VerbBatch(client.local, 2 * MAX_REPLICAS);
-    this.#lane = new Lane(client, lane);
+    this.lane = new Lane(client, lane);
     this.#entry = client.local.reserve(BLOCK_ENTRY_BYTES * 2);
     this.#holdings = holdings(client.slab);
     this.#lost = new Uint8Array(client.view.geometry.config.nodes);
@@ -162,7 +163,7 @@ export class Allocator {
     for (let cursor = 0; cursor >= 0; ) {
       const page = yield* this.#listFrom(mn, cid, cursor);
       if (page === undefined) return undefined;
-      blocks.push(...this.#lane.blocks());
+      blocks.push(...this.lane.blocks());
       cursor = page.value;
     }
     return blocks;
@@ -199,7 +200,7 @@ export class Allocator {
     for (let cursor = 0; cursor >= 0; ) {
       const page = yield* this.#listFrom(mn, ORPHAN, cursor);
       if (page === undefined) return undefined;
-      for (const { pointer, sizeClass: ofClass } of this.#lane.blocks()) {
+      for (const { pointer, sizeClass: ofClass } of this.lane.blocks()) {
         // A sibling takes it, or this lane could not tell whether it did.
         if (ofClass !== sizeClass || kept.has(pointer) || moving.has(pointer)) continue;
         const what = { operation: RpcOperation.TRANSFER, argument: ORPHAN, other: this.#cid, pointer };
@@ -233,7 +234,7 @@ export class Allocator {
       // Asked once only: a dead node would cost each refill its time-outs.
       const page = yield* this.#listFrom(mn, this.#cid, cursor, { isBackground: true, attempts: 1 });
       if (page === undefined || !this.#isUndisturbed || refilling.some((n) => n !== 0)) return;
-      const lost = this.#lane
+      const lost = this.lane
         .blocks()
         .map((block) => block.pointer)
         .filter((pointer) => !known(pointer) && !kept.has(pointer) && !moving.has(pointer));
@@ -314,7 +315,7 @@ export class Allocator {
   /** Asks, and lets an answer decide what was in doubt at that node. */
   *#ask(mn: number, what: Parameters<Lane['ask']>[1], how = BACKGROUND): Op<RpcResponse | undefined> {
     const before = this.#holdings.departures;
-    const answered = yield* this.#lane.ask(mn, what, how);
+    const answered = yield* this.lane.ask(mn, what, how);
     this.#isUndisturbed = this.#holdings.departures === before;
     if (answered !== undefined && this.#inDoubt.length > 0) {
       for (const pointer of this.#inDoubt) if (this.#view.dataMn(pointer, 0) === mn) this.#depart(pointer);
@@ -340,7 +341,7 @@ export class Allocator {
     const to = this.#view.dataReplicas(pointer, this.#replicas);
     const b = this.#batch.reset();
     for (let r = 0; r < to.count; r++) {
-      if (r > 0) b.write(to.mn[r], this.#entryOffset(pointer, r), this.#entry, BLOCK_ENTRY_BYTES);
+      if (r > 0) b.write(to.mn[r], this.#view.entryOffset(pointer, r), this.#entry, BLOCK_ENTRY_BYTES);
       b.write(to.mn[r], to.offsetBytes[r], header, 8);
     }
     if (how.isBackground) b.markBackground();
@@ -354,7 +355,7 @@ export class Allocator {
     if (to.count === 1) return true;
     const b = this.#batch.reset();
     for (let r = 1; r < to.count; r++)
-      b.write(to.mn[r], this.#entryOffset(pointer, r), this.#entry, lengthBytes);
+      b.write(to.mn[r], this.#view.entryOffset(pointer, r), this.#entry, lengthBytes);
     b.markBackground();
     yield b;
     return allOk(b);
@@ -380,14 +381,6 @@ export class Allocator {
     b.markBackground();
     yield b;
     return allOk(b);
-  }
-
-  /** Where a block's table entry lies on the MN of replica `replica`. */
-  #entryOffset(pointer: number, replica: number): number {
-    const { regionBytes, blockBytes } = this.#view.geometry.config;
-    const region = Math.floor(pointer / regionBytes);
-    const block = (pointer - region * regionBytes) / blockBytes;
-    return this.#view.tableOffset(region, replica) + block * BLOCK_ENTRY_BYTES;
   }
 }
 

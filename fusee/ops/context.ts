@@ -62,8 +62,8 @@ export class Context {
   readonly match: Stage;
   readonly locate: Stage;
   readonly allocator: Allocator;
-  /** Registered word: what a log head is to name. */
-  readonly headWord: number;
+  /** Registered words: what a log head is to say. */
+  readonly headWords: number;
 
   /** Staged object of INSERT and UPDATE; SEARCH and DELETE read only the key. */
   readonly object: number;
@@ -141,7 +141,7 @@ export class Context {
     this.match = new Stage(stages.match(this));
     this.locate = new Stage(stages.locate(this));
     this.allocator = new Allocator({ view, slab: client.slab, cid: client.cid, local }, coroutine);
-    this.headWord = local.reserve(8);
+    this.headWords = local.reserve(16);
     this.object = local.reserve(STAGE_BYTES);
     this.tombstone = local.reserve(STAGE_BYTES);
     this.buckets = local.reserve(CANDIDATE_BYTES);
@@ -215,13 +215,21 @@ export class Context {
    */
   loseCell(): void {
     this.client.frees.cells.push(this.cell);
+    this.leaveCell();
   }
 
   /**
    * Leaves the object that a slot named until this request replaced it to reclaim; nothing if it named none.
+   * The operation in the current cell ends at the same stroke, with the request or by {@link leaveCell}: its
+   * list's `freed` must not stay behind a bit for as long as a request may go on (`memory/log-head.ts`).
    */
   freeReplaced(slotWord: Word): void {
     if ((slotWord.hi | slotWord.lo) !== 0) this.client.frees.objects.push(ownerPointer(slotWord));
+  }
+
+  /** The operation in the current cell is over, and the request goes on with another. */
+  leaveCell(): void {
+    this.client.slab.finish(this.coroutine, this.sizeClass);
   }
 
   /** Pointer of the object in the current cell: objects end where their cell ends. */

@@ -101,6 +101,7 @@ export function* insertLoop(cx: Context): OpLoop {
       }
       if (claimant.claim === Claim.AGAIN_NEW_OBJECT) {
         cx.freeReplaced(write.vOld);
+        cx.leaveCell();
         hasObject = false;
       } else if (claimant.claim !== Claim.AGAIN) break;
       cx.lostRound = true;

@@ -31,7 +31,7 @@ import {
 } from '../layout/index.js';
 import type { Context } from '../ops/index.js';
 import { requireSwapped, Verdict, won } from '../replication/index.js';
-import { CorruptionError, type Op, sameWord, type Word, word } from '../verbs/index.js';
+import { CorruptionError, copyWord, type Op, sameWord, type Word, word } from '../verbs/index.js';
 
 /** What recovery made of a request. */
 export const Recovered = {
@@ -246,10 +246,10 @@ function* noTraceOfKey(cx: Context, own: number): Op<boolean | undefined> {
   return true;
 }
 
-/** Turns the object into its slot's tombstone, backups first; a backup may be one already. */
+/** Turns the object into its slot's tombstone, as its client would; a backup may be one already. */
 function* undo(cx: Context): Op<Recovered> {
   const { batch: b, write } = cx;
-  const { slot, vOld, vNew } = write;
+  const { slot, vNew } = write;
   const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);
@@ -259,9 +259,8 @@ function* undo(cx: Context): Op<Recovered> {
   for (let r = 1; r < slot.count; r++) {
     if (!sameWord(b.found(r - 1, w), tomb)) requireSwapped(b, r - 1, vNew, `recovery's undo of backup ${r}`);
   }
-  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
-  yield b;
-  if (b.anyFailed()) return Recovered.FAILED;
-  requireSwapped(b, 0, vOld, "recovery's undo of the primary");
-  return Recovered.UNDONE;
+  copyWord(vNew, tomb);
+  write.verdict = Verdict.RULE_1;
+  yield* cx.commit;
+  return won(write.verdict) ? Recovered.UNDONE : Recovered.FAILED;
 }

@@ -52,7 +52,7 @@ export class BackgroundWork {
 
   #round(): void {
     if (this.#client.isDead || this.#isResting) return;
-    if (this.#client.state.grace.isSilent) {
+    if (this.#client.state.grace.isSilent || this.janitor.reclaim.isStopped) {
       // Others would wait for it for ever: somebody has to declare it dead.
       this.#run.lost(this.#client);
       return;
@@ -68,7 +68,7 @@ export class BackgroundWork {
 
   *#leave(): Op<unknown> {
     yield* this.janitor.blocks.leave();
-    return yield* this.#client.state.grace.rest();
+    return yield* this.janitor.rest();
   }
 
   #onEnd: (result: unknown) => void = () => {};

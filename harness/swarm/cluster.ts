@@ -50,6 +50,8 @@ export class Cluster implements Run {
   crashes = 0;
   cuts = 0;
   recovererCrashes = 0;
+  /** Log entries of the dead that recoverers have walked, as many as any of them saw. */
+  entriesWalked = 0;
   #cids = 0;
   #recoveries = 0;
 
@@ -151,7 +153,12 @@ export class Cluster implements Run {
     world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => {
       client.fabric.fence();
       this.trace?.note(`client ${client.cid} is fenced, and ${open.length} requests of it recovered`);
-      this.#recover(client.cid, () => {
+      let walked = 0;
+      const onWalked = (entries: number): void => {
+        this.entriesWalked += Math.max(0, entries - walked);
+        walked = Math.max(walked, entries);
+      };
+      this.#recover(client.cid, onWalked, () => {
         this.writesActive -= open.length;
         this.#recoveries--;
         if (client.left.some((left) => left > 0)) this.#join([...client.left]).start(plan.thinkNs);
@@ -159,13 +166,14 @@ export class Cluster implements Run {
     });
   }
 
-  #recover(dead: number, onDone: () => void): void {
+  #recover(dead: number, onWalked: (entries: number) => void, onDone: () => void): void {
     const { plan, world } = this;
     const { random } = this.load;
     const recoverer = new Recoverer(this, {
       cid: ++this.#cids,
       dead,
       diesAfter: random.happens(plan.recovererCrash) ? random.between(1, 8) : Number.POSITIVE_INFINITY,
+      onWalked,
       onDone: () => {
         for (const result of recoverer.results) this.recovered[result]++;
         onDone();
@@ -174,7 +182,7 @@ export class Cluster implements Run {
         this.recovererCrashes++;
         world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => {
           recoverer.fabric.fence();
-          this.#recover(dead, onDone);
+          this.#recover(dead, onWalked, onDone);
         });
       },
     });
