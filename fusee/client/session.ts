@@ -74,7 +74,7 @@ export async function tidy(session: Session): Promise<void> {
  */
 export async function leave(session: Session): Promise<void> {
   await rest(session);
-  await drive(session, session.janitor.blocks.leave());
-  // A client whose word has to stand keeps its place, as one that has crashed does, until it is recovered.
-  if (!session.state.grace.isActive) await session.giveUpPlace();
+  const hasLeft = await drive(session, session.janitor.blocks.leave());
+  // Whoever leaves something to recover keeps its place, as one that has crashed does, until that is done.
+  if (hasLeft && !session.state.grace.isActive) await session.giveUpPlace();
 }

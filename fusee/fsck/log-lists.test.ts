@@ -1,6 +1,6 @@
 /** What can be wrong with log heads and the lists behind them, and with the client table. */
 import { describe, expect, it } from 'vitest';
-import { LINE_BYTES, LogField } from '../layout/index.js';
+import { getPointer, LINE_BYTES, LogField } from '../layout/index.js';
 import { ORPHAN } from '../memory/index.js';
 import { blockOf } from './cells.js';
 import { SamplePool } from './sample-pool.js';
@@ -48,7 +48,7 @@ describe('what says from where on frees may be missing', () => {
   it('is found when it lies ahead of the head', () => {
     const pool = full();
     const { head, cell } = pool.logHead(pool.find('k2').sizeClass);
-    pool.putPointer(head + 8, pool.find('k2').cell);
+    pool.putPointer(head + 8, getPointer(pool.data(cell + NEXT, 6), 0));
     const { kind, message } = pool.onlyFinding();
     expect([kind, message]).toEqual(['log-list', expect.stringContaining(`never comes to ${cell}`)]);
   });

@@ -30,6 +30,7 @@ import {
   type View,
 } from '../layout/index.js';
 import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';
+import { type Holdings, holdingsOf } from './holdings.js';
 import { Lane } from './lane.js';
 import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from './rpc.js';
 import type { Slab } from './slab.js';
@@ -45,33 +46,6 @@ const ZERO_VERBS = 8;
 
 /** How a lane asks when no answer waits for it. */
 const BACKGROUND: Parameters<Lane['ask']>[2] = { isBackground: true };
-
-/** What the lanes of one client must know of each other's blocks. */
-interface Holdings {
-  /** Blocks in use by this client, and those that it must never take for lost grants. */
-  readonly kept: Set<number>;
-  /**
-   * Blocks that lanes give back, hand on or take over, until that is no longer in doubt: how many lanes. More
-   * than one, when a block is granted to a sibling before the lane that gave it back has its answer.
-   */
-  readonly moving: Map<number, number>;
-  /** Grows when a block has left the client, or may have. */
-  departures: number;
-  /** Registered zeros, from the first free on; -1 before. */
-  zeros: number;
-}
-
-/** By slab, which is what all lanes of a client share. */
-const holdingsOf = new WeakMap<Slab, Holdings>();
-
-function holdings(slab: Slab): Holdings {
-  let known = holdingsOf.get(slab);
-  if (known === undefined) {
-    known = { kept: new Set(), moving: new Map(), departures: 0, zeros: -1 };
-    holdingsOf.set(slab, known);
-  }
-  return known;
-}
 
 /** Asks for blocks on behalf of one coroutine; the head of this file states its rules. */
 export class Allocator {
@@ -89,6 +63,8 @@ export class Allocator {
   readonly #lost: Uint8Array;
   /** Blocks whose FREE was not answered, and may still be executed. */
   #inDoubt: number[] = [];
+  /** A block that was handed on or taken over may be this client's, and is in no slab: nobody has answered. */
+  #isUnsure = false;
   /** Nothing had left the client between the latest request and its answer. */
   #isUndisturbed = false;
 
@@ -104,7 +80,7 @@ export class Allocator {
     this.#batch = new VerbBatch(client.local, 2 * MAX_REPLICAS);
     this.lane = new Lane(client, lane);
     this.#entry = client.local.reserve(BLOCK_ENTRY_BYTES * 2);
-    this.#holdings = holdings(client.slab);
+    this.#holdings = holdingsOf(client.slab);
     this.#lost = new Uint8Array(client.view.geometry.config.nodes);
   }
 
@@ -185,7 +161,10 @@ export class Allocator {
     this.#move(pointer);
     this.#holdings.kept.delete(pointer);
     const answered = yield* this.#ask(this.#view.dataMn(pointer, 0), what);
-    if (answered === undefined) this.#holdings.kept.add(pointer);
+    if (answered === undefined) {
+      this.#holdings.kept.add(pointer);
+      this.#isUnsure = true;
+    }
     this.#depart(pointer);
     return true;
   }
@@ -209,13 +188,26 @@ export class Allocator {
         // Refused: another client was faster.
         if (answered === undefined || answered.status === RpcStatus.OK) kept.add(pointer);
         this.#depart(pointer);
-        if (answered === undefined) return undefined;
-        if (answered.status !== RpcStatus.OK) continue;
-        return (yield* this.#enter(pointer, { sizeClass, isBackground: true })) ? pointer : undefined;
+        if (answered !== undefined && answered.status !== RpcStatus.OK) continue;
+        const how = { sizeClass, isBackground: true };
+        if (answered !== undefined && (yield* this.#enter(pointer, how))) return pointer;
+        this.#isUnsure = true;
+        return undefined;
       }
       cursor = page.value;
     }
     return undefined;
+  }
+
+  /**
+   * Gives back what nodes have granted without this lane's knowing. As {@link reclaimLostGrants}.
+   * @returns false: a block may still be this client's, and only its recovery will find it.
+   */
+  *settle(): Op<boolean> {
+    const { kept } = this.#holdings;
+    for (let mn = 0; mn < this.#lost.length; mn++)
+      if (this.#lost[mn] !== 0) yield* this.reclaimLostGrants(mn, (pointer) => kept.has(pointer));
+    return !this.#isUnsure && this.#inDoubt.length === 0 && !this.#lost.includes(1);
   }
 
   /**

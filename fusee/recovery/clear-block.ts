@@ -13,8 +13,9 @@
  *   never be in a slot; but others may have its address from a lost round, and may use it for as long as
  *   their requests last. The same is true of cells whose grace was under way without a bit, and these cannot
  *   be told from others that were free: hence the bit for all of them.
- * - With one index replica no log is committed. There a cell counts as named when its used bit is set on all
- *   replicas; if it never was, it leaks.
+ * - With one index replica no log is committed. There a cell counts as named when all replicas have the same
+ *   entry and its used bit is set: an object that is missing on one was not proposed. If it never was in a
+ *   slot, it leaks.
  * - Lists end first: zero trailers would cut a list short for the next recoverer, should this one die.
  * - The bit goes ahead of the zero trailer: without a bit, a zero trailer is a cell that may be used at once.
  * - The bit that a cell has on any replica is the one that it gets on all: its owner was clearing it, or a
@@ -123,31 +124,36 @@ function* readCells(
   { pointer, sizeClass }: DeadBlock,
   { offset, count }: { offset: number; count: number },
 ): Op<Cell[] | undefined> {
-  const { view } = cx.client;
+  const { view, local } = cx.client;
   const { dataReplicas, indexReplicas } = view.geometry.config;
   const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
   const cells = Array.from({ length: count }, () => ({ isNamed: true, hasTrailer: false, isFresh: true }));
+  const trailers = new Uint8Array(count * LOG_ENTRY_BYTES);
   for (let r = 0; r < dataReplicas; r++) {
     const b = cx.batch.reset();
     b.read(view.dataMn(pointer, r), view.dataOffset(pointer + offset, r), cx.matchArea, count * cellBytes);
     yield b;
     if (b.anyFailed()) return undefined;
-    cells.forEach((cell, i) => {
-      look(cx.client.local.bytes, cx.matchArea + i * cellBytes, cellBytes, cell, indexReplicas > 1);
-    });
+    for (const [i, cell] of cells.entries()) {
+      const first = trailers.subarray(i * LOG_ENTRY_BYTES, (i + 1) * LOG_ENTRY_BYTES);
+      const bytes = local.bytes.subarray(cx.matchArea + i * cellBytes, cx.matchArea + (i + 1) * cellBytes);
+      const trailer = bytes.subarray(cellBytes - LOG_ENTRY_BYTES);
+      if (r === 0) first.set(trailer);
+      const isSame = trailer.every((byte, k) => byte === first[k]);
+      cell.isNamed &&= isSame && isNamed(trailer, indexReplicas > 1);
+      cell.hasTrailer ||= !isZero(trailer);
+      cell.isFresh &&= isZero(bytes);
+    }
   }
   return cells;
 }
 
-function look(bytes: Uint8Array, at: number, cellBytes: number, cell: Cell, isLogged: boolean): void {
-  const end = at + cellBytes;
-  const isUsed = (bytes[end + LogField.OPERATION] & 1) === 1;
-  if (!isUsed || (isLogged && !readOldValue(bytes, end, word()))) cell.isNamed = false;
-  let any = 0;
-  for (let i = end - LOG_ENTRY_BYTES; i < end; i++) any |= bytes[i];
-  if (any !== 0) cell.hasTrailer = true;
-  for (let i = at; any === 0 && i < end - LOG_ENTRY_BYTES; i++) any |= bytes[i];
-  if (any !== 0) cell.isFresh = false;
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+/** Has a slot named the object with this log entry, as far as that tells? */
+function isNamed(entry: Uint8Array, isLogged: boolean): boolean {
+  const isUsed = (entry[LOG_ENTRY_BYTES + LogField.OPERATION] & 1) === 1;
+  return isUsed && (!isLogged || readOldValue(entry, LOG_ENTRY_BYTES, word()));
 }
 
 function* zeroTrailers(cx: Context, cells: readonly number[]): Op<boolean> {

@@ -67,8 +67,7 @@ export class BackgroundWork {
   }
 
   *#leave(): Op<unknown> {
-    yield* this.janitor.blocks.leave();
-    return yield* this.janitor.rest();
+    return (yield* this.janitor.blocks.leave()) && (yield* this.janitor.rest());
   }
 
   #onEnd: (result: unknown) => void = () => {};

@@ -3,8 +3,6 @@
  * nothing inconsistent, and no cell that nobody names, frees or holds.
  *
  * Rules of this file, what is excused and why:
- * - A client that lives on may own a block that it does not know of, when its grant was lost and it has never
- *   asked again.
  * - A client that lives on with a link cut has log entries of its own that differ: resets that no answer has
  *   waited for.
  * - With one index replica recovery cannot know what the dead had still to free (`recover-client.ts`): two
@@ -47,19 +45,11 @@ function walk({ world, view }: Cluster): PoolReport {
   }
 }
 
-function isExcused(cluster: Cluster, { kind, where }: Finding): boolean {
-  const { plan, clients, world } = cluster;
+function isExcused(cluster: Cluster, { kind }: Finding): boolean {
+  const { plan, clients } = cluster;
   if (kind === 'bitmap') return plan.pool.indexReplicas === 1 && cluster.crashes > 0;
   if (kind === 'data-replicas') return clients.some((c) => !c.isDead && c.fabric.isDisturbed);
-  if (kind !== 'block-header' && kind !== 'table-replicas') return false;
-  const owner = ownerOf(cluster, Number(where.replace('block ', '')));
-  return clients.some((c) => !c.isDead && c.cid === owner) && world.weakCpus.timeouts > 0;
-}
-
-/** Who owns a block, by the primary's table. */
-function ownerOf({ world, view }: Cluster, block: number): number {
-  const entry = world.nodes.load(view.dataMn(block, 0), view.entryOffset(block, 0), { hi: 0, lo: 0 });
-  return entry.lo;
+  return false;
 }
 
 /** Cells are counted by their class's bytes; which classes the entries were of is not known here. */

@@ -153,7 +153,8 @@ function checkCluster(cluster: Cluster): void {
     freeCells: cluster.freeCells,
     fail: (kind, message) => cluster.fail(kind, message),
   });
-  checkLeaks(cluster);
+  // What tests put in place of the product's requests frees nothing.
+  if (cluster.hooks.loops === undefined) checkLeaks(cluster);
   const final = readBack(cluster, found);
   for (const value of final.values()) world.note(value);
   const result = checkHistory(history, { final, stateCountMax: STATES_MAX });
