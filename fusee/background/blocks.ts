@@ -57,23 +57,29 @@ export class Blocks {
   /**
    * Leaves all blocks behind, when no request is under way and none will be. Whatever is on its way to being
    * free gets its bit first: the next owner knows nothing but what the memory says.
+   * @returns false: a node was silent, or recovery has still to look for something here, or a block may be
+   * this client's without its knowing. What is left is for whoever recovers this client.
    */
-  *leave(): Op<void> {
+  *leave(): Op<boolean> {
     const { slab, frees } = this.#client;
     yield* this.giveBack(0);
-    // Lists that stay behind for recovery have their heads moved on: the next owner reclaims what lies ahead.
-    if (!(yield* this.#reclaim.moveHeads())) return;
+    // Lists say first that nothing is left to free: should this client die now, nobody else could tell.
+    if (!(yield* this.#reclaim.settleLog())) return false;
     const { lists, returned } = slab.detachAll();
-    if (!(yield* this.#zeroHeads(lists))) return;
+    if (!(yield* this.#zeroHeads(lists))) return false;
     for (const cell of [...returned, ...this.#reclaim.unsettled(), ...frees.cells.take(frees.cells.count)])
       frees.objects.push(cell);
-    while (frees.objects.count > 0 && !this.#reclaim.isStopped) yield* this.#reclaim.free();
-    if (this.#reclaim.isStopped) return;
+    if (!(yield* this.#reclaim.settleLog())) return false;
     for (const block of slab.allBlocks()) {
+      // Its next owner could not tell what a list that was abandoned here still needs.
+      if (slab.hasAbandoned(block)) continue;
       slab.removeBlock(block);
-      if (!(yield* this.#allocator.giveAway(block.pointer))) return;
+      if (!(yield* this.#allocator.giveAway(block.pointer))) return false;
       this.left++;
     }
+    let isSure = yield* this.#allocator.settle();
+    for (const { allocator } of this.#client.contexts) isSure = (yield* allocator.settle()) && isSure;
+    return isSure && slab.blocks === 0;
   }
 
   /** False: a node was silent, or somebody is stuck. */
@@ -95,7 +101,8 @@ export class Blocks {
 
   /** Zeroes the heads of lists that were taken apart, before anybody may use what they leave. */
   *#zeroHeads(lists: readonly Detached[]): Op<boolean> {
-    if (!(yield* this.#reclaim.writeHeads(lists.map(({ head }) => ({ head, cell: 0 }))))) return false;
+    const zero = lists.map(({ head }) => ({ pointer: head, head: 0, freed: 0 }));
+    if (!(yield* this.#reclaim.writeHeads(zero))) return false;
     for (const list of lists) this.#client.slab.reuse(list);
     return true;
   }

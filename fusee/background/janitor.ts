@@ -59,7 +59,8 @@ export class Janitor {
   get isIdle(): boolean {
     const { frees } = this.#client;
     if (this.splitter.isWanted) return false;
-    return this.reclaim.isStopped || frees.objects.count + frees.cells.count + this.reclaim.awaiting === 0;
+    const { isStopped, isOwing, awaiting } = this.reclaim;
+    return isStopped || (!isOwing && frees.objects.count + frees.cells.count + awaiting === 0);
   }
 
   /** Counts a completed batch of background work. */
@@ -73,6 +74,16 @@ export class Janitor {
   /** Announces that requests will begin, and loads the directory. False: a node was silent. */
   enter(): Op<boolean> {
     return enterPool(this.#client, this.#room);
+  }
+
+  /**
+   * Tells the others that no request is in flight, and none will begin before {@link enter}. False: a node was
+   * silent. The client's word stands then, and somebody has to declare it dead: it may have set free bits that
+   * recovery would set again, and what they free must not be reused before.
+   */
+  *rest(): Op<boolean> {
+    if (this.reclaim.isOwing && !(yield* this.reclaim.payDebts())) return false;
+    return yield* this.#client.grace.rest();
   }
 
   *#loop(): OpLoop {
@@ -93,11 +104,12 @@ export class Janitor {
 
   *#reclaimRound(): Op<void> {
     const { reclaim } = this;
-    if (this.#client.grace.isActive) yield* advancePeriod(this.#client, this.#room);
+    // One period at most from a bit to the log head that covers it: the round behind this pays what is owed.
+    const mayAdvance = !(reclaim.isStopped && reclaim.isOwing);
+    if (this.#client.grace.isActive && mayAdvance) yield* advancePeriod(this.#client, this.#room);
     if (this.#client.grace.isSilent) reclaim.isStopped = true;
     if (reclaim.isStopped) return;
     while (yield* reclaim.settle());
-    yield* reclaim.free();
-    yield* reclaim.collect();
+    if (!(yield* reclaim.collect())) yield* reclaim.free();
   }
 }

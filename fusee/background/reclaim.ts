@@ -1,9 +1,8 @@
 /**
  * Reclaim: how memory that nobody names becomes free again (FUSEE section 4.4), in the background.
  *
- *     replaced object        checkpoint past whoever replaced it -> free bit on every replica
- *     own cell with its bit  checkpoint past its entry -> trailer zero on every replica -> grace -> bit off
- * -> free
+ *     replaced object        head past whoever replaced it -> free bit on every replica -> freed past it too
+ *     own cell with its bit  freed past its entry -> trailer zero on every replica -> grace -> bit off -> free
  *     own cell, round lost   the same from the trailer on: it has no bit
  *
  * Rules of this file:
@@ -11,9 +10,15 @@
  *   carry into a neighbour's when repeated (hazard H16). Only the owner of the block takes bits off, by FAA
  * of
  *   minus the bits that it has read on *all* replicas: so none is on its way any more.
- * - Log heads move first. A moved head says of all entries ahead of it that they are finished, so no
- *   unfinished entry names memory that may be reused (H17), and no walk of a log meets a reused cell (H5).
- *   Deviation: the notes mark each entry FINISHED; one word per list and round does the same for all of them.
+ * - Log heads move first. A moved `head` says of all entries ahead of it that they are finished, so no
+ *   unfinished entry names memory that may be reused (H17); a moved `freed` that what they have replaced has
+ *   its bits, so no walk of a log meets a reused cell (H5).
+ *   Deviation: the notes mark each entry FINISHED; a head per list and round does the same for all of them.
+ * - `freed` goes with the next round's head, so a round costs no verb more. A client that dies in between has
+ *   its recoverer set bits again that are set, and that must not meet a cell that was reused meanwhile: so
+ *   while a bit is not covered ({@link Reclaim.isOwing}) the client's word grows once at most, and a grace
+ *   waits for two. The janitor announces one period ahead of each round, each round begins with what is owed,
+ *   and when that fails the word stands still until somebody declares the client dead.
  * - Trailers are zero on every replica before the grace begins, and a cell is handed out only after it (H4,
  *   H9). So requests that know its address from before have ended, and one that begins later, with a cached
  *   word, reads a clear used bit for at least as long as it lasts.
@@ -25,9 +30,10 @@ import {
   CLASS_COUNT,
   LINE_BYTES,
   LOG_ENTRY_BYTES,
+  LOG_HEAD_BYTES,
   MAX_REPLICAS,
 } from '../layout/index.js';
-import { type Block, type Checkpoint, Grace, type GraceMark } from '../memory/index.js';
+import { type Block, Grace, type GraceMark, type HeadWords, putHead } from '../memory/index.js';
 import type { ClientState } from '../ops/index.js';
 import { CorruptionError, type Op, replicaRef, Status, VerbBatch, word } from '../verbs/index.js';
 
@@ -38,8 +44,8 @@ const PIECE_BYTES = 1024;
 /** Pieces that one round looks at, and the cells after which it looks no further. */
 const PIECES_PER_ROUND = 8;
 const CELLS_PER_ROUND = 256;
-/** Frees that one round carries out. */
-const FREES_PER_ROUND = 256;
+/** Cells taken after which log heads move on although nothing is to be freed: a recoverer walks no further. */
+const CELLS_PER_MARK = 256;
 /** Groups of cells whose grace may be under way at once. */
 const GENERATIONS = 4;
 /** A class has stock as long as this share of its cells is free, and no fewer than so many. */
@@ -52,7 +58,7 @@ const SHORT_ROUNDS = 4;
 
 /** Registered memory that one {@link Reclaim} takes. */
 export const RECLAIM_BYTES: number =
-  (BATCH_VERBS + 2) * 64 + MAX_REPLICAS * PIECE_BYTES + BATCH_VERBS * 8 + 64;
+  (BATCH_VERBS + 2) * 64 + MAX_REPLICAS * PIECE_BYTES + BATCH_VERBS * LOG_HEAD_BYTES + 64;
 
 /** Bits of one word of a block's free bitmap. */
 interface Bits {
@@ -92,8 +98,12 @@ export class Reclaim {
   #idleClass = 0;
   /** Rounds in which some class was short of cells. */
   #shortRounds = 0;
+  /** Cells that had been taken when log heads were last looked after. */
+  #cellsMarked = 0;
   /** A replica was silent. */
   isStopped = false;
+  /** Bits may have been set that no `freed` covers yet. */
+  isOwing = false;
   /** Cells freed for others and for itself, and cells taken back, so far. */
   freed = 0;
   reclaimed = 0;
@@ -103,7 +113,7 @@ export class Reclaim {
     this.#client = client;
     this.#batch = new VerbBatch(local, BATCH_VERBS);
     this.#bitmaps = local.reserve(MAX_REPLICAS * PIECE_BYTES);
-    this.#heads = local.reserve(BATCH_VERBS * 8);
+    this.#heads = local.reserve(BATCH_VERBS * LOG_HEAD_BYTES);
     this.#zeros = local.reserve(64);
     this.#piecesPerBlock = Math.ceil(view.geometry.bitmapBytes / PIECE_BYTES);
   }
@@ -121,10 +131,44 @@ export class Reclaim {
     return this.#generations.splice(0).flatMap(({ cells, withoutBit }) => cells.slice(0, withoutBit));
   }
 
-  /** Sets free bits of replaced objects. */
-  *free(): Op<void> {
-    const pointers = this.#client.frees.objects.take(FREES_PER_ROUND);
-    if (pointers.length === 0 || !(yield* this.moveHeads())) return;
+  /**
+   * Moves log heads on and sets the free bits of what requests have replaced; `freed` follows next time. False:
+   * a replica was silent.
+   */
+  *free(): Op<boolean> {
+    const { frees, slab } = this.#client;
+    const isDue = this.isOwing || slab.cellsUsed - this.#cellsMarked >= CELLS_PER_MARK;
+    if (this.isStopped || (frees.objects.count === 0 && !isDue)) return !this.isStopped;
+    return yield* this.#free();
+  }
+
+  /** The same, and lets `freed` follow at once: of all that has ended nothing is left to free. */
+  *settleLog(): Op<boolean> {
+    return !this.isStopped && (yield* this.#free()) && (yield* this.payDebts());
+  }
+
+  /** Lets `freed` follow the bits that have been set. False: a replica was silent. */
+  *payDebts(): Op<boolean> {
+    if (this.isStopped || !(yield* this.writeHeads(this.#client.slab.staleHeads()))) return false;
+    this.isOwing = false;
+    return true;
+  }
+
+  *#free(): Op<boolean> {
+    const { frees, slab } = this.#client;
+    const pointers = frees.objects.take(frees.objects.count);
+    slab.mark();
+    this.#cellsMarked = slab.cellsUsed;
+    if (pointers.length === 0) slab.pass();
+    if (!(yield* this.payDebts()) || pointers.length === 0) return !this.isStopped;
+    this.isOwing = true;
+    if (!(yield* this.#setBits(pointers))) return false;
+    slab.pass();
+    this.freed += pointers.length;
+    return true;
+  }
+
+  *#setBits(pointers: Float64Array): Op<boolean> {
     const { view } = this.#client;
     const { blockBytes } = view.geometry.config;
     const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
@@ -139,9 +183,9 @@ export class Reclaim {
         const to = view.dataReplicas(bitmapWord(block, line >>> 6), this.#to);
         for (let r = 0; r < to.count; r++) b.faa(to.mn[r], to.offsetBytes[r], bit);
       }
-      if (!(yield* this.#run())) return;
+      if (!(yield* this.#run())) return false;
     }
-    this.freed += pointers.length;
+    return true;
   }
 
   /** Takes the first generation back if its grace has passed. True if so. */
@@ -172,7 +216,8 @@ export class Reclaim {
       this.#spareMarks.push(mark);
       return false;
     }
-    if (!(yield* this.moveHeads()) || !(yield* this.#zero(generation.cells))) return false;
+    // Everything found has ended: what is held was left out.
+    if (!(yield* this.settleLog()) || !(yield* this.#zero(generation.cells))) return false;
     if (!(yield* this.#client.grace.mark(mark))) {
       this.isStopped = true;
       return false;
@@ -183,25 +228,17 @@ export class Reclaim {
     return true;
   }
 
-  /** Moves all log heads past what is finished. False: a replica was silent. */
-  *moveHeads(): Op<boolean> {
-    return yield* this.writeHeads(this.#client.slab.staleCheckpoints());
-  }
-
   /** Writes log heads on all replicas. False: a replica was silent. */
-  *writeHeads(heads: readonly Checkpoint[]): Op<boolean> {
+  *writeHeads(heads: readonly HeadWords[]): Op<boolean> {
     const { view, local } = this.#client;
     const perBatch = Math.floor(BATCH_VERBS / view.geometry.config.dataReplicas);
     for (let i = 0; i < heads.length; i += perBatch) {
       const b = this.#batch.reset();
-      heads.slice(i, i + perBatch).forEach(({ head, cell }, k) => {
-        local.doubles[(this.#heads >>> 3) + k] = 0;
-        const at = this.#heads + 8 * k;
-        const high = Math.floor(cell / 0x100000000);
-        local.words[at >>> 2] = cell - high * 0x100000000;
-        local.words[(at >>> 2) + 1] = high;
-        const to = view.dataReplicas(head, this.#to);
-        for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r], at, 8);
+      heads.slice(i, i + perBatch).forEach((words, k) => {
+        const at = this.#heads + LOG_HEAD_BYTES * k;
+        putHead(local, at, words);
+        const to = view.dataReplicas(words.pointer, this.#to);
+        for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r], at, LOG_HEAD_BYTES);
       });
       if (!(yield* this.#run())) return false;
     }
@@ -308,24 +345,38 @@ export class Reclaim {
       for (let r = 0; r < replicas; r++) bits &= local.words[((this.#bitmaps + r * PIECE_BYTES) >>> 2) + w];
       return bits >>> 0;
     };
+    // What is held now may have a bit already, if another client was faster than our own answer; later then.
+    let held: ReadonlySet<number> | undefined;
     for (let w = 0; w < bytes / 4; w += 2) {
-      const [lo, hi] = [all(w), all(w + 1)];
-      if ((lo | hi) === 0) continue;
-      const index = (first + w) / 2;
-      block.taken[2 * index] |= lo;
-      block.taken[2 * index + 1] |= hi;
-      into.bits.push({ block, index, lo, hi });
-      for (let bit = 0; bit < 64; bit++) {
-        if ((((bit < 32 ? lo : hi) >>> (bit & 31)) & 1) === 0) continue;
-        const cell = block.cellOfLine(index * 64 + bit);
-        if (cell < 0)
-          throw new CorruptionError(
-            `block ${block.pointer} has a free bit of no cell, line ${index * 64 + bit}`,
-          );
-        into.cells.push(block.pointerOf(cell));
-      }
+      const found = { block, index: (first + w) / 2, lo: all(w), hi: all(w + 1) };
+      if ((found.lo | found.hi) === 0) continue;
+      held ??= this.#client.slab.heldCells();
+      this.#takeCells(found, held, into);
     }
     return true;
+  }
+
+  /** Takes the cells whose bits these are, but for those that are held. */
+  #takeCells(found: Bits, held: ReadonlySet<number>, into: Generation): void {
+    const { block, index } = found;
+    const taken = [0, 0];
+    for (let bit = 0; bit < 64; bit++) {
+      const mask = (1 << (bit & 31)) >>> 0;
+      if (((bit < 32 ? found.lo : found.hi) & mask) === 0) continue;
+      const cell = block.cellOfLine(index * 64 + bit);
+      if (cell < 0)
+        throw new CorruptionError(
+          `block ${block.pointer} has a free bit of no cell, line ${index * 64 + bit}`,
+        );
+      if (held.has(block.pointerOf(cell))) continue;
+      taken[bit >>> 5] = (taken[bit >>> 5] | mask) >>> 0;
+      into.cells.push(block.pointerOf(cell));
+    }
+    const [lo, hi] = taken;
+    if ((lo | hi) === 0) return;
+    block.taken[2 * index] |= lo;
+    block.taken[2 * index + 1] |= hi;
+    into.bits.push({ block, index, lo, hi });
   }
 
   /** Runs the batch as background work. False: a replica was silent, and reclaim has ended. */

@@ -8,7 +8,7 @@
  */
 import type { Fabric } from '../fabric/contract.js';
 import type { StopReport } from '../master/index.js';
-import { type ClientState, type Decisions, openSlots } from '../ops/index.js';
+import { type ClientState, type Decisions, openRounds } from '../ops/index.js';
 
 /** Who drives generators at present. */
 export interface Driver {
@@ -67,7 +67,7 @@ export class Failover {
     this.#hasReported = true;
     const { directory, grace } = this.#state;
     const { version, globalDepth: depth } = directory;
-    this.#port.stopped({ slots: openSlots(this.#state), word: grace.word, directory: { version, depth } });
+    this.#port.stopped({ rounds: openRounds(this.#state), word: grace.word, directory: { version, depth } });
   }
 
   /** The view has changed. */

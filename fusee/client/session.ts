@@ -89,7 +89,7 @@ export async function rest(session: Session): Promise<void> {
   if (!state.grace.isActive) return;
   for (let round = 0; round < ROUNDS_MAX && !janitor.isIdle; round++) await drive(session, janitor.round());
   await drive(session, janitor.blocks.giveBack(1));
-  await drive(session, state.grace.rest());
+  await drive(session, janitor.rest());
 }
 
 /**
@@ -112,6 +112,7 @@ export async function tidy(session: Session): Promise<void> {
  */
 export async function leave(session: Session): Promise<void> {
   await rest(session);
-  await drive(session, session.janitor.blocks.leave());
-  await session.giveUpPlace();
+  const hasLeft = await drive(session, session.janitor.blocks.leave());
+  // Whoever leaves something to recover keeps its place, as one that has crashed does, until that is done.
+  if (hasLeft && !session.state.grace.isActive) await session.giveUpPlace();
 }

@@ -165,9 +165,9 @@ export class MasterLink {
   }
 
   /** All that the client had posted is answered. */
-  stopped({ slots, word: of, directory }: StopReport): void {
+  stopped({ rounds, word: of, directory }: StopReport): void {
     const at = { hi: of.hi, lo: of.lo };
-    this.#session.send({ type: 'stopped', slots: [...slots], word: at, directory });
+    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory });
   }
 
   /** A node did not answer. */

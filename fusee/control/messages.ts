@@ -5,7 +5,7 @@
  *     master  -> accepted {proof, leaseMs, view}         client -> join {cid, place, pid, startTime}
  *     master  -> in {view}                               client -> renew {seq}
  *     master  -> renewed {seq}, expelled                 client -> leave, or resign: to be recovered
- *     master  -> stop                                    client -> stopped {slots, word, directory}
+ *     master  -> stop                                    client -> stopped {rounds, word, directory}
  *     master  -> adopt {view, decided}                   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
  */
@@ -21,8 +21,8 @@ export type ToldView = z.infer<typeof viewSchema>;
 
 const halves = z.object({ hi: whole(U32), lo: whole(U32) });
 
-/** Slots that a client's requests may have changed: at most one per coroutine. */
-const SLOTS_MAX = 4096;
+/** Open rounds of one client: at most one per coroutine. */
+const ROUNDS_MAX = 4096;
 
 /** What clients send once they are accepted. */
 export const fromClient = z.discriminatedUnion('type', [
@@ -42,7 +42,17 @@ export const fromClient = z.discriminatedUnion('type', [
   z.object({ type: z.literal('resign') }),
   z.object({
     type: z.literal('stopped'),
-    slots: z.array(whole(2 ** 48)).max(SLOTS_MAX),
+    rounds: z
+      .array(
+        z.object({
+          slot: whole(2 ** 48),
+          cell: whole(2 ** 48),
+          operation: whole(127),
+          vOld: halves,
+          wasSwapped: z.boolean(),
+        }),
+      )
+      .max(ROUNDS_MAX),
     word: halves,
     directory: z.object({ version: whole(U32), depth: whole(32) }),
   }),

@@ -361,7 +361,7 @@ describe('bytes that nobody may have written', () => {
     ['behind the index', (p) => [2, p.view.geometry.dataBase - 1]],
     ['in a subtable of other nodes', (p) => [p.view.slotMn(0, 1) === 1 ? 2 : 1, p.view.slotOffset(0) + 8]],
     ["behind a block table's last entry", (p) => [0, p.view.tableOffset(0, 0) + 4 * BLOCK_ENTRY_BYTES]],
-    ['behind the log heads', (p) => [p.view.dataMn(p.find('k1').pointer, 0), inBlock(p, 'k1', 600)]],
+    ['behind the log heads', (p) => [p.view.dataMn(p.find('k1').pointer, 0), inBlock(p, 'k1', 1110)]],
     ["in a block's header", (p) => [p.view.dataMn(p.find('k1').pointer, 0), inBlock(p, 'k1', 40)]],
     [
       'behind the last cell',

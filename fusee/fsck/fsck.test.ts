@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryFabric } from '../fabric/memory.js';
-import { LINE_BYTES, LOG_ENTRY_BYTES, type PoolConfig } from '../layout/index.js';
+import { LINE_BYTES, LOG_ENTRY_BYTES, LOG_HEAD_BYTES, type PoolConfig } from '../layout/index.js';
 import { ORPHAN } from '../memory/index.js';
 import { FabricError } from '../verbs/index.js';
 import { blockOf } from './cells.js';
@@ -139,7 +139,7 @@ describe('a pool at rest', () => {
     const block = blockOf(pool.view.geometry, pointer);
     for (const r of [0, 1]) pool.setOwner(block, ORPHAN, r);
     const { headsOffset, headsPerBlock } = pool.view.geometry;
-    pool.putData(block + headsOffset, new Uint8Array(8 * headsPerBlock));
+    pool.putData(block + headsOffset, new Uint8Array(LOG_HEAD_BYTES * headsPerBlock));
     expect(pool.kinds()).toEqual([]);
     pool.change(block, (cid) => cid + 1, [1]);
     expect(pool.onlyFinding()).toMatchObject({ kind: 'block-header', where: `block ${block}` });

@@ -1,6 +1,6 @@
 /** What can be wrong with log heads and the lists behind them, and with the client table. */
 import { describe, expect, it } from 'vitest';
-import { LINE_BYTES, LogField } from '../layout/index.js';
+import { getPointer, LINE_BYTES, LogField } from '../layout/index.js';
 import { ORPHAN } from '../memory/index.js';
 import { blockOf } from './cells.js';
 import { SamplePool } from './sample-pool.js';
@@ -14,7 +14,7 @@ describe('log heads', () => {
   it('a head that differs between replicas is found on the replica', () => {
     const pool = full();
     const { head } = pool.logHead();
-    pool.putPointer(head, 0, [1]);
+    pool.putHead(head, 0, [1]);
     const block = blockOf(pool.view.geometry, head);
     expect(pool.onlyFinding()).toMatchObject({
       kind: 'log-head',
@@ -32,8 +32,34 @@ describe('log heads', () => {
   ])('a head that names a place %s is found', (_, place) => {
     const pool = full();
     const { head, cell } = pool.logHead(pool.find('k2').sizeClass);
-    pool.putPointer(head, place(pool, cell));
+    pool.putHead(head, place(pool, cell));
     expect(pool.kinds()).toEqual(['log-head']);
+  });
+});
+
+describe('what says from where on frees may be missing', () => {
+  it('may lie behind the head, on a list that comes to it', () => {
+    const pool = full();
+    const { head } = pool.logHead(pool.find('k2').sizeClass);
+    pool.putPointer(head, pool.find('k2').cell);
+    expect(pool.check().findings).toEqual([]);
+  });
+
+  it('is found when it lies ahead of the head', () => {
+    const pool = full();
+    const { head, cell } = pool.logHead(pool.find('k2').sizeClass);
+    pool.putPointer(head + 8, getPointer(pool.data(cell + NEXT, 6), 0));
+    const { kind, message } = pool.onlyFinding();
+    expect([kind, message]).toEqual(['log-list', expect.stringContaining(`never comes to ${cell}`)]);
+  });
+
+  it('is found when it differs between replicas', () => {
+    const pool = full();
+    pool.putPointer(pool.logHead().head + 8, 0, [1]);
+    expect(pool.onlyFinding()).toMatchObject({
+      kind: 'log-head',
+      message: expect.stringContaining('on replica 1'),
+    });
   });
 });
 
@@ -61,7 +87,7 @@ describe('log lists', () => {
   it('two heads whose lists meet are found', () => {
     const pool = full();
     const { head } = pool.logHead(pool.find('k2').sizeClass);
-    pool.putPointer(head + 8, pool.find('k2').cell);
+    pool.putHead(head + 16, pool.find('k2').cell);
     const { kind, message } = pool.onlyFinding();
     expect([kind, message]).toEqual(['log-list', expect.stringContaining(`as that of ${head} does`)]);
   });

@@ -1,6 +1,7 @@
 /**
- * The logs: every log head names a cell, and its list runs, through cells of the same client and size class,
- * to one that holds no operation yet (FUSEE section 4.5).
+ * The logs: every log head names a cell, and one ahead of it or the same from which on frees may be missing
+ * (`memory/log-head.ts`). From there its list runs, through the cell that the head names and cells of the same
+ * client and size class, to one that holds no operation yet (FUSEE section 4.5).
  *
  * The cells ahead of a list's end are those that recovery would look at. The last of them is in the list's
  * hands whatever has become of its object: {@link Walk.listEnds}. Of links behind a head nothing can be said:
@@ -8,7 +9,15 @@
  *
  * Lists that meet share all that follows, so they have one end: that is all that is kept of a list.
  */
-import { CLASS_LINES, getPointer, LINE_BYTES, LOG_ENTRY_BYTES, LogField } from '../layout/index.js';
+import {
+  CLASS_LINES,
+  getPointer,
+  LINE_BYTES,
+  LOG_ENTRY_BYTES,
+  LOG_HEAD_BYTES,
+  LogField,
+} from '../layout/index.js';
+import { type HeadWords, readHead } from '../memory/index.js';
 import { type Op, word } from '../verbs/index.js';
 import { blockOf, isCell, type Owner, ownerOf, tableEntryOf } from './cells.js';
 import { READS_MAX } from './reader.js';
@@ -20,8 +29,10 @@ const ENTRIES = 4096;
 const OWNERS_KEPT = 1 << 16;
 
 interface LogList {
-  /** Pointer of its head's word. */
+  /** Pointer of its head. */
   readonly head: number;
+  /** The cell that its head names, until the list has come there; then 0. */
+  named: number;
   readonly owner: Owner;
   /** The cell to be looked at next, and the one before it. */
   cell: number;
@@ -75,7 +86,7 @@ class LogLists {
       reader.begin();
       const at = some.map(({ block }) => {
         const to = this.#walk.dataReplicas(block);
-        const bytes = 8 * geometry.headsPerBlock;
+        const bytes = LOG_HEAD_BYTES * geometry.headsPerBlock;
         return Array.from({ length: to.count }, (_, r) =>
           reader.read(to.mn[r], to.offsetBytes[r] + geometry.headsOffset, bytes),
         );
@@ -100,24 +111,24 @@ class LogLists {
   /** Notes the lists of a block whose heads have been read, on each replica, to `at`. */
   #takeHeads(block: number, owner: Owner, at: readonly number[]): void {
     const { reader, geometry, findings, dataBytes } = this.#walk;
-    const { words } = reader.local;
     const name = nameOf(owner);
     this.#cells.set(name, (this.#cells.get(name) ?? 0) + geometry.cellsPerBlock(owner.sizeClass));
     const { mn } = this.#walk.dataReplicas(block);
     for (let h = 0; h < geometry.headsPerBlock; h++) {
-      const load = (r: number): number =>
-        words[(at[r] >>> 2) + 2 * h] + words[(at[r] >>> 2) + 2 * h + 1] * 2 ** 32;
-      const cell = load(0);
+      const pointer = block + geometry.headsOffset + LOG_HEAD_BYTES * h;
+      const load = (r: number) => readHead(reader.local, at[r] + LOG_HEAD_BYTES * h, pointer);
+      const head = load(0);
       const where = `log head ${h} of block ${block}`;
       for (let r = 1; r < at.length; r++) {
-        if (load(r) === cell) continue;
-        findings.add('log-head', mn[r], where, `${load(r)} on replica ${r}, ${cell} on the primary`);
+        if (reader.same(at[0] + LOG_HEAD_BYTES * h, at[r] + LOG_HEAD_BYTES * h, LOG_HEAD_BYTES)) continue;
+        const message = `${told(load(r))} on replica ${r}, ${told(head)} on the primary`;
+        findings.add('log-head', mn[r], where, message);
       }
-      if (cell === 0) continue;
-      if (cell < dataBytes) {
-        const head = block + geometry.headsOffset + 8 * h;
-        this.#lists.push({ head, owner, cell, last: 0, steps: 0, at: 0 });
-      } else findings.add('log-head', mn[0], where, `it names ${cell}, but pointers end at ${dataBytes}`);
+      if (head === undefined) continue;
+      const { head: named, freed } = head;
+      if (Math.max(named, freed) < dataBytes)
+        this.#lists.push({ head: pointer, named, owner, cell: freed, last: 0, steps: 0, at: 0 });
+      else findings.add('log-head', mn[0], where, `it names ${told(head)}, but pointers end at ${dataBytes}`);
     }
   }
 
@@ -136,6 +147,7 @@ class LogLists {
       }
       yield* reader.run();
       going = going.filter((list) => {
+        if (list.cell === list.named) list.named = 0;
         const isEnd = bytes[list.at + LogField.OPERATION] === 0;
         if (isEnd) this.#end(list);
         else this.#step(list, getPointer(bytes, list.at + LogField.NEXT));
@@ -196,6 +208,8 @@ class LogLists {
   }
 
   #end(list: LogList): void {
+    if (list.named !== 0)
+      this.#fail('log-list', list, `its list ends at cell ${list.cell}, and never comes to ${list.named}`);
     const other = this.#ends.get(list.cell);
     if (other !== undefined)
       this.#fail('log-list', list, `its list ends at cell ${list.cell}, as that of ${other} does`);
@@ -206,11 +220,18 @@ class LogLists {
   #fail(kind: 'log-head' | 'log-link' | 'log-list', { head, owner }: LogList, message: string): void {
     const { mn } = this.#walk.dataReplicas(head);
     const block = blockOf(this.#walk.geometry, head);
-    const h = (head - block - this.#walk.geometry.headsOffset) / 8;
+    const h = (head - block - this.#walk.geometry.headsOffset) / LOG_HEAD_BYTES;
     const lines = CLASS_LINES[owner.sizeClass];
     const where = `log head ${h} of block ${block} of client ${owner.cid}, cells of ${lines} lines`;
     this.#walk.findings.add(kind, mn[0], where, message);
   }
 }
+
+const told = (head: HeadWords | undefined): string =>
+  head === undefined
+    ? 'nothing'
+    : head.head === head.freed
+      ? `${head.head}`
+      : `${head.head}, freed ${head.freed}`;
 
 const nameOf = ({ cid, sizeClass }: Owner): string => `${cid}.${sizeClass}`;

@@ -4,6 +4,7 @@ import {
   CLASS_LINES,
   LINE_BYTES,
   LOG_ENTRY_BYTES,
+  LOG_HEAD_BYTES,
   MAX_REPLICAS,
 } from '../layout/index.js';
 import { ORPHAN } from '../memory/index.js';
@@ -87,7 +88,7 @@ export class OwnedBlock {
       }
     }
     this.#account('header', geometry.cellsOffset);
-    const heads = 8 * geometry.headsPerBlock;
+    const heads = LOG_HEAD_BYTES * geometry.headsPerBlock;
     this.#walk.progress(this.#to.count * (8 + geometry.bitmapBytes + heads));
     yield* this.#requireZero(8, BLOCK_HEADER_BYTES);
     yield* this.#requireZero(geometry.headsOffset + heads, geometry.cellsOffset);

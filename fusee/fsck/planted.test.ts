@@ -97,7 +97,7 @@ const PLANTED: [name: string, kind: FindingKind, plant: () => string][] = [
     'log-head',
     () => {
       const { head } = pool.logHead();
-      pool.putPointer(head, pool.unowned + 4096);
+      pool.putHead(head, pool.unowned + 4096);
       return `log head 0 of block ${blockOf(pool.view.geometry, head)}`;
     },
   ],

@@ -244,7 +244,7 @@ export class SamplePool {
     this.change(byte, (bits) => bits | (1 << (line & 7)), replicas);
   }
 
-  /** A log head that is in use, and the cell that it names; of one class, if told. */
+  /** A log head that is in use, and the cell that both its words name; of one class, if told. */
   logHead(sizeClass?: number): { head: number; cell: number } {
     const { headsOffset } = this.view.geometry;
     for (const { state } of this.clients) {
@@ -264,6 +264,11 @@ export class SamplePool {
     const bytes = new Uint8Array(6);
     putPointer(bytes, 0, pointer);
     this.putData(at, bytes, replicas);
+  }
+
+  /** Lets a log head name a cell, with both words, on the replicas given, or on all. */
+  putHead(head: number, cell: number, replicas?: number[]): void {
+    for (const at of [0, 8]) this.putPointer(head + at, cell, replicas);
   }
 
   /** Changes who owns a block, in the table of a replica; the size class stays. */

@@ -132,7 +132,7 @@ describe('the layout of a pool', () => {
     expect(g.nodeBytes).toBe(12_288 + 4 * (128 + (1 << 20)));
     expect(g.bitmapBytes).toBe(128);
     expect([g.headsOffset, g.headsPerBlock]).toEqual([192, 256]);
-    expect(g.cellsOffset).toBe(192 + 256 * 8);
+    expect(g.cellsOffset).toBe(192 + 256 * 16);
     expect(g.subtableSlots).toBe(8 * 21);
   });
 
@@ -151,7 +151,7 @@ describe('the layout of a pool', () => {
         expect(g.bitmapBytes * 8).toBeGreaterThanOrEqual(config.blockBytes / 64);
         expect(g.bitmapBytes % 8).toBe(0);
         expect(g.headsOffset).toBe(64 + g.bitmapBytes);
-        expect(g.cellsOffset).toBeGreaterThanOrEqual(g.headsOffset + 8 * g.headsPerBlock);
+        expect(g.cellsOffset).toBeGreaterThanOrEqual(g.headsOffset + 16 * g.headsPerBlock);
         expect(g.cellsOffset % 64).toBe(0);
         // A list has two cells of its own: no more of them than heads.
         expect(g.headsPerBlock).toBeGreaterThanOrEqual(Math.min(256, config.blockBytes / 64 / 2));

@@ -71,6 +71,8 @@ export const GROUP_SLOTS = 3 * BUCKET_SLOTS;
 export const BLOCK_ENTRY_BYTES = 8;
 /** Block header: {owner CID u32, size class lines u32, ...}. */
 export const BLOCK_HEADER_BYTES = 64;
+/** One log head: the words `head` and `freed` (`memory/log-head.ts`). */
+export const LOG_HEAD_BYTES = 16;
 /** Most log heads of one block: one for each coroutine that a client can have. */
 const LOG_HEADS_MAX = 256;
 
@@ -142,7 +144,7 @@ export class Geometry {
   readonly bitmapBytes: number;
   /** Offset of the free bitmap in a block. */
   readonly bitmapOffset = BLOCK_HEADER_BYTES;
-  /** Offset of the log heads in a block, and how many it has: a word each. */
+  /** Offset of the log heads in a block, and how many it has. */
   readonly headsOffset: number;
   readonly headsPerBlock: number;
   /** Offset of the first cell in a block. */
@@ -165,7 +167,7 @@ export class Geometry {
     this.headsOffset = BLOCK_HEADER_BYTES + this.bitmapBytes;
     // A list has two cells of its own, so a block never holds the cells of more lists than half its lines.
     this.headsPerBlock = Math.min(LOG_HEADS_MAX, config.blockBytes / LINE_BYTES / 2);
-    this.cellsOffset = alignUp(this.headsOffset + 8 * this.headsPerBlock, LINE_BYTES);
+    this.cellsOffset = alignUp(this.headsOffset + LOG_HEAD_BYTES * this.headsPerBlock, LINE_BYTES);
     requireThat(
       this.regions * config.regionBytes <= 2 ** 48,
       `${this.regions} regions of ${config.regionBytes} bytes exceed the 48 bits of a pointer; ` +

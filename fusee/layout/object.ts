@@ -99,6 +99,17 @@ export function stageOldValue(bytes: Uint8Array, end: number, vOld: Word): void 
   bytes[end + LogField.OLD_VALUE_CRC] = oldValueCrc(vOld);
 }
 
+/**
+ * Old values that no slot ever holds, since they lie below every pointer. ARBITRATED: a master has decided that the
+ * object stands. SINGLE: written when a replicated index had one replica left, where no log is committed: the
+ * object counts as named as long as its used bit is set.
+ */
+export const ARBITRATED: Word = { hi: 0, lo: 1 };
+export const SINGLE: Word = { hi: 0, lo: 2 };
+
+/** Is it a slot's word, and not one of the special ones, or none? */
+export const isReplacedWord = (w: Word): boolean => w.hi !== 0 || w.lo > 2;
+
 /** Reads the old value of a log entry; false when it is incomplete. */
 export function readOldValue(bytes: Uint8Array, end: number, into: Word): boolean {
   getWord(bytes, end + LogField.OLD_VALUE, into);

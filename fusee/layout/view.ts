@@ -10,7 +10,7 @@
 import type { ReplicaRef } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
 import type { Geometry } from './geometry.js';
-import { CLIENTS_BASE } from './geometry.js';
+import { BLOCK_ENTRY_BYTES, CLIENTS_BASE } from './geometry.js';
 import { Ring, Thing } from './ring.js';
 
 /** An address on one memory node. */
@@ -233,6 +233,13 @@ export class View {
   /** The offset, on its MN, of the block table of a region's replica. */
   tableOffset(region: number, replica: number): number {
     return this.#regionBase[region * this.#dataReplicas + replica] - this.geometry.tableBytes;
+  }
+
+  /** The offset, on its MN, of a block's entry in a replica of its table. */
+  entryOffset(block: number, replica: number): number {
+    const region = Math.floor(block / this.#regionBytes);
+    const index = (block - region * this.#regionBytes) / this.geometry.config.blockBytes;
+    return this.tableOffset(region, replica) + index * BLOCK_ENTRY_BYTES;
   }
 
   /** The MN of a region's replica. */

@@ -11,11 +11,14 @@
  *   holds: so nobody finishes its round again, or takes its object for one that was dropped (FUSEE section
  *   5.2). That of a new tombstone is committed after: until every replica holds the tombstone, another master
  *   must not take its INSERT for one that may be visible.
+ * - The object of a round that is lost by this has its used bit cleared before anybody goes on: a committed log
+ *   would have recovery free what the slot still names.
  * - Only slots in which a round may be open need be looked at: those that living clients report, and the
  *   candidates of what dead clients' logs name. In all others the replicas agree.
  * - Every step may be repeated, by another master too.
  */
 import {
+  ARBITRATED,
   isKv,
   isTomb,
   LINE_BYTES,
@@ -44,8 +47,6 @@ import {
   word,
 } from '../verbs/index.js';
 
-/** The old value in the log of what a master decided: below every pointer, so no slot ever holds it. */
-const ARBITRATED: Word = word(0, 1);
 /** Verbs of a batch: slots are decided so many at a time. */
 const BATCH_VERBS = 64;
 const SLOTS = Math.floor(BATCH_VERBS / MAX_REPLICAS);

@@ -14,6 +14,8 @@
  * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it.
  */
 
+import type { OpenRound } from '../ops/index.js';
+
 /** A member that is not recovered yet: its id, and its place in the client table. */
 export interface Member {
   readonly cid: number;
@@ -32,8 +34,8 @@ export interface MasterRecord {
 
 /** What a client that has stopped tells. */
 export interface StopReport {
-  /** Slots, by logical offset, that its requests may have changed on some replica only. */
-  readonly slots: readonly number[];
+  /** What its requests may have changed on some replicas only. */
+  readonly rounds: readonly OpenRound[];
   /** Its word for the client table: period, and CID while it may have requests in flight. */
   readonly word: { readonly hi: number; readonly lo: number };
   /** The directory that it knows: its version and global depth. */

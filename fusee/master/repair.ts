@@ -2,11 +2,30 @@
  * What a master does to the memory between two views, with nobody at work (FUSEE section 5.2, Algorithm 3):
  * nodes learn the view, open slots are decided, and the client table is made anew where it is kept now.
  */
-import { CLIENTS_BASE, DIRECTORY_VERSION_OFFSET, type View } from '../layout/index.js';
+import {
+  CLIENTS_BASE,
+  DIRECTORY_VERSION_OFFSET,
+  isTomb,
+  LINE_BYTES,
+  LogField,
+  MAX_LINES,
+  ownerPointer,
+  slotLines,
+  type View,
+} from '../layout/index.js';
 import { RPC_FRAME_BYTES, RpcOperation, writeRequest } from '../memory/index.js';
-import type { Context } from '../ops/index.js';
-import { slotsOfObject, walkLogs } from '../recovery/index.js';
-import { type LocalMemory, type Op, RPC_BYTES, Status, VerbBatch, type Word, word } from '../verbs/index.js';
+import type { Context, OpenRound } from '../ops/index.js';
+import { type LoggedSlots, slotsOfObject, walkLogs } from '../recovery/index.js';
+import {
+  type LocalMemory,
+  type Op,
+  RPC_BYTES,
+  Status,
+  sameWord,
+  VerbBatch,
+  type Word,
+  word,
+} from '../verbs/index.js';
 import { ARBITER_BYTES, Arbiter } from './arbitrate.js';
 import { MASTER_CID, type Repair } from './master.js';
 
@@ -32,15 +51,18 @@ export function* repairPool(
   for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
     if (!view.isDead(mn) && !(yield* tellNode(room, mn, view))) return undefined;
   }
-  const slots: number[] = [];
-  for (const report of repair.reports.values()) slots.push(...report.slots);
+  const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
+  const left: LoggedSlots[] = [];
   for (const { cid } of repair.dead) {
-    const open = yield* slotsOfDead(cx, cid);
+    const open = yield* leftByDead(cx, cid);
     if (open === undefined) return undefined;
-    slots.push(...open);
+    left.push(...open);
   }
+  const slots = [...rounds.map(({ slot }) => slot), ...left.flatMap((object) => object.slots)];
   const decided = yield* new Arbiter({ local, view, before }).decide(slots);
   if (decided === undefined) return undefined;
+  const lost = [...lostRounds(rounds, decided), ...lostOfDead(left, decided)];
+  for (const object of lost) if (!(yield* clearUsed(room, view, object))) return undefined;
   if (before.controlMn !== view.controlMn && !(yield* makeTable(room, view, repair))) return undefined;
   return decided;
 }
@@ -92,8 +114,52 @@ function* tellNode({ local, batch, request, response }: Room, mn: number, view: 
   return false;
 }
 
-/** Candidate slots of what a dead client may have had in flight: the latest objects of its log lists. */
-function* slotsOfDead(cx: Context, cid: number): Op<number[] | undefined> {
+/** An object whose entry is to say that nothing came of it. */
+interface LostObject {
+  readonly cell: number;
+  readonly operation: number;
+}
+
+/** Reported rounds that did not happen, as it was decided. One that may have stood on the primary has, if not. */
+const lostRounds = (rounds: readonly OpenRound[], decided: ReadonlyMap<number, Word>): LostObject[] =>
+  rounds.filter(({ slot, cell, vOld, wasSwapped }) => {
+    const stands = decided.get(slot);
+    if (stands === undefined || isIn(cell, stands)) return false;
+    return !wasSwapped || sameWord(stands, vOld);
+  });
+
+/** A dead client's operation had won its round, and the slot still holds what it was to replace. */
+const lostOfDead = (left: readonly LoggedSlots[], decided: ReadonlyMap<number, Word>): LostObject[] =>
+  left.filter(({ slots, vOld }) =>
+    slots.some((slot) => {
+      const stands = decided.get(slot);
+      return vOld !== undefined && stands !== undefined && sameWord(stands, vOld);
+    }),
+  );
+
+/** Does a word name the object that ends in this cell? Objects end with their cell's last line. */
+const isIn = (cell: number, w: Word): boolean => {
+  const pointer = ownerPointer(w);
+  if (isTomb(w)) return pointer <= cell && cell - pointer < MAX_LINES * LINE_BYTES;
+  return pointer + (slotLines(w) - 1) * LINE_BYTES === cell;
+};
+
+/** Clears the used bit of an object's log entry on all replicas. */
+function* clearUsed(
+  { local, batch: b, words }: Room,
+  view: View,
+  { cell, operation }: LostObject,
+): Op<boolean> {
+  local.bytes[words] = operation << 1;
+  b.reset();
+  for (let r = 0; r < view.dataCount(cell); r++)
+    b.write(view.dataMn(cell, r), view.dataOffset(cell, r) + LINE_BYTES + LogField.OPERATION, words, 1);
+  yield b;
+  return !b.anyFailed();
+}
+
+/** What a dead client may have had in flight: the latest objects of its log lists, and their candidate slots. */
+function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
   const { view } = cx.client;
   const blocks: { pointer: number; sizeClass: number }[] = [];
   for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
@@ -104,13 +170,13 @@ function* slotsOfDead(cx: Context, cid: number): Op<number[] | undefined> {
   }
   const lists = yield* walkLogs(cx, blocks);
   if (lists === undefined) return undefined;
-  const slots: number[] = [];
-  for (const object of lists.flat()) {
-    const candidates = yield* slotsOfObject(cx, object);
-    if (candidates === undefined) return undefined;
-    slots.push(...candidates);
+  const left: LoggedSlots[] = [];
+  for (const object of lists.flatMap(({ unfinished }) => unfinished)) {
+    const slots = yield* slotsOfObject(cx, object);
+    if (slots === undefined) return undefined;
+    left.push(slots);
   }
-  return slots;
+  return left;
 }
 
 /**

@@ -30,6 +30,7 @@ import {
   type View,
 } from '../layout/index.js';
 import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';
+import { type Holdings, holdingsOf } from './holdings.js';
 import { Lane } from './lane.js';
 import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from './rpc.js';
 import type { Slab } from './slab.js';
@@ -46,33 +47,6 @@ const ZERO_VERBS = 8;
 /** How a lane asks when no answer waits for it. */
 const BACKGROUND: Parameters<Lane['ask']>[2] = { isBackground: true };
 
-/** What the lanes of one client must know of each other's blocks. */
-interface Holdings {
-  /** Blocks in use by this client, and those that it must never take for lost grants. */
-  readonly kept: Set<number>;
-  /**
-   * Blocks that lanes give back, hand on or take over, until that is no longer in doubt: how many lanes. More
-   * than one, when a block is granted to a sibling before the lane that gave it back has its answer.
-   */
-  readonly moving: Map<number, number>;
-  /** Grows when a block has left the client, or may have. */
-  departures: number;
-  /** Registered zeros, from the first free on; -1 before. */
-  zeros: number;
-}
-
-/** By slab, which is what all lanes of a client share. */
-const holdingsOf = new WeakMap<Slab, Holdings>();
-
-function holdings(slab: Slab): Holdings {
-  let known = holdingsOf.get(slab);
-  if (known === undefined) {
-    known = { kept: new Set(), moving: new Map(), departures: 0, zeros: -1 };
-    holdingsOf.set(slab, known);
-  }
-  return known;
-}
-
 /** Asks for blocks on behalf of one coroutine; the head of this file states its rules. */
 export class Allocator {
   readonly #view: View;
@@ -80,7 +54,8 @@ export class Allocator {
   readonly #cid: number;
   readonly #local: LocalMemory;
   readonly #batch: VerbBatch;
-  readonly #lane: Lane;
+  /** Under whose ids it asks: for others that ask on behalf of the same coroutine. */
+  readonly lane: Lane;
   readonly #holdings: Holdings;
   readonly #entry: number;
   readonly #replicas = replicaRef(MAX_REPLICAS);
@@ -88,6 +63,8 @@ export class Allocator {
   readonly #lost: Uint8Array;
   /** Blocks whose FREE was not answered, and may still be executed. */
   readonly #inDoubt = new Map<number, number>();
+  /** A block that was handed on or taken over may be this client's, and is in no slab: nobody has answered. */
+  #isUnsure = false;
   /** Nothing had left the client between the latest request and its answer. */
   #isUndisturbed = false;
 
@@ -101,9 +78,9 @@ export class Allocator {
     this.#cid = client.cid;
     this.#local = client.local;
     this.#batch = new VerbBatch(client.local, 2 * MAX_REPLICAS);
-    this.#lane = new Lane(client, lane);
+    this.lane = new Lane(client, lane);
     this.#entry = client.local.reserve(BLOCK_ENTRY_BYTES * 2);
-    this.#holdings = holdings(client.slab);
+    this.#holdings = holdingsOf(client.slab);
     this.#lost = new Uint8Array(client.view.geometry.config.nodes);
   }
 
@@ -165,7 +142,7 @@ export class Allocator {
     for (let cursor = 0; cursor >= 0; ) {
       const page = yield* this.#listFrom(mn, cid, cursor);
       if (page === undefined) return undefined;
-      blocks.push(...this.#lane.blocks());
+      blocks.push(...this.lane.blocks());
       cursor = page.value;
     }
     return blocks;
@@ -187,7 +164,10 @@ export class Allocator {
     this.#move(pointer);
     this.#holdings.kept.delete(pointer);
     const answered = yield* this.#ask(this.#view.dataMn(pointer, 0), what);
-    if (answered === undefined) this.#holdings.kept.add(pointer);
+    if (answered === undefined) {
+      this.#holdings.kept.add(pointer);
+      this.#isUnsure = true;
+    }
     this.#depart(pointer);
     return true;
   }
@@ -202,7 +182,7 @@ export class Allocator {
     for (let cursor = 0; cursor >= 0; ) {
       const page = yield* this.#listFrom(mn, ORPHAN, cursor);
       if (page === undefined) return undefined;
-      for (const { pointer, sizeClass: ofClass } of this.#lane.blocks()) {
+      for (const { pointer, sizeClass: ofClass } of this.lane.blocks()) {
         // A sibling takes it, or this lane could not tell whether it did.
         if (ofClass !== sizeClass || kept.has(pointer) || moving.has(pointer)) continue;
         const what = { operation: RpcOperation.TRANSFER, argument: ORPHAN, other: this.#cid, pointer };
@@ -211,18 +191,31 @@ export class Allocator {
         // Refused: another client was faster.
         if (answered === undefined || answered.status === RpcStatus.OK) kept.add(pointer);
         this.#depart(pointer);
-        if (answered === undefined) return undefined;
-        if (answered.status !== RpcStatus.OK) continue;
-        if (this.#view.isDead(mn)) {
+        if (answered !== undefined && answered.status !== RpcStatus.OK) continue;
+        if (answered !== undefined && this.#view.isDead(mn)) {
           // The node has died with its answer: the one that has its regions now knows nothing of it.
           kept.delete(pointer);
           return undefined;
         }
-        return (yield* this.#enter(pointer, { sizeClass, isBackground: true })) ? pointer : undefined;
+        const how = { sizeClass, isBackground: true };
+        if (answered !== undefined && (yield* this.#enter(pointer, how))) return pointer;
+        this.#isUnsure = true;
+        return undefined;
       }
       cursor = page.value;
     }
     return undefined;
+  }
+
+  /**
+   * Gives back what nodes have granted without this lane's knowing. As {@link reclaimLostGrants}.
+   * @returns false: a block may still be this client's, and only its recovery will find it.
+   */
+  *settle(): Op<boolean> {
+    const { kept } = this.#holdings;
+    for (let mn = 0; mn < this.#lost.length; mn++)
+      if (this.#lost[mn] !== 0) yield* this.reclaimLostGrants(mn, (pointer) => kept.has(pointer));
+    return !this.#isUnsure && this.#inDoubt.size === 0 && !this.#lost.includes(1);
   }
 
   /**
@@ -241,7 +234,7 @@ export class Allocator {
       // Asked once only: a dead node would cost each refill its time-outs.
       const page = yield* this.#listFrom(mn, this.#cid, cursor, { isBackground: true, attempts: 1 });
       if (page === undefined || !this.#isUndisturbed || refilling.some((n) => n !== 0)) return;
-      const lost = this.#lane
+      const lost = this.lane
         .blocks()
         .map((block) => block.pointer)
         .filter((pointer) => !known(pointer) && !kept.has(pointer) && !moving.has(pointer));
@@ -342,7 +335,7 @@ export class Allocator {
   /** Asks, and lets an answer decide what was in doubt at that node. */
   *#ask(mn: number, what: Parameters<Lane['ask']>[1], how = BACKGROUND): Op<RpcResponse | undefined> {
     const before = this.#holdings.departures;
-    const answered = yield* this.#lane.ask(mn, what, how);
+    const answered = yield* this.lane.ask(mn, what, how);
     this.#isUndisturbed = this.#holdings.departures === before;
     if (answered !== undefined) this.#settleDoubts(mn);
     return answered;
@@ -365,7 +358,7 @@ export class Allocator {
     const to = this.#view.dataReplicas(pointer, this.#replicas);
     const b = this.#batch.reset();
     for (let r = 0; r < to.count; r++) {
-      if (r > 0) b.write(to.mn[r], this.#entryOffset(pointer, r), this.#entry, BLOCK_ENTRY_BYTES);
+      if (r > 0) b.write(to.mn[r], this.#view.entryOffset(pointer, r), this.#entry, BLOCK_ENTRY_BYTES);
       b.write(to.mn[r], to.offsetBytes[r], header, 8);
     }
     if (how.isBackground) b.markBackground();
@@ -379,7 +372,7 @@ export class Allocator {
     if (to.count === 1) return true;
     const b = this.#batch.reset();
     for (let r = 1; r < to.count; r++)
-      b.write(to.mn[r], this.#entryOffset(pointer, r), this.#entry, lengthBytes);
+      b.write(to.mn[r], this.#view.entryOffset(pointer, r), this.#entry, lengthBytes);
     b.markBackground();
     yield b;
     return allOk(b);
@@ -405,14 +398,6 @@ export class Allocator {
     b.markBackground();
     yield b;
     return allOk(b);
-  }
-
-  /** Where a block's table entry lies on the MN of replica `replica`. */
-  #entryOffset(pointer: number, replica: number): number {
-    const { regionBytes, blockBytes } = this.#view.geometry.config;
-    const region = Math.floor(pointer / regionBytes);
-    const block = (pointer - region * regionBytes) / blockBytes;
-    return this.#view.tableOffset(region, replica) + block * BLOCK_ENTRY_BYTES;
   }
 }
 

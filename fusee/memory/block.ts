@@ -1,5 +1,5 @@
 /** One block of a client: which of its cells are free, and which of its log heads. */
-import { CLASS_LINES, type Geometry, LINE_BYTES } from '../layout/index.js';
+import { CLASS_LINES, type Geometry, LINE_BYTES, LOG_HEAD_BYTES } from '../layout/index.js';
 
 /** What of a block nothing holds: numbers of cells, and of log heads. */
 export interface FreeParts {
@@ -76,11 +76,11 @@ export class Block {
   /** Takes a log head: its pointer, or 0. */
   takeHead(): number {
     const head = this.#freeHeads.pop() ?? (this.#freshHeads < this.#headsMax ? this.#freshHeads++ : -1);
-    return head < 0 ? 0 : this.pointer + this.#headsOffset + 8 * head;
+    return head < 0 ? 0 : this.pointer + this.#headsOffset + LOG_HEAD_BYTES * head;
   }
 
   releaseHead(pointer: number): void {
-    this.#freeHeads.push((pointer - this.pointer - this.#headsOffset) / 8);
+    this.#freeHeads.push((pointer - this.pointer - this.#headsOffset) / LOG_HEAD_BYTES);
   }
 
   /** Log heads in use. */

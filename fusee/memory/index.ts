@@ -3,5 +3,6 @@ export * from './allocate.js';
 export * from './block.js';
 export * from './frees.js';
 export * from './grace.js';
+export * from './log-head.js';
 export * from './rpc.js';
 export * from './slab.js';

@@ -8,7 +8,8 @@
  *     operation             argument      pointer  other     answered: pointer  value
  *     JOIN, CID 0           nonce lo               nonce hi            place    CID
  *     JOIN, a granted CID                 place
- *     LEAVE
+ *     LEAVE                 for whom
+ *     RETIRE                whose CID
  *     STATS                 statistic                                           count
  *     ALLOC                 size class                                 block
  *     FREE                                block
@@ -16,7 +17,9 @@
  *     TRANSFER              from CID      block    to CID
  *     VIEW                  number                 dead, nodes 0 to 31; as lane: nodes 32 to 63
  *
- * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST and TRANSFER are at most once: a
+ * LEAVE is a client's own, or of one that its recoverer has declared dead by RETIRE.
+ *
+ * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST, TRANSFER, RETIRE are at most once: a
  * *lane* (a coroutine of a client) has one request to a node under way, under ids that grow, and the node
  * remembers the latest one's answer. The others are made so that repeating them does no harm
  * (`node/members.ts`).
@@ -34,7 +37,8 @@ export const RpcOperation = {
   FREE: 5,
   LIST: 6,
   TRANSFER: 7,
-  VIEW: 8,
+  RETIRE: 8,
+  VIEW: 9,
 } as const;
 /** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;

@@ -9,29 +9,22 @@
  * list in execution order without a write of their own. A cell that ended unused stays the head of its list
  * and is handed out again, so the chain never breaks (hazard H5).
  *
- * A list is open once its *log head*, a word in a block of its class, names its first cell. The head is the
- * list's checkpoint: {@link Slab.checkpoint} tells what it may be moved on to, which is past everything that
- * is finished. Rule: a cell is released only after a checkpoint lies past the entry it held; whoever walks a
- * list from its head meets no cell that has found another use.
+ * A list is open once its *log head*, in a block of its class, names its first cell. It moves on behind the
+ * list ({@link Slab.mark}, `log-head.ts`). Rule: a cell is released only after `freed` lies past the entry it
+ * held; whoever walks a list from there meets no cell that has found another use.
  */
 import { CLASS_COUNT, type Geometry } from '../layout/index.js';
 import { Block, type FreeParts } from './block.js';
+import { LogHead } from './log-head.js';
 
-/** What a list does with its current cell. */
-const FINISHED = 0;
-const IN_USE = 1;
+/** What a list does with its current cell; CLOSED: there is no list. */
+const CLOSED = 0;
+const FINISHED = 1;
+const IN_USE = 2;
 /** Handed back unused: the list's next object goes there. */
-const RETURNED = 2;
+const RETURNED = 3;
 /** It has none yet: its head is being written. */
-const OPENING = 3;
-
-/** A log head and the cell it should name. */
-export interface Checkpoint {
-  /** Pointer of the head's word. */
-  readonly head: number;
-  /** Pointer of the last line of the first cell that may hold an unfinished operation. */
-  readonly cell: number;
-}
+const OPENING = 4;
 
 /** What a list leaves behind that was taken apart: pointers of its head and of the cell it would use next. */
 export interface Detached {
@@ -55,13 +48,11 @@ export class Slab {
   readonly #next: Float64Array;
   readonly #prev: Float64Array;
   readonly #state: Uint8Array;
-  /** Per list: its log head (0: not open), and the cell that the head names. */
-  readonly #head: Float64Array;
-  readonly #named: Float64Array;
-  /** Lists that are open. */
+  /** Lists that are open, and of each its log head. */
   readonly #open: number[] = [];
-  /** Heads whose lists ended with an operation of which nobody knows whether it took effect. */
-  readonly #abandoned: Checkpoint[] = [];
+  readonly #heads = new Map<number, LogHead>();
+  /** Lists that ended with an operation of which nobody knows whether it took effect, and its cell. */
+  readonly #abandoned: { readonly head: LogHead; readonly cell: number; readonly next: number }[] = [];
   /** A coroutine is asking for a block of this class; its siblings wait in place of asking too. */
   readonly refilling = new Uint8Array(CLASS_COUNT);
   /** By MN: blocks that clients have left behind there, as it last said; -1: it has never been asked. */
@@ -77,8 +68,6 @@ export class Slab {
     this.#current = new Float64Array(lists);
     this.#next = new Float64Array(lists);
     this.#prev = new Float64Array(lists);
-    this.#head = new Float64Array(lists);
-    this.#named = new Float64Array(lists);
     this.#state = new Uint8Array(lists);
   }
 
@@ -107,7 +96,7 @@ export class Slab {
       this.#state[list] = IN_USE;
       return this.#current[list];
     }
-    if (this.#head[list] === 0) return 0;
+    if (this.#state[list] === CLOSED) return 0;
     const following = this.#draw(sizeClass);
     if (following === 0) return 0;
     this.#prev[list] = this.#current[list];
@@ -136,7 +125,8 @@ export class Slab {
   abandon(coroutine: number, sizeClass: number): void {
     const list = coroutine * CLASS_COUNT + sizeClass;
     if (this.#state[list] !== IN_USE) return;
-    this.#abandoned.push({ head: this.#head[list], cell: this.#current[list] });
+    const head = this.#heads.get(list) as LogHead;
+    this.#abandoned.push({ head, cell: this.#current[list], next: this.#next[list] });
     this.#forget(list);
   }
 
@@ -151,7 +141,7 @@ export class Slab {
   }
 
   isOpen(coroutine: number, sizeClass: number): boolean {
-    return this.#head[coroutine * CLASS_COUNT + sizeClass] !== 0;
+    return this.#state[coroutine * CLASS_COUNT + sizeClass] !== CLOSED;
   }
 
   /**
@@ -159,25 +149,25 @@ export class Slab {
    * before the list is {@link opened}, or {@link close}s it.
    * @returns undefined when the class needs another block.
    */
-  open(coroutine: number, sizeClass: number): Checkpoint | undefined {
+  open(coroutine: number, sizeClass: number): LogHead | undefined {
     const list = coroutine * CLASS_COUNT + sizeClass;
     const cell = this.#draw(sizeClass);
     if (cell === 0) return undefined;
-    let head = 0;
+    let pointer = 0;
     for (const block of this.#classes[sizeClass]) {
-      head = block.takeHead();
-      if (head !== 0) break;
+      pointer = block.takeHead();
+      if (pointer !== 0) break;
     }
-    if (head === 0) {
+    if (pointer === 0) {
       this.release(cell);
       return undefined;
     }
-    this.#head[list] = head;
+    const head = new LogHead(pointer, cell);
     this.#next[list] = cell;
-    this.#named[list] = cell;
     this.#state[list] = OPENING;
     this.#open.push(list);
-    return { head, cell };
+    this.#heads.set(list, head);
+    return head;
   }
 
   /** A list's head names its first cell on all replicas. */
@@ -198,26 +188,52 @@ export class Slab {
   }
 
   #detach(list: number): Detached {
-    const detached = { head: this.#head[list], next: this.#next[list] };
+    const detached = { head: (this.#heads.get(list) as LogHead).pointer, next: this.#next[list] };
     this.#forget(list);
     return detached;
   }
 
   /**
-   * Log heads that name finished operations, and what they are to name. When they do on all replicas, every
-   * operation that ended before this call lies ahead of its list's checkpoint.
+   * Notes how far each list has come: every operation that has ended lies ahead of its head's mark. What those
+   * operations have replaced is to be taken to be freed at the same stroke.
    */
-  staleCheckpoints(): Checkpoint[] {
-    const stale: Checkpoint[] = [];
-    for (const list of this.#open) {
-      const isAtCurrent = this.#state[list] === IN_USE || this.#state[list] === RETURNED;
-      const cell = isAtCurrent ? this.#current[list] : this.#next[list];
-      if (this.#named[list] === cell) continue;
-      this.#named[list] = cell;
-      stale.push({ head: this.#head[list], cell });
-    }
-    stale.push(...this.#abandoned.splice(0));
+  mark(): void {
+    for (const list of this.#open) (this.#heads.get(list) as LogHead).mark(this.#standing(list));
+    for (const { head, cell } of this.#abandoned) head.mark(cell);
+  }
+
+  /** What operations ahead of the latest {@link mark} have replaced has its free bits. */
+  pass(): void {
+    for (const head of this.#heads.values()) head.pass();
+    for (const { head } of this.#abandoned) head.pass();
+  }
+
+  /** Log heads that may say more than they do. They count as moved: the caller writes them on all replicas. */
+  staleHeads(): LogHead[] {
+    const all = [...this.#heads.values(), ...this.#abandoned.map(({ head }) => head)];
+    const stale = all.filter((head) => head.isStale);
+    for (const head of stale) head.move();
     return stale;
+  }
+
+  /** Cells whose operations have not ended, or nobody knows whether: no mark goes past them. */
+  heldCells(): Set<number> {
+    const held = new Set(this.#abandoned.map(({ cell }) => cell));
+    for (const list of this.#open)
+      if (this.#state[list] === IN_USE || this.#state[list] === RETURNED) held.add(this.#current[list]);
+    return held;
+  }
+
+  /** Recovery has still to look for what was abandoned here: a head, the cell that it names, or the end. */
+  hasAbandoned(block: Block): boolean {
+    return this.#abandoned.some(({ head, cell, next }) =>
+      [head.pointer, cell, next].some((pointer) => this.blockOf(pointer) === block),
+    );
+  }
+
+  #standing(list: number): number {
+    const isAtCurrent = this.#state[list] === IN_USE || this.#state[list] === RETURNED;
+    return isAtCurrent ? this.#current[list] : this.#next[list];
   }
 
   /** Adds a zeroed block that now belongs to (this client, size class). */
@@ -279,7 +295,8 @@ export class Slab {
 
   /**
    * Takes an empty block out, and the lists that have their head or their next cell in it apart: their heads
-   * are to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more.
+   * are to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more, or when
+   * a log head does not say yet that its list has nothing left to free: without it nobody would find that.
    */
   takeOut(block: Block): Detached[] | undefined {
     const lists = this.#listsOfEmpty(block)?.map((list) => this.#detach(list));
@@ -294,9 +311,10 @@ export class Slab {
     let heads = 0;
     const lists: number[] = [];
     for (const list of this.#open) {
-      const [hasNext, hasHead] = [isIn(this.#next[list]), isIn(this.#head[list])];
+      const { pointer, freed } = this.#heads.get(list) as LogHead;
+      const [hasNext, hasHead] = [isIn(this.#next[list]), isIn(pointer)];
       if (!hasNext && !hasHead) continue;
-      if (this.#state[list] !== FINISHED) return undefined;
+      if (this.#state[list] !== FINISHED || freed !== this.#next[list]) return undefined;
       if (hasNext) cells++;
       if (hasHead) heads++;
       lists.push(list);
@@ -310,11 +328,11 @@ export class Slab {
 
   #forget(list: number): void {
     this.#open.splice(this.#open.indexOf(list), 1);
-    this.#head[list] = 0;
+    this.#heads.delete(list);
     this.#current[list] = 0;
     this.#next[list] = 0;
     this.#prev[list] = 0;
-    this.#state[list] = FINISHED;
+    this.#state[list] = CLOSED;
   }
 
   #draw(sizeClass: number): number {

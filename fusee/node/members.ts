@@ -5,6 +5,9 @@
  * CID granted) before that client asks them for anything. Rules of this file:
  * - CIDs only grow and are never granted again. So a CID that is not above the highest known one, and has no
  *   place, has left, and nothing that it asks is served any more: its late duplicates must not allocate.
+ * - A client that is declared dead (RETIRE) is refused like one that has left, but keeps its place: its word in
+ *   the client table has to stand until it is recovered, and belongs to the place. One recoverer at a time
+ *   acts for it: the one that was named last, since it replaces one that died.
  * - One above the highest known has joined no pool: tests and simulators give out CIDs by hand. It is served.
  * - A place has one holder, and each holder's CID is above the former one's. So a late JOIN of one that has
  *   left cannot take the place again; and a node that was not told of a LEAVE forgets that client when its
@@ -51,6 +54,8 @@ export class Members {
   /** In the order of their arrival. */
   readonly #nonces = new Map<string, Membership | typeof FULL>();
   readonly #lanes = new Map<number, Map<number, Remembered>>();
+  /** Clients declared dead, and who recovers them; in the order of their deaths. */
+  readonly #recoverers = new Map<number, number>();
 
   /** Grants a CID and the lowest free place: node 0 only. The same again for the same nonce. */
   join(nonceLo: number, nonceHi: number): Membership | typeof FULL | typeof STALE {
@@ -69,6 +74,7 @@ export class Members {
   welcome({ cid, place }: Membership): boolean {
     if (!Number.isInteger(place) || place < 0 || place >= CLIENTS_MAX || cid === ORPHAN) return false;
     if (this.#holders[place] === cid) return true;
+    if (this.#recoverers.has(cid)) return false;
     if (cid <= this.#latestHolders[place] || this.#placeOf.has(cid)) return false;
     if (this.#holders[place] !== 0) this.#forget(this.#holders[place]);
     this.#hold({ cid, place });
@@ -81,6 +87,20 @@ export class Members {
     return this.hasLeft(cid);
   }
 
+  /** Declares a client dead: nothing that it asks is served any more, and `recoverer` may act for it. */
+  retire(cid: number, recoverer: number): void {
+    if (this.hasLeft(cid)) return;
+    this.#lanes.delete(cid);
+    this.#recoverers.set(cid, recoverer);
+    const strangers = [...this.#recoverers.keys()].filter((dead) => !this.#placeOf.has(dead));
+    if (strangers.length > CLIENTS_MAX) this.#recoverers.delete(strangers[0]);
+  }
+
+  /** May `recoverer` act for this client? */
+  isRecovered(cid: number, recoverer: number): boolean {
+    return this.#recoverers.get(cid) === recoverer;
+  }
+
   /** Has it been here, and gone? */
   hasLeft(cid: number): boolean {
     return cid !== 0 && cid <= this.lastCid && !this.#placeOf.has(cid);
@@ -88,7 +108,7 @@ export class Members {
 
   /**
    * Serves a lane's request, unless it has been served before: then the same answer again.
-   * @returns STALE: the lane has asked something newer, or the client has left.
+   * @returns STALE: the lane has asked something newer, or the client has left, or is declared dead.
    */
   once(
     request: { cid: number; lane: number; requestId: number },
@@ -108,6 +128,7 @@ export class Members {
   }
 
   #lanesOf(cid: number): Map<number, Remembered> | undefined {
+    if (this.#recoverers.has(cid)) return undefined;
     const known = this.#lanes.get(cid);
     if (known !== undefined) return known;
     if (this.hasLeft(cid)) return undefined;
@@ -129,6 +150,7 @@ export class Members {
     this.#holders[this.#placeOf.get(cid) as number] = 0;
     this.#placeOf.delete(cid);
     this.#lanes.delete(cid);
+    this.#recoverers.delete(cid);
   }
 
   /** Makes room for one more: the oldest goes whose client is not there. */

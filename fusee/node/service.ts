@@ -107,10 +107,11 @@ export class NodeService {
       case RpcOperation.VIEW:
         return answer(requestId, this.#adopt(request) ? RpcStatus.OK : RpcStatus.STALE);
       case RpcOperation.LEAVE:
-        return answer(requestId, this.members.leave(cid) ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
+        return this.#leave(request);
       case RpcOperation.ALLOC:
       case RpcOperation.FREE:
       case RpcOperation.LIST:
+      case RpcOperation.RETIRE:
       case RpcOperation.TRANSFER: {
         // The master looks around, and is no client: it has no lane, and a look may be repeated.
         if (cid === 0 && request.operation === RpcOperation.LIST) return this.#list(request);
@@ -148,6 +149,13 @@ export class NodeService {
     return answer(requestId, RpcStatus.OK, { pointer: granted.place, value: granted.cid });
   }
 
+  /** A client leaves, or is over and done with, says who has recovered it. */
+  #leave({ requestId, cid, argument: dead }: RpcRequest): Uint8Array {
+    const isRecovered = this.members.isRecovered(dead, cid);
+    const hasLeft = dead === 0 || isRecovered ? this.members.leave(dead || cid) : this.members.hasLeft(dead);
+    return answer(requestId, hasLeft || isRecovered ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
+  }
+
   /** What is served at most once. */
   #serve(request: RpcRequest): Uint8Array {
     const { requestId, cid, pointer } = request;
@@ -160,6 +168,8 @@ export class NodeService {
         return answer(requestId, this.#tables.free(pointer, cid) ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
       case RpcOperation.LIST:
         return this.#list(request);
+      case RpcOperation.RETIRE:
+        return this.#retire(request);
       default:
         return this.#transfer(request);
     }
@@ -182,13 +192,20 @@ export class NodeService {
     return answer(requestId, RpcStatus.OK, { value: next, blocks });
   }
 
+  /** Whoever says so knows: the dead client was fenced before. Nobody retires itself. */
+  #retire({ requestId, cid, argument: dead }: RpcRequest): Uint8Array {
+    if (dead === 0 || dead === ORPHAN || dead === cid) return answer(requestId, RpcStatus.BAD_REQUEST);
+    this.members.retire(dead, cid);
+    return answer(requestId, RpcStatus.OK);
+  }
+
   /**
    * A client gives away what is its own, to nobody in particular: a block that a client does not know of
    * would be taken for a lost grant by it, and freed. It takes only what is nobody's: ORPHAN's, or of one
-   * that left.
+   * that left. Whoever recovers a dead client gives away what was its.
    */
   #transfer({ requestId, cid, argument: from, other: to, pointer }: RpcRequest): Uint8Array {
-    const gives = from === cid && to === ORPHAN;
+    const gives = (from === cid || this.members.isRecovered(from, cid)) && to === ORPHAN;
     const isNobodys = from === ORPHAN || this.members.hasLeft(from);
     const takes = isNobodys && (to === cid || to === ORPHAN);
     const done = (gives || takes) && this.#tables.transfer(pointer, { from, to });

@@ -2,7 +2,7 @@
  * Takes over a block that another client has left behind, with the objects in it: ahead of asking for a new
  * one, or memory would run out behind clients that come and go.
  */
-import { CLASS_LINES, LINE_BYTES, LOG_ENTRY_BYTES } from '../layout/index.js';
+import { CLASS_LINES, LINE_BYTES, LOG_ENTRY_BYTES, LOG_HEAD_BYTES } from '../layout/index.js';
 import { type Op, Status } from '../verbs/index.js';
 import type { Context } from './context.js';
 
@@ -34,12 +34,15 @@ function* freeHeadsOf(cx: Context, block: number): Op<number[]> {
   const { view, local } = cx.client;
   const { headsOffset, headsPerBlock } = view.geometry;
   const b = cx.batch.reset();
-  b.read(view.dataMn(block, 0), view.dataOffset(block + headsOffset, 0), cx.matchArea, headsPerBlock * 8);
+  const bytes = headsPerBlock * LOG_HEAD_BYTES;
+  b.read(view.dataMn(block, 0), view.dataOffset(block + headsOffset, 0), cx.matchArea, bytes);
   b.markBackground();
   yield b;
   if (b.status(0) !== Status.OK) return [];
-  const isFree = (head: number): boolean =>
-    (local.words[(cx.matchArea >>> 2) + 2 * head] | local.words[(cx.matchArea >>> 2) + 2 * head + 1]) === 0;
+  const isFree = (head: number): boolean => {
+    const at = cx.matchArea + head * LOG_HEAD_BYTES;
+    return isZero(local.bytes, at, at + LOG_HEAD_BYTES);
+  };
   return Array.from({ length: headsPerBlock }, (_, head) => head).filter(isFree);
 }
 

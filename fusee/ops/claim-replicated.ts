@@ -11,7 +11,7 @@
 import { CANDIDATES, candidateSlot, candidateWord, matches } from '../index/index.js';
 import { isKv, makeSlot, ownerPointer, slotLines } from '../layout/index.js';
 import { Round, requireSwapped, Verdict, won } from '../replication/index.js';
-import { type Op, type OpLoop, sameWord, word } from '../verbs/index.js';
+import { copyWord, type Op, type OpLoop, sameWord, word } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import type { Context } from './context.js';
 import { appendObjectRead } from './locate.js';
@@ -104,23 +104,25 @@ function* settle(cx: Context, claimant: Claimant): Op<Claim> {
 }
 
 /**
- * Takes the claim back: the object becomes its slot's tombstone, backups first. Two round trips. Restoring
- * the old value, or undoing the primary first, would leave losers waiting for ever (control X8).
+ * Takes the claim back: the object becomes its slot's tombstone, backups first. Three round trips. Restoring
+ * the old value, or undoing the primary first, would leave losers waiting for ever (control X8). The log is
+ * committed as a winner's is, when no backup names a KV any more: recovery must know what the tombstone has
+ * replaced, and that it has been in its slot (`recovery/recover-client.ts`).
  */
 function* undo(cx: Context): Op<boolean> {
   const { batch: b, write } = cx;
-  const { slot, vOld, vNew } = write;
+  const { slot, vNew } = write;
   const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);
   write.round = Round.UNDOING;
+  write.undoes = true;
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);
   yield b;
   if (b.anyFailed()) return false;
   for (let r = 1; r < slot.count; r++) requireSwapped(b, r - 1, vNew, `an undo's CAS of backup ${r}`);
-  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
-  yield b;
-  if (b.anyFailed()) return false;
-  requireSwapped(b, 0, vOld, "an undo's CAS of the primary");
+  copyWord(vNew, tomb);
+  yield* cx.commit;
+  if (!won(write.verdict)) return false;
   write.round = Round.UNDONE;
   return true;
 }

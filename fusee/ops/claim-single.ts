@@ -8,14 +8,14 @@
  */
 import { CANDIDATES, candidateSlot, candidateWord } from '../index/index.js';
 import { KIND_TENT, makeSlot } from '../layout/index.js';
-import { appendCommit, Round, requireSwapped } from '../replication/index.js';
+import { Round, requireSwapped } from '../replication/index.js';
 import { type Op, type OpLoop, type Word, word } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
 import type { Context } from './context.js';
 
 /** Claims `cx.write.slot` for the sealed object; result in `claimant.claim`. */
 export function* claimSingleLoop(cx: Context, claimant: Claimant): OpLoop {
-  const { batch: b, client, write } = cx;
+  const { batch: b, write } = cx;
   const { slot } = write;
   const tentative = word();
   for (;;) {
@@ -35,9 +35,6 @@ export function* claimSingleLoop(cx: Context, claimant: Claimant): OpLoop {
       if (claimant.claim === Claim.INSERTED) {
         write.round = Round.SWAPPING;
         b.reset().cas(slot.mn[0], slot.offsetBytes[0], tentative, write.vNew);
-        // Where only one replica is left of more, backups will come back: they must find that this INSERT is
-        // not a tentative one.
-        if (client.view.geometry.config.indexReplicas > 1) appendCommit(write);
         yield b;
         if (b.anyFailed()) claimant.claim = Claim.FAILED;
         else requireSwapped(b, 0, tentative, "a clean INSERT's CAS of its tentative slot");

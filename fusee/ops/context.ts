@@ -12,6 +12,8 @@ import {
   objectLines,
   ownerPointer,
   putPointer,
+  SINGLE,
+  stageOldValue,
 } from '../layout/index.js';
 import { Allocator, NO_PERIOD } from '../memory/index.js';
 import { commitLoop, proposeLoop, Round, SlotWrite } from '../replication/index.js';
@@ -68,8 +70,8 @@ export class Context {
   match!: Stage;
   locate!: Stage;
   readonly allocator: Allocator;
-  /** Registered word: what a log head is to name. */
-  readonly headWord: number;
+  /** Registered words: what a log head is to say. */
+  readonly headWords: number;
 
   /** Staged object of INSERT and UPDATE; SEARCH and DELETE read only the key. */
   readonly object: number;
@@ -144,7 +146,7 @@ export class Context {
     const { directory } = client;
     this.place = keyPlace({ directory, groups: view.geometry.config.groupsPerSubtable });
     this.allocator = new Allocator({ view, slab: client.slab, cid: client.cid, local }, coroutine);
-    this.headWord = local.reserve(8);
+    this.headWords = local.reserve(16);
     this.object = local.reserve(STAGE_BYTES);
     this.tombstone = local.reserve(STAGE_BYTES);
     this.buckets = local.reserve(CANDIDATE_BYTES);
@@ -229,13 +231,21 @@ export class Context {
    */
   loseCell(): void {
     this.client.frees.cells.push(this.cell);
+    this.leaveCell();
   }
 
   /**
    * Leaves the object that a slot named until this request replaced it to reclaim; nothing if it named none.
+   * The operation in the current cell ends at the same stroke, with the request or by {@link leaveCell}: its
+   * list's `freed` must not stay behind a bit for as long as a request may go on (`memory/log-head.ts`).
    */
   freeReplaced(slotWord: Word): void {
     if ((slotWord.hi | slotWord.lo) !== 0) this.client.frees.objects.push(ownerPointer(slotWord));
+  }
+
+  /** The operation in the current cell is over, and the request goes on with another. */
+  leaveCell(): void {
+    this.client.slab.finish(this.coroutine, this.sizeClass);
   }
 
   /** Pointer of the object in the current cell: objects end where their cell ends. */
@@ -249,6 +259,7 @@ export class Context {
     this.operation = operation;
     this.write.round = Round.NONE;
     this.write.wasProposed = false;
+    this.write.undoes = false;
     const isDelete = operation === LogOperation.DELETE;
     const at = isDelete ? this.tombstone : this.object;
     const valueBytes = isDelete ? 0 : this.valueBytes;
@@ -265,6 +276,13 @@ export class Context {
     putPointer(bytes, end + LogField.NEXT, this.client.slab.nextOf(this.coroutine, this.sizeClass));
     putPointer(bytes, end + LogField.PREV, this.client.slab.prevOf(this.coroutine, this.sizeClass));
     for (let i = end + LogField.OLD_VALUE; i < end + LogField.OPERATION; i++) bytes[i] = 0;
+    const { view } = this.client;
+    if (
+      view.number > 1 &&
+      view.slotCount(this.place.combined[0]) < 2 &&
+      view.geometry.config.indexReplicas > 1
+    )
+      stageOldValue(bytes, end, SINGLE);
     bytes[end + LogField.OPERATION] = (operation << 1) | 1;
     this.write.stagedEnd = end;
     this.aimObject();

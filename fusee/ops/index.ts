@@ -9,4 +9,11 @@ export {
   enterPool,
   loadDirectory,
 } from './directory.js';
-export { continueRequest, type Decisions, isInterrupted, leavesHalfDone, openSlots } from './new-view.js';
+export {
+  continueRequest,
+  type Decisions,
+  isInterrupted,
+  leavesHalfDone,
+  type OpenRound,
+  openRounds,
+} from './new-view.js';

@@ -142,15 +142,15 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
     return ownSlot(client, LOW) < ownSlot(client, HIGH) ? { low: LOW, high: HIGH } : { low: HIGH, high: LOW };
   }
 
-  it('one that finds the key visible by then undoes and answers EXISTS: three round trips more', () => {
+  it('one that finds the key visible by then undoes and answers EXISTS: four round trips more', () => {
     for (const isLowFirst of [true, false]) {
       const { clients, alike, usedBits, slotWord, expectQuiescent } = contest(ri);
       const [a, b] = clients;
       const { low, high } = aims(a, alike[0]);
       bringToSlots([a, b], alike[0], isLowFirst ? [low, high] : [high, low]);
       expect(ended(a)).toEqual([Outcome.OK, 4, 0]);
-      // B1, B2, the primary with the object of the backup's word, two of the undo.
-      expect(ended(b)).toEqual([Outcome.EXISTS, 5, 0]);
+      // B1, B2, the primary with the object of the backup's word, three of the undo.
+      expect(ended(b)).toEqual([Outcome.EXISTS, 6, 0]);
       const slot = ownSlot(b, isLowFirst ? high : low);
       for (let r = 0; r < ri; r++) {
         expect([isTomb(slotWord(slot, r)), ownerPointer(slotWord(slot, r))]).toEqual([
@@ -173,14 +173,14 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
     a.step();
     b.step(2);
     expect(b.cx.write.slot.count).toBe(ri);
-    b.step(2);
+    b.step(3);
     for (let i = 0; i < 3; i++) {
       expect([b.batch?.isPoll, b.batch?.count]).toEqual([true, 2]);
       b.step();
     }
     expect(ended(a)).toEqual([Outcome.OK, 4, 0]);
-    // B1, B2, check, undo 2; the polls; then a new object: B1 again, and the key's object.
-    expect(ended(b)).toEqual([Outcome.EXISTS, 7, 4]);
+    // B1, B2, check, undo 3; the polls; then a new object: B1 again, and the key's object.
+    expect(ended(b)).toEqual([Outcome.EXISTS, 8, 4]);
     expect(read(b, alike[0])).toBe('from-0');
     expectQuiescent(1);
   });
@@ -201,7 +201,7 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
       expect([a.batch?.isPoll, a.batch?.count]).toEqual([true, 2]);
       a.step(2);
     }
-    b.step(3);
+    b.step(4);
     expect(b.batch?.isPoll).toBe(true);
     expect(a.finish()).toBe(Outcome.OK);
     expect(b.finish()).toBe(Outcome.EXISTS);
@@ -265,8 +265,8 @@ describe('a DELETE in flight', () => {
     bringToSlots([b], alike[0], [9]);
     d.delete(alike[0]).step(3);
     expect(b.step().batch?.count).toBe(2);
-    // B1, B2, the primary, the object that only the primary names, two of the undo.
-    expect(ended(b)).toEqual([Outcome.EXISTS, 6, 0]);
+    // B1, B2, the primary, the object that only the primary names, three of the undo.
+    expect(ended(b)).toEqual([Outcome.EXISTS, 7, 0]);
     expect(read(a, alike[0])).toBe('old');
     expect(d.finish()).toBe(Outcome.OK);
     expectQuiescent(0);

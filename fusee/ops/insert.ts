@@ -155,6 +155,7 @@ function* hasEnded(cx: Context, { claim, slot }: Claimant): Op<boolean> {
       return true;
     case Claim.AGAIN_NEW_OBJECT:
       cx.freeReplaced(write.vOld);
+      cx.leaveCell();
       write.round = Round.NONE;
       return false;
     default:

@@ -2,8 +2,8 @@
  * What becomes of requests in flight when the view changes (FUSEE section 5.2, the client's part of Algorithm
  * 3).
  *
- * The driver stops posting, waits until all that it has posted is answered, and tells the master the slots that
- * its requests may have changed ({@link openSlots}). The master decides what each of them holds, and the
+ * The driver stops posting, waits until all that it has posted is answered, and tells the master the rounds that
+ * its requests have open ({@link openRounds}). The master decides what each of them holds, and the
  * driver lets each request go on in the new view. Rules of this file:
  * - A request whose slot's replicas have changed is *interrupted*: it goes by what the master decided and reads
  *   nothing anew, since others may have gone on before it. Its own word there, or any word but the old one if
@@ -17,16 +17,36 @@
 import { isTomb, LogOperation, sameOwner } from '../layout/index.js';
 import { NO_PERIOD } from '../memory/index.js';
 import { Round, Verdict } from '../replication/index.js';
-import { DONE, type Op, type OpLoop, Stage, sameWord, type Word } from '../verbs/index.js';
+import { DONE, type Op, type OpLoop, Stage, sameWord, type Word, word } from '../verbs/index.js';
 import type { ClientState } from './client-state.js';
 import { type Context, Outcome } from './context.js';
 import { type Coroutine, RequestKind, rearm } from './coroutine.js';
 import { resumeClaim } from './insert.js';
 import { replaceWord } from './modify.js';
 
-/** Slots, as logical offsets, that requests in flight may have changed on some replica only. */
-export function openSlots({ contexts }: ClientState): number[] {
-  return contexts.filter((cx) => isHalfDone(cx)).map((cx) => cx.aimedAt);
+/** A round that may stand on some replicas of its slot only. */
+export interface OpenRound {
+  /** Logical offset of the slot. */
+  readonly slot: number;
+  /** Pointer of the last line of the object's cell, and what the object was written for. */
+  readonly cell: number;
+  readonly operation: number;
+  readonly vOld: Word;
+  /** The word may stand on the primary. */
+  readonly wasSwapped: boolean;
+}
+
+/** The rounds of requests in flight. */
+export function openRounds({ contexts }: ClientState): OpenRound[] {
+  return contexts
+    .filter((cx) => cx.period !== NO_PERIOD && isHalfDone(cx))
+    .map(({ aimedAt, cell, operation, write }) => ({
+      slot: aimedAt,
+      cell,
+      operation,
+      vOld: word(write.vOld.hi, write.vOld.lo),
+      wasSwapped: write.round === Round.SWAPPING,
+    }));
 }
 
 /** What the master decided for slots: their words, by logical offset. */
@@ -78,6 +98,7 @@ function* settleRound(coroutine: Coroutine, decided: Decisions): Op<boolean> {
   const { write } = cx;
   if (write.round === Round.UNDONE) {
     cx.freeReplaced(write.vOld);
+    cx.leaveCell();
     write.round = Round.NONE;
     return false;
   }
@@ -85,9 +106,9 @@ function* settleRound(coroutine: Coroutine, decided: Decisions): Op<boolean> {
     yield* abandonObject(cx);
     return false;
   }
-  const word = decided.get(cx.aimedAt);
-  if (word === undefined) return yield* resumeRound(coroutine);
-  const hasWon = isWon(cx, word);
+  const stands = decided.get(cx.aimedAt);
+  if (stands === undefined) return yield* resumeRound(coroutine);
+  const hasWon = isWon(cx, stands);
   write.round = Round.NONE;
   if (hasWon) {
     if (cx.operation === LogOperation.DELETE) cx.forget();
@@ -98,15 +119,17 @@ function* settleRound(coroutine: Coroutine, decided: Decisions): Op<boolean> {
     return true;
   }
   // Its object is the slot's tombstone: it stays.
-  if (isTomb(word) && sameOwner(word, write.vNew)) cx.freeReplaced(write.vOld);
-  else yield* abandonObject(cx);
+  if (isTomb(stands) && sameOwner(stands, write.vNew)) {
+    cx.freeReplaced(write.vOld);
+    cx.leaveCell();
+  } else yield* abandonObject(cx);
   return false;
 }
 
-function isWon({ write }: Context, word: Word): boolean {
+function isWon({ write }: Context, stands: Word): boolean {
   if (write.round === Round.UNDOING) return false;
-  if (write.round === Round.SWAPPING && !sameWord(word, write.vOld)) return true;
-  return sameWord(word, write.vNew);
+  if (write.round === Round.SWAPPING && !sameWord(stands, write.vOld)) return true;
+  return sameWord(stands, write.vNew);
 }
 
 /** The replicas of its slot are all there: its round goes on. */

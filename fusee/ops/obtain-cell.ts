@@ -4,8 +4,8 @@
  * A request that waits here has seen nothing yet, so it holds no period: the grace that its cells wait for
  * must not wait for the request.
  */
-import { type LogOperation, MAX_REPLICAS } from '../layout/index.js';
-import { Allocation, NO_PERIOD } from '../memory/index.js';
+import { LOG_HEAD_BYTES, type LogOperation, MAX_REPLICAS } from '../layout/index.js';
+import { Allocation, NO_PERIOD, putHead } from '../memory/index.js';
 import { type Op, replicaRef, Status } from '../verbs/index.js';
 import { adoptBlock } from './adopt-block.js';
 import { type Context, Outcome } from './context.js';
@@ -67,12 +67,10 @@ export function* openList(cx: Context): Op<boolean | undefined> {
   if (slab.isOpen(cx.coroutine, cx.sizeClass)) return true;
   const list = slab.open(cx.coroutine, cx.sizeClass);
   if (list === undefined) return false;
-  const high = Math.floor(list.cell / 0x100000000);
-  local.words[cx.headWord >>> 2] = list.cell - high * 0x100000000;
-  local.words[(cx.headWord >>> 2) + 1] = high;
-  const to = view.dataReplicas(list.head, replicaRef(MAX_REPLICAS));
+  putHead(local, cx.headWords, list);
+  const to = view.dataReplicas(list.pointer, replicaRef(MAX_REPLICAS));
   const b = cx.batch.reset();
-  for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r], cx.headWord, 8);
+  for (let r = 0; r < to.count; r++) b.write(to.mn[r], to.offsetBytes[r], cx.headWords, LOG_HEAD_BYTES);
   b.markBackground();
   yield b;
   for (let i = 0; i < b.count; i++) {

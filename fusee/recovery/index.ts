@@ -1,4 +1,6 @@
 /** Putting right what a crashed client left half done. */
+export * from './free-bits.js';
+export * from './recover-client.js';
 export * from './recover-request.js';
 export * from './retire-client.js';
 export * from './walk-log.js';

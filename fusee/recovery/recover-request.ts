@@ -31,7 +31,7 @@ import {
 } from '../layout/index.js';
 import type { Context } from '../ops/index.js';
 import { requireSwapped, Verdict, won } from '../replication/index.js';
-import { CorruptionError, type Op, sameWord, type Word, word } from '../verbs/index.js';
+import { CorruptionError, copyWord, type Op, sameWord, type Word, word } from '../verbs/index.js';
 
 /** What recovery made of a request. */
 export const Recovered = {
@@ -73,18 +73,27 @@ export function* recoverRequest(cx: Context, object: LoggedObject): Op<Recovered
   return recovered;
 }
 
-/**
- * The slots that may hold the word of a logged object: the candidates of its key. None when the object is not
- * whole, and so was never proposed; undefined when no replica of it answered. A round trip for each replica.
- */
-export function* slotsOfObject(cx: Context, object: LoggedObject): Op<number[] | undefined> {
-  const read = yield* readObject(cx, object, { operation: 0, isCommitted: false });
+/** A logged object, and where its word may stand. */
+export interface LoggedSlots extends LoggedObject {
+  readonly operation: number;
+  /** What it was to replace, or has replaced, when its log is committed. */
+  readonly vOld: Word | undefined;
+  /** The candidates of its key, as logical offsets; none when it is not whole, and so was never proposed. */
+  readonly slots: readonly number[];
+}
+
+/** The slots that may hold the word of a logged object. A round trip for each replica; undefined: silence. */
+export function* slotsOfObject(cx: Context, object: LoggedObject): Op<LoggedSlots | undefined> {
+  const found: Found = { operation: 0, isCommitted: false };
+  const read = yield* readObject(cx, object, found);
   if (read === Recovered.FAILED) return undefined;
-  if (read !== undefined) return [];
+  const { operation, isCommitted } = found;
+  if (read !== undefined) return { ...object, operation, vOld: undefined, slots: [] };
   cx.begin();
   const slots = Array.from({ length: CANDIDATES }, (_, q) => candidateSlot(cx.place, q));
   cx.end();
-  return slots;
+  const { vOld } = cx.write;
+  return { ...object, operation, vOld: isCommitted ? word(vOld.hi, vOld.lo) : undefined, slots };
 }
 
 function* recover(cx: Context, object: LoggedObject): Op<Recovered> {
@@ -260,10 +269,10 @@ function* noTraceOfKey(cx: Context, own: number): Op<boolean | undefined> {
   return true;
 }
 
-/** Turns the object into its slot's tombstone, backups first; a backup may be one already. */
+/** Turns the object into its slot's tombstone, as its client would; a backup may be one already. */
 function* undo(cx: Context): Op<Recovered> {
   const { batch: b, write } = cx;
-  const { slot, vOld, vNew } = write;
+  const { slot, vNew } = write;
   const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);
@@ -273,9 +282,8 @@ function* undo(cx: Context): Op<Recovered> {
   for (let r = 1; r < slot.count; r++) {
     if (!sameWord(b.found(r - 1, w), tomb)) requireSwapped(b, r - 1, vNew, `recovery's undo of backup ${r}`);
   }
-  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
-  yield b;
-  if (b.anyFailed()) return Recovered.FAILED;
-  requireSwapped(b, 0, vOld, "recovery's undo of the primary");
-  return Recovered.UNDONE;
+  copyWord(vNew, tomb);
+  write.verdict = Verdict.RULE_1;
+  yield* cx.commit;
+  return won(write.verdict) ? Recovered.UNDONE : Recovered.FAILED;
 }

@@ -59,6 +59,8 @@ export class SlotWrite {
   readonly votes: Word[] = Array.from({ length: MAX_REPLICAS }, () => word());
   verdict: Verdict = Verdict.FAIL;
   round: Round = Round.NONE;
+  /** It takes its word back: what is committed is its tombstone. */
+  undoes = false;
   /** The object's address has been proposed at some time, so others may have seen it. */
   wasProposed = false;
   /** After LOSE or FINISH: what the primary held when it no longer held `vOld`. */
@@ -139,14 +141,14 @@ export function* proposeLoop(w: SlotWrite): OpLoop {
 export function* commitLoop(w: SlotWrite): OpLoop {
   const { batch: b, slot } = w;
   for (;;) {
-    w.round = Round.COMMITTING;
+    w.round = w.undoes ? Round.UNDOING : Round.COMMITTING;
     b.reset();
     appendCommit(w);
     yield b;
     if (b.anyFailed()) {
       w.verdict = Verdict.FAIL;
     } else {
-      w.round = Round.SWAPPING;
+      if (!w.undoes) w.round = Round.SWAPPING;
       b.reset().cas(slot.mn[0], slot.offsetBytes[0], w.vOld, w.vNew);
       yield b;
       if (b.anyFailed()) w.verdict = Verdict.FAIL;
@@ -157,7 +159,7 @@ export function* commitLoop(w: SlotWrite): OpLoop {
 }
 
 /** Appends the log commit: the old value and its CRC, to the object's entry on all data replicas. */
-export function appendCommit({ batch, local, objectEnd, stagedEnd, vOld }: SlotWrite): void {
+function appendCommit({ batch, local, objectEnd, stagedEnd, vOld }: SlotWrite): void {
   stageOldValue(local.bytes, stagedEnd, vOld);
   for (let r = 0; r < objectEnd.count; r++) {
     const at = objectEnd.offsetBytes[r] + LogField.OLD_VALUE;

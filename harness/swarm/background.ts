@@ -65,7 +65,7 @@ export class BackgroundWork {
       this.#isDue = true;
       return;
     }
-    if (this.#client.state.grace.isSilent) {
+    if (this.#client.state.grace.isSilent || this.janitor.reclaim.isStopped) {
       // Others would wait for it for ever: somebody has to declare it dead.
       this.#run.lost(this.#client);
       return;
@@ -80,8 +80,7 @@ export class BackgroundWork {
   }
 
   *#leave(): Op<unknown> {
-    yield* this.janitor.blocks.leave();
-    return yield* this.#client.state.grace.rest();
+    return (yield* this.janitor.blocks.leave()) && (yield* this.janitor.rest());
   }
 
   #onEnd: (result: unknown) => void = () => {};

@@ -56,6 +56,8 @@ export class Cluster implements Run {
   nodeCrashes = 0;
   readonly master: SimMaster;
   readonly #recoverers = new Map<number, Recoverer>();
+  /** Log entries of the dead that recoverers have walked, as many as any of them saw. */
+  entriesWalked = 0;
   #cids = 0;
   #recoveries = 0;
 
@@ -188,7 +190,12 @@ export class Cluster implements Run {
   readonly #onRecovered = new Map<number, () => void>();
 
   #recoverFenced(dead: number, onDone: () => void): void {
-    this.#recover(dead, () => {
+    let walked = 0;
+    const onWalked = (entries: number): void => {
+      this.entriesWalked += Math.max(0, entries - walked);
+      walked = Math.max(walked, entries);
+    };
+    this.#recover(dead, onWalked, () => {
       this.#recoverers.delete(dead);
       onDone();
       this.#onRecovered.get(dead)?.();
@@ -219,13 +226,14 @@ export class Cluster implements Run {
     }
   }
 
-  #recover(dead: number, onDone: () => void): void {
+  #recover(dead: number, onWalked: (entries: number) => void, onDone: () => void): void {
     const { plan, world } = this;
     const { random } = this.load;
     const recoverer = new Recoverer(this, {
       cid: ++this.#cids,
       dead,
       diesAfter: random.happens(plan.recovererCrash) ? random.between(1, 8) : Number.POSITIVE_INFINITY,
+      onWalked,
       onDone: () => {
         for (const result of recoverer.results) this.recovered[result]++;
         onDone();
@@ -235,7 +243,7 @@ export class Cluster implements Run {
         world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => {
           recoverer.fabric.fence();
           // Halted meanwhile: the master will have it begin again.
-          if (this.#recoverers.get(dead) === recoverer) this.#recover(dead, onDone);
+          if (this.#recoverers.get(dead) === recoverer) this.#recover(dead, onWalked, onDone);
         });
       },
     });

@@ -12,7 +12,7 @@ import {
   continueRequest,
   type Decisions,
   isInterrupted,
-  openSlots,
+  openRounds,
   type RequestKind,
 } from '../../fusee/ops/index.js';
 import { Fate, fateOf, MEND_VERBS, mend, mended } from '../../fusee/ops/mend.js';
@@ -174,6 +174,6 @@ export class Failover {
     if (this.#hasReported || fabric.outstanding > 0) return;
     this.#hasReported = true;
     const { version, globalDepth: depth } = state.directory;
-    this.#onStopped({ slots: openSlots(state), word: state.grace.word, directory: { version, depth } });
+    this.#onStopped({ rounds: openRounds(state), word: state.grace.word, directory: { version, depth } });
   }
 }

@@ -1,23 +1,10 @@
-/** Puts right what a dead client left half done, as another client would, by the product's own generator. */
+/** Recovers a dead client, as another client would, by the product's own generator. */
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
 import { View } from '../../fusee/layout/index.js';
-import {
-  ClientState,
-  type Context,
-  DIRECTORY_READ_BYTES,
-  DIRECTORY_READ_VERBS,
-  loadDirectory,
-  makeCoroutine,
-} from '../../fusee/ops/index.js';
-import {
-  type LoggedObject,
-  Recovered,
-  recoverRequest,
-  retireClient,
-  walkLogs,
-} from '../../fusee/recovery/index.js';
-import { type Op, VerbBatch } from '../../fusee/verbs/index.js';
+import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
+import { Recovered, type RecoveryStep, recoverClient } from '../../fusee/recovery/index.js';
+import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
 import { clientBytes, type Run } from './client.js';
 import type { Teller } from './trace.js';
 
@@ -26,17 +13,19 @@ const PAUSE_NS = 2000;
 
 export interface RecovererOptions {
   readonly cid: number;
-  /** Whose requests it recovers. */
+  /** Whom it recovers. */
   readonly dead: number;
   /** The recoverer dies after so many batches. */
   readonly diesAfter: number;
-  /** All requests are put right. */
+  /** It has walked so many entries of the dead client's log. */
+  readonly onWalked: (entries: number) => void;
+  /** The dead client is recovered. */
   readonly onDone: () => void;
   /** The recoverer has died. */
   readonly onDeath: (recoverer: Recoverer) => void;
 }
 
-/** Recovers the requests of dead clients, and may die itself. */
+/** Recovers a dead client, and may die itself. */
 export class Recoverer {
   readonly fabric: SimFabric;
   /** What became of each object looked at. */
@@ -81,40 +70,21 @@ export class Recoverer {
     this.fabric.fence();
   }
 
+  /** From the top again and again, since calls may be lost: what was done is found done. */
   *#recoverAll(cx: Context): Op<void> {
-    // Behind the fence: no split that begins later can end, since the dead client's word holds it up.
-    const { local, view, directory } = cx.client;
-    const batch = new VerbBatch(local, DIRECTORY_READ_VERBS);
-    const into = local.reserve(DIRECTORY_READ_BYTES);
-    while (!(yield* loadDirectory(directory, { view, batch, into })));
-    for (const list of yield* this.#walk(cx)) {
-      // The newest object first: while its log entry is not there, the one before may be the one in flight.
-      for (let o = 0; o < list.length; ) {
-        cx.write.expired = false;
-        const recovered = yield* (this.#run.hooks.recover ?? recoverRequest)(cx, list[o]);
-        this.results.push(recovered);
-        this.#run.trace?.note(`has recovered: ${Object.keys(Recovered)[recovered - 1]}`, this.#teller);
-        this.#run.world.note(recovered);
-        if (recovered === Recovered.DROPPED) o++;
-        else if (recovered !== Recovered.FAILED) break;
-      }
-    }
     const dead = { cid: this.#options.dead, index: this.#options.dead - 1 };
-    while (!(yield* retireClient(cx.batch, cx.client.view, dead)));
-  }
-
-  /** The dead client's log lists, by its blocks on all nodes; again and again, since RPCs may be lost. */
-  *#walk(cx: Context): Op<LoggedObject[][]> {
-    const blocks: { pointer: number; sizeClass: number }[] = [];
-    for (let mn = 0; mn < this.#run.plan.pool.nodes; mn++) {
-      if (cx.client.view.isDead(mn)) continue;
-      let listed: readonly { pointer: number; sizeClass: number }[] | undefined;
-      while (listed === undefined) listed = yield* cx.allocator.list(mn, this.#options.dead);
-      blocks.push(...listed);
-    }
-    let lists: LoggedObject[][] | undefined;
-    while (lists === undefined) lists = yield* walkLogs(cx, blocks);
-    return lists;
+    const { trace, world, hooks } = this.#run;
+    const options = {
+      recoverRequest: hooks.recover,
+      onRecovered: (recovered: Recovered) => {
+        this.results.push(recovered);
+        trace?.note(`has recovered: ${Object.keys(Recovered)[recovered - 1]}`, this.#teller);
+        world.note(recovered);
+      },
+      onWalked: this.#options.onWalked,
+      onStep: (step: RecoveryStep) => trace?.note(`begins to recover: ${step}`, this.#teller),
+    };
+    while (!(yield* recoverClient(cx, dead, options)));
   }
 
   #advance(): void {

@@ -7,6 +7,7 @@ import { checkHistory, explain, NO_VALUE } from '../check/linearizability/index.
 import type { SwarmHooks } from './client.js';
 import { Cluster, type Finding } from './cluster.js';
 import { checkInvariants, type Found } from './invariants.js';
+import { checkLeaks } from './leaks.js';
 import { planOf, type SwarmPlan } from './plan.js';
 import type { Trace } from './trace.js';
 import { valueId } from './values.js';
@@ -152,6 +153,8 @@ function checkCluster(cluster: Cluster): void {
     freeCells: cluster.freeCells,
     fail: (kind, message) => cluster.fail(kind, message),
   });
+  // What tests put in place of the product's requests frees nothing.
+  if (cluster.hooks.loops === undefined) checkLeaks(cluster);
   const final = readBack(cluster, found);
   for (const value of final.values()) world.note(value);
   const result = checkHistory(history, { final, stateCountMax: STATES_MAX });

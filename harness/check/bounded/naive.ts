@@ -135,7 +135,7 @@ export function zeroesBehindGrace(keeper: Keeper): void {
 
 /** H5, H17: memory is freed and reused while log heads stay where they are. */
 export function leavesHeads({ state }: Keeper): void {
-  state.slab.staleCheckpoints = () => [];
+  state.slab.staleHeads = () => [];
 }
 
 /** H5: all coroutines of a client share the list of the first. */
@@ -206,8 +206,8 @@ function* endsAtUnused(batch: VerbBatch): Op<void> {
  * finished.
  */
 export function* goesByOldValue(cx: Context, dead: Keeper): Op<void> {
-  for (const list of (yield* walkLogs(cx, dead.pool.blocksOf(dead.cid))) ?? []) {
-    for (const { cell } of list) yield* finishByOldValue(cx, cell);
+  for (const { unfinished } of (yield* walkLogs(cx, dead.pool.blocksOf(dead.cid))) ?? []) {
+    for (const { cell } of unfinished) yield* finishByOldValue(cx, cell);
   }
 }
 

@@ -46,7 +46,7 @@ function describeData(view: View, mn: number, offset: number): string {
 function describeBlock({ geometry }: View, at: number): string {
   if (at < LINE_BYTES) return `header + ${at}`;
   if (at < geometry.headsOffset) return `bitmap word ${(at - LINE_BYTES) >>> 3}`;
-  if (at < geometry.cellsOffset) return `log head ${(at - geometry.headsOffset) >>> 3}`;
+  if (at < geometry.cellsOffset) return `log head ${(at - geometry.headsOffset) >>> 4}`;
   const line = Math.floor(at / LINE_BYTES);
   return at % LINE_BYTES === 0 ? `line ${line}` : `line ${line} + ${at % LINE_BYTES}`;
 }

@@ -30,7 +30,7 @@ import {
   type PoolConfig,
   View,
 } from '../../../fusee/layout/index.js';
-import { Allocation, type Checkpoint } from '../../../fusee/memory/index.js';
+import { Allocation, type HeadWords } from '../../../fusee/memory/index.js';
 import { NodeService } from '../../../fusee/node/index.js';
 import { keysAlike } from './../../../fusee/ops/by-hand.js';
 import { ClientState, CONTEXT_BYTES, makeCoroutine, Outcome } from '../../../fusee/ops/index.js';
@@ -179,12 +179,13 @@ export class BoundedPool {
   }
 
   /** Log heads as a client writes them: whoever opens the lists of the same block anew finds them so. */
-  #writeHead(list: Checkpoint | undefined): void {
+  #writeHead(list: HeadWords | undefined): void {
     if (list === undefined) throw new UsageError('the set-up has no cell to open a log list with');
-    const to = this.view.dataReplicas(list.head, replicaRef(MAX_REPLICAS));
-    const high = Math.floor(list.cell / 2 ** 32);
+    const to = this.view.dataReplicas(list.pointer, replicaRef(MAX_REPLICAS));
+    const high = Math.floor(list.head / 2 ** 32);
     for (let r = 0; r < to.count; r++)
-      this.nodes.store(to.mn[r], to.offsetBytes[r], list.cell - high * 2 ** 32, high);
+      for (const at of [0, 8])
+        this.nodes.store(to.mn[r], to.offsetBytes[r] + at, list.head - high * 2 ** 32, high);
   }
 
   /**

@@ -35,7 +35,7 @@ import {
   enterPool,
   type RequestKind,
 } from '../../../fusee/ops/index.js';
-import { Recovered, recoverRequest, retireClient, walkLogs } from '../../../fusee/recovery/index.js';
+import { freeReplaced, recoverRequests, retireClient, walkLogs } from '../../../fusee/recovery/index.js';
 import { type Op, type OpLoop, UsageError, VerbBatch, word } from '../../../fusee/verbs/index.js';
 import type { Contents } from '../linearizability/index.js';
 import { ClientActor, Host, OpActor } from './actors.js';
@@ -309,13 +309,13 @@ function* recoverClient(
   yield* retireClient(cx.batch, cx.client.view, { cid: dead.cid, index: dead.state.clientIndex });
 }
 
-/** The product's recovery of a dead client's requests, from what its log heads say. */
+/** The product's recovery of a dead client's requests and frees, from what its log heads say. */
 export function* recoverLogs(
   cx: Context,
   dead: Keeper,
   walk: ReturnType<typeof walkLogs> = walkLogs(cx, dead.pool.blocksOf(dead.cid)),
 ): Op<void> {
-  // The newest object first: while its log entry is not there, the one before may be the one in flight.
-  for (const list of (yield* walk) ?? [])
-    for (const object of list) if ((yield* recoverRequest(cx, object)) !== Recovered.DROPPED) break;
+  const lists = (yield* walk) ?? [];
+  yield* recoverRequests(cx, lists);
+  yield* freeReplaced(cx, lists);
 }

@@ -10,7 +10,7 @@
  * | the first of a request, or of one more attempt of an INSERT | nothing |
  * | poll of one slot, after a lost round | vOld and vNew |
  * | poll of one slot on backup and primary, after an undo | the word waited for |
- * | CAS of the primary to vNew | vOld and vNew |
+ * | CAS of the primary to vNew, but for the tombstone of an undone INSERT | vOld and vNew |
  * | one replica: CAS to a tentative word, with both buckets behind it | vOld and vNew |
  * | UPDATE, DELETE: any CAS or poll; READ of the primary in a tie | vOld and vNew; the votes |
  * | INSERT: anything else | vOld, vNew, lost, votes, both bucket copies but for the slot claimed |
@@ -20,7 +20,7 @@
  * with the model on random schedules, and exploration with and without merging reaches the same ends.
  */
 import { candidateWord } from '../../../fusee/index/index.js';
-import { BUCKET_SLOTS } from '../../../fusee/layout/index.js';
+import { BUCKET_SLOTS, isTomb } from '../../../fusee/layout/index.js';
 import { RequestKind } from '../../../fusee/ops/index.js';
 import { formatWord, word } from '../../../fusee/verbs/index.js';
 import type { Run } from '../scenario/client-run.js';
@@ -48,8 +48,9 @@ export function liveState(
   const cas = units.filter((u) => u.kind === UnitKind.CAS);
   const reads = units.length - cas.length;
   const vNew = interner.word(write.vNew.hi, write.vNew.lo);
+  const isUndo = run.kind === RequestKind.INSERT && isTomb(write.vNew);
   const commits = cas.length === 1 && reads === 0 && cas[0].place % replicas === 0 && cas[0].swap === vNew;
-  if (commits) return `commit|${slotWrite}|${verbs}`;
+  if (commits && !isUndo) return `commit|${slotWrite}|${verbs}`;
   const { isPoll } = run.batch;
   if (run.kind !== RequestKind.INSERT) {
     if (run.kind === RequestKind.SEARCH) return undefined;

@@ -1,0 +1,79 @@
+/**
+ * What a dead client owned, as its nodes know it: asked for and handed on by its recoverer.
+ *
+ * Rules of this file:
+ * - A node is told first whom to refuse from now on, and who recovers (RETIRE). What the client had asked and
+ *   not been answered is then either executed, and LIST shows it, or never will be; and of two recoverers,
+ *   the first of which has been taken for dead, the node lets only the one that came last hand blocks on.
+ * - A block goes to ORPHAN: backups' entries and headers first, then the primary's entry, by TRANSFER. Until
+ *   then the primary's entry names the dead, and the next recoverer finds it. So nobody writes the backups'
+ *   entries but on behalf of whom the primary names (`memory/allocate.ts`).
+ * - That also mends blocks that were on their way when their client died: granted and not entered, zeroed to
+ *   be given back, handed on or taken over by half.
+ */
+import { BLOCK_ENTRY_BYTES, CLASS_LINES, MAX_REPLICAS } from '../layout/index.js';
+import { ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from '../memory/index.js';
+import type { Context } from '../ops/index.js';
+import { type Op, replicaRef } from '../verbs/index.js';
+import type { DeadBlock } from './walk-log.js';
+
+/** Nobody waits for an answer, and starting again costs more. */
+const PATIENT = { isBackground: false, attempts: 8 };
+
+/**
+ * Declares a client dead to all nodes and gives its blocks. One round trip for each node, and one for each
+ * ten blocks there. Undefined: a node was silent.
+ */
+export function* claimBlocks(cx: Context, dead: number): Op<DeadBlock[] | undefined> {
+  const blocks: DeadBlock[] = [];
+  for (let mn = 0; mn < cx.client.view.geometry.config.nodes; mn++) {
+    if (cx.client.view.isDead(mn)) continue;
+    if (!(yield* ask(cx, mn, { operation: RpcOperation.RETIRE, argument: dead }))) return undefined;
+    const listed = yield* cx.allocator.list(mn, dead);
+    if (listed === undefined) return undefined;
+    blocks.push(...listed);
+  }
+  return blocks;
+}
+
+/** Leaves a cleared block to whoever adopts it. Two round trips. False: a node was silent. */
+export function* handOn(cx: Context, dead: number, { pointer, sizeClass }: DeadBlock): Op<boolean> {
+  const { view, local } = cx.client;
+  const entry = cx.headWords;
+  const header = entry + BLOCK_ENTRY_BYTES;
+  // As of any block that was left behind: its header names who had it.
+  local.words.set([ORPHAN, sizeClass + 1, dead, CLASS_LINES[sizeClass]], entry >>> 2);
+  const to = view.dataReplicas(pointer, replicaRef(MAX_REPLICAS));
+  const b = cx.batch.reset();
+  for (let r = 0; r < to.count; r++) {
+    if (r > 0) b.write(to.mn[r], view.entryOffset(pointer, r), entry, BLOCK_ENTRY_BYTES);
+    b.write(to.mn[r], to.offsetBytes[r], header, 8);
+  }
+  yield b;
+  if (b.anyFailed()) return false;
+  const what = { operation: RpcOperation.TRANSFER, argument: dead, other: ORPHAN, pointer };
+  return (yield* ask(cx, to.mn[0], what)) !== undefined;
+}
+
+/**
+ * Gives the dead client's place back, when its word is out of the client table: node 0 grants it to the next
+ * client. One round trip for each node. False: one was silent.
+ */
+export function* giveUpPlace(cx: Context, dead: number): Op<boolean> {
+  // Node 0 last: while its place is taken, nobody else can be announced to the others there.
+  const { view } = cx.client;
+  for (let mn = view.geometry.config.nodes - 1; mn >= 0; mn--)
+    if (!view.isDead(mn) && !(yield* ask(cx, mn, { operation: RpcOperation.LEAVE, argument: dead })))
+      return false;
+  return true;
+}
+
+/** Undefined: the node was silent, or another recoverer has taken over. */
+function* ask(
+  cx: Context,
+  mn: number,
+  what: Parameters<Context['allocator']['lane']['ask']>[1],
+): Op<RpcResponse | undefined> {
+  const answered = yield* cx.allocator.lane.ask(mn, what, PATIENT);
+  return answered?.status === RpcStatus.OK ? answered : undefined;
+}
