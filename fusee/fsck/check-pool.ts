@@ -3,6 +3,7 @@
  *
  * Rules of this folder:
  * - It only READs. Whatever a fabric reaches can be checked, and nothing is made worse.
+ * - It goes by the view: nodes that are dead have nothing, and what is left of them is held to the rest.
  * - It goes by the primaries, and holds replicas to them.
  * - The pool is quiet. Of one in use it takes requests in flight for things that do not add up.
  * - It holds a few MiB, whatever the pool's size: data is read in pieces, and what slots name is noted for a
@@ -45,9 +46,9 @@ export function* checkPool(options: WalkOptions): Op<PoolReport> {
 }
 
 /** A byte that was counted twice, or never, would be a mistake of the walk or of the layout. */
-function checkSums({ accounts, geometry, findings }: Walk): void {
+function checkSums({ accounts, geometry, findings, view }: Walk): void {
   accounts.forEach(({ sum }, mn) => {
-    if (sum === geometry.nodeBytes) return;
+    if (sum === geometry.nodeBytes || view.isDead(mn)) return;
     const message = `${sum} bytes are accounted for, the node has ${geometry.nodeBytes}`;
     findings.add('accounting', mn, 'offset 0', message);
   });
@@ -64,7 +65,7 @@ function reportOf(walk: Walk, isComplete: boolean): PoolReport {
     nodes: accounts.map((account, node) => ({
       node,
       nodeBytes,
-      bytes: readsBytes && isComplete ? account.bytes : null,
+      bytes: readsBytes && isComplete && !walk.view.isDead(node) ? account.bytes : null,
       classes: account.classes(config.blockBytes),
     })),
     findings: findings.kept,

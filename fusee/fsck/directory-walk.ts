@@ -10,7 +10,7 @@ const ENTRIES = CHUNK_BYTES / 8;
 /** Reads it, and counts its bytes; false when it describes no index: what is where cannot be told then. */
 export function* walkDirectory(walk: Walk): Op<boolean> {
   const { reader, view, geometry, accounts, readsBytes, findings } = walk;
-  const { subtables, subtablesMax, indexReplicas } = geometry.config;
+  const { subtables, subtablesMax } = geometry.config;
   const primary = view.directoryMn(0);
   const at = reader.begin().read(primary, DIRECTORY_VERSION_OFFSET, 8);
   yield* reader.run();
@@ -18,7 +18,7 @@ export function* walkDirectory(walk: Walk): Op<boolean> {
   const entries = new Uint32Array(2 * subtablesMax);
   for (let first = 0; first < subtablesMax; first += ENTRIES) yield* readEntries(walk, first, entries);
   if (readsBytes) {
-    for (let r = 0; r < indexReplicas; r++) {
+    for (let r = 0; r < view.directoryCount; r++) {
       const mn = view.directoryMn(r);
       const used = 8 + 8 * subtablesMax;
       accounts[mn].bytes.directory += geometry.directoryBytes;
@@ -40,10 +40,10 @@ export function* walkDirectory(walk: Walk): Op<boolean> {
 function* readEntries(walk: Walk, first: number, into: Uint32Array): Op<void> {
   const { reader, view, geometry, readsBytes, findings } = walk;
   const { words } = reader.local;
-  const { subtablesMax, indexReplicas } = geometry.config;
+  const { subtablesMax } = geometry.config;
   const count = Math.min(ENTRIES, subtablesMax - first);
   reader.begin();
-  const at = Array.from({ length: readsBytes ? indexReplicas : 1 }, (_, r) =>
+  const at = Array.from({ length: readsBytes ? view.directoryCount : 1 }, (_, r) =>
     reader.read(view.directoryMn(r), directoryOffset(first), count * 8),
   );
   yield* reader.run();

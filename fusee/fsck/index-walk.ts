@@ -12,7 +12,7 @@ const STEP_BYTES = CHUNK_BYTES - (CHUNK_BYTES % BUCKET_BYTES);
 /** Checks and counts all slots, and with a walk that reads bytes the objects that they name. */
 export function* walkIndex(walk: Walk): Op<void> {
   const { geometry, accounts, readsBytes, directory } = walk;
-  const { subtablesMax, indexReplicas } = geometry.config;
+  const { subtablesMax } = geometry.config;
   const objects = new SlotObjects(walk);
   for (let s = 0; s < subtablesMax; s++) {
     const slot = s * geometry.subtableBytes;
@@ -24,7 +24,7 @@ export function* walkIndex(walk: Walk): Op<void> {
     const to = walk.indexReplicas(slot);
     for (let r = 0; r < to.count; r++)
       accounts[to.mn[r]].bytes[isThere ? 'index' : 'index-spare'] += geometry.subtableBytes;
-    if (readsBytes) walk.progress(indexReplicas * geometry.subtableBytes);
+    if (readsBytes) walk.progress(to.count * geometry.subtableBytes);
   }
 }
 

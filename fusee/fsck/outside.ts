@@ -19,6 +19,7 @@ interface Range {
 export function* walkOutside(walk: Walk): Op<void> {
   const { nodeBytes, config } = walk.geometry;
   for (let mn = 0; mn < config.nodes; mn++) {
+    if (walk.view.isDead(mn)) continue;
     let end = 0;
     for (const range of [...rangesOf(walk.view, mn), { from: nodeBytes, end: nodeBytes }]) {
       const bytes = range.from - end;
@@ -34,12 +35,12 @@ export function* walkOutside(walk: Walk): Op<void> {
 /** What has a meaning on a node, ascending. */
 function rangesOf(view: View, mn: number): Range[] {
   const { geometry } = view;
-  const { subtablesMax, indexReplicas, regionBytes } = geometry.config;
+  const { subtablesMax, regionBytes } = geometry.config;
   const ranges: Range[] = [{ from: 0, end: SUPERBLOCK_BYTES }];
   const to = replicaRef(MAX_REPLICAS);
   const add = (from: number, bytes: number): void => void ranges.push({ from, end: from + bytes });
   if (mn === view.controlMn) add(CLIENTS_BASE, CLIENTS_MAX * 8);
-  for (let r = 0; r < indexReplicas; r++)
+  for (let r = 0; r < view.directoryCount; r++)
     if (view.directoryMn(r) === mn) add(DIRECTORY_BASE, geometry.directoryBytes);
   // Those that do not exist yet too: a split that was given up may have left something there.
   for (let s = 0; s < subtablesMax; s++) {

@@ -5,9 +5,10 @@ import type { Walk } from './walk.js';
 
 /** Compares all superblocks with the configuration that the walk goes by; false when one is another. */
 export function* walkSuperblocks(walk: Walk): Op<boolean> {
-  const { reader, accounts, geometry } = walk;
+  const { reader, accounts, geometry, view } = walk;
   let isSound = true;
   for (let mn = 0; mn < geometry.config.nodes; mn++) {
+    if (view.isDead(mn)) continue;
     const at = reader.begin().read(mn, 0, SUPERBLOCK_USED_BYTES);
     yield* reader.run();
     const fail = (message: string): void => {

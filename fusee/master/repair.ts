@@ -5,6 +5,7 @@
 import {
   CLIENTS_BASE,
   DIRECTORY_VERSION_OFFSET,
+  isReplacedWord,
   isTomb,
   LINE_BYTES,
   LogField,
@@ -128,14 +129,20 @@ const lostRounds = (rounds: readonly OpenRound[], decided: ReadonlyMap<number, W
     return !wasSwapped || sameWord(stands, vOld);
   });
 
-/** A dead client's operation had won its round, and the slot still holds what it was to replace. */
+/**
+ * A dead client's operation had won its round, and the slot still holds what it was to replace. Of one that was to
+ * replace nothing it cannot be told whether the slot is still empty, or has long found another use: its object
+ * leaks at worst.
+ */
 const lostOfDead = (left: readonly LoggedSlots[], decided: ReadonlyMap<number, Word>): LostObject[] =>
-  left.filter(({ slots, vOld }) =>
-    slots.some((slot) => {
-      const stands = decided.get(slot);
-      return vOld !== undefined && stands !== undefined && sameWord(stands, vOld);
-    }),
+  left.filter(
+    ({ slots, vOld }) =>
+      vOld !== undefined &&
+      isReplacedWord(vOld) &&
+      slots.some((slot) => sameWord(decided.get(slot) ?? NO_WORD, vOld)),
   );
+
+const NO_WORD = word();
 
 /** Does a word name the object that ends in this cell? Objects end with their cell's last line. */
 const isIn = (cell: number, w: Word): boolean => {

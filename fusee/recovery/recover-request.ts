@@ -161,7 +161,11 @@ function* readObject(cx: Context, object: LoggedObject, found: Found): Op<Recove
     const entry = bytes[end + LogField.OPERATION];
     const lines = wholeLines(cx, end, object.sizeClass);
     if ((entry & 1) === 0 || lines === 0) continue;
-    if (readOldValue(bytes, end, cx.write.vOld)) found.isCommitted = true;
+    const vOld = word();
+    if (readOldValue(bytes, end, vOld)) {
+      found.isCommitted = true;
+      copyWord(cx.write.vOld, vOld);
+    }
     if (isWhole) continue;
     isWhole = true;
     found.operation = entry >> 1;
