@@ -77,9 +77,9 @@ export class Janitor {
   }
 
   /**
-   * Tells the others that no request is in flight, and none will begin before {@link enter}. False: a node was
-   * silent. The client's word stands then, and somebody has to declare it dead: it may have set free bits that
-   * recovery would set again, and what they free must not be reused before.
+   * Tells the others that no request is in flight, and none will begin before {@link enter}. False: a node
+   * was silent. The client's word stands then, and somebody has to declare it dead: it may have set free bits
+   * that recovery would set again, and what they free must not be reused before.
    */
   *rest(): Op<boolean> {
     if (this.reclaim.isOwing && !(yield* this.reclaim.payDebts())) return false;

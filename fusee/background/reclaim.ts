@@ -2,7 +2,7 @@
  * Reclaim: how memory that nobody names becomes free again (FUSEE section 4.4), in the background.
  *
  *     replaced object        head past whoever replaced it -> free bit on every replica -> freed past it too
- *     own cell with its bit  freed past its entry -> trailer zero on every replica -> grace -> bit off -> free
+ *     own cell with its bit  freed past its entry -> trailer zero on every replica -> grace -> bit off
  *     own cell, round lost   the same from the trailer on: it has no bit
  *
  * Rules of this file:
@@ -44,7 +44,7 @@ const PIECE_BYTES = 1024;
 /** Pieces that one round looks at, and the cells after which it looks no further. */
 const PIECES_PER_ROUND = 8;
 const CELLS_PER_ROUND = 256;
-/** Cells taken after which log heads move on although nothing is to be freed: a recoverer walks no further. */
+/** Cells taken after which log heads move on though nothing is to be freed: a recoverer walks no further. */
 const CELLS_PER_MARK = 256;
 /** Groups of cells whose grace may be under way at once. */
 const GENERATIONS = 4;
@@ -132,8 +132,8 @@ export class Reclaim {
   }
 
   /**
-   * Moves log heads on and sets the free bits of what requests have replaced; `freed` follows next time. False:
-   * a replica was silent.
+   * Moves log heads on and sets the free bits of what requests have replaced; `freed` follows next time.
+   * False: a replica was silent.
    */
   *free(): Op<boolean> {
     const { frees, slab } = this.#client;

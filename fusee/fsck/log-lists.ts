@@ -1,7 +1,7 @@
 /**
  * The logs: every log head names a cell, and one ahead of it or the same from which on frees may be missing
- * (`memory/log-head.ts`). From there its list runs, through the cell that the head names and cells of the same
- * client and size class, to one that holds no operation yet (FUSEE section 4.5).
+ * (`memory/log-head.ts`). From there its list runs, through the cell that the head names and cells of the
+ * same client and size class, to one that holds no operation yet (FUSEE section 4.5).
  *
  * The cells ahead of a list's end are those that recovery would look at. The last of them is in the list's
  * hands whatever has become of its object: {@link Walk.listEnds}. Of links behind a head nothing can be said:

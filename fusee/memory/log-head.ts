@@ -9,7 +9,7 @@
  * have replaced. Rules of whoever moves them:
  * - `head` goes past an operation before the bits of what it replaced are set (hazard H17), `freed` behind
  *   them.
- * - Cells are used again only when `freed` lies past them: whoever walks a list from there meets no other use.
+ * - Cells are used again only when `freed` lies past them: who walks a list from there meets no other use.
  * - From a bit to the `freed` that covers it the client's word in the client table grows by less than a grace
  *   waits for. So an object that recovery may free once more has not been reused (`background/reclaim.ts`).
  *

@@ -194,8 +194,8 @@ export class Slab {
   }
 
   /**
-   * Notes how far each list has come: every operation that has ended lies ahead of its head's mark. What those
-   * operations have replaced is to be taken to be freed at the same stroke.
+   * Notes how far each list has come: every operation that has ended lies ahead of its head's mark. What
+   * those operations have replaced is to be taken to be freed at the same stroke.
    */
   mark(): void {
     for (const list of this.#open) (this.#heads.get(list) as LogHead).mark(this.#standing(list));
@@ -208,7 +208,7 @@ export class Slab {
     for (const { head } of this.#abandoned) head.pass();
   }
 
-  /** Log heads that may say more than they do. They count as moved: the caller writes them on all replicas. */
+  /** Log heads that may say more than they do. They count as moved: the caller writes them everywhere. */
   staleHeads(): LogHead[] {
     const all = [...this.#heads.values(), ...this.#abandoned.map(({ head }) => head)];
     const stale = all.filter((head) => head.isStale);
@@ -295,8 +295,8 @@ export class Slab {
 
   /**
    * Takes an empty block out, and the lists that have their head or their next cell in it apart: their heads
-   * are to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more, or when
-   * a log head does not say yet that its list has nothing left to free: without it nobody would find that.
+   * are to be zeroed, and then {@link reuse}d. Nothing happens when the block {@link isEmpty} no more, or a
+   * log head does not say yet that its list has nothing left to free: without it nobody would find that.
    */
   takeOut(block: Block): Detached[] | undefined {
     const lists = this.#listsOfEmpty(block)?.map((list) => this.#detach(list));

@@ -5,8 +5,8 @@
  * CID granted) before that client asks them for anything. Rules of this file:
  * - CIDs only grow and are never granted again. So a CID that is not above the highest known one, and has no
  *   place, has left, and nothing that it asks is served any more: its late duplicates must not allocate.
- * - A client that is declared dead (RETIRE) is refused like one that has left, but keeps its place: its word in
- *   the client table has to stand until it is recovered, and belongs to the place. One recoverer at a time
+ * - A client that is declared dead (RETIRE) is refused like one that has left, but keeps its place: its word
+ *   in the client table has to stand until it is recovered, and belongs to the place. One recoverer at a time
  *   acts for it: the one that was named last, since it replaces one that died.
  * - One above the highest known has joined no pool: tests and simulators give out CIDs by hand. It is served.
  * - A place has one holder, and each holder's CID is above the former one's. So a late JOIN of one that has

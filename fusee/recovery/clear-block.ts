@@ -46,7 +46,7 @@ interface Cell {
   isFresh: boolean;
 }
 
-/** Ends all log lists that begin in these blocks. A round trip for some 32 of them; false: a node was silent. */
+/** Ends all log lists that begin in these blocks. A round trip for some 32; false: a node was silent. */
 export function* endLists(cx: Context, blocks: readonly DeadBlock[]): Op<boolean> {
   const { view, local } = cx.client;
   const { headsOffset, headsPerBlock, config } = view.geometry;

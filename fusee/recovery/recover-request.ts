@@ -247,10 +247,14 @@ function* finishRound(
       if (!isAlone) return yield* undo(cx);
     }
   }
-  // Committed on one replica is not committed on all: once more, before the primary changes.
+  return (yield* commitAnew(cx)) ? Recovered.FINISHED : Recovered.FAILED;
+}
+
+/** Committed on one replica is not committed on all: once more, before the primary changes. */
+function* commitAnew({ write, commit }: Context): Op<boolean> {
   write.verdict = Verdict.RULE_1;
-  yield* cx.commit;
-  return won(write.verdict) ? Recovered.FINISHED : Recovered.FAILED;
+  yield* commit;
+  return won(write.verdict);
 }
 
 /**
@@ -287,7 +291,5 @@ function* undo(cx: Context): Op<Recovered> {
     if (!sameWord(b.found(r - 1, w), tomb)) requireSwapped(b, r - 1, vNew, `recovery's undo of backup ${r}`);
   }
   copyWord(vNew, tomb);
-  write.verdict = Verdict.RULE_1;
-  yield* cx.commit;
-  return won(write.verdict) ? Recovered.UNDONE : Recovered.FAILED;
+  return (yield* commitAnew(cx)) ? Recovered.UNDONE : Recovered.FAILED;
 }

@@ -6,15 +6,16 @@
  * back is that of the second object behind it, and scripts write twice.
  */
 
-import { BLOCK_HEADER_BYTES, BUCKET_BYTES, COMBINED_BYTES } from '../../../fusee/layout/index.js';
+import { BUCKET_BYTES, COMBINED_BYTES } from '../../../fusee/layout/index.js';
 import { keysAlike } from '../../../fusee/ops/by-hand.js';
 import { word } from '../../../fusee/verbs/index.js';
 import { NAIVE_SPLITS } from '../naive/split.js';
 import type { Bounds } from './explore.js';
+import { lostFrees, namedAndFree } from './free-bits.js';
 import { forgetfulPool, grantsWorld } from './grants-world.js';
 import * as naive from './naive.js';
 import { BoundedPool } from './pool.js';
-import { type Keeper, type ReclaimWorldOptions, reclaimWorld } from './reclaim-world.js';
+import { type ReclaimWorldOptions, reclaimWorld } from './reclaim-world.js';
 import type { BoundedWorld } from './world.js';
 
 /** One way to leave a rule out, and what the explorer says of it. */
@@ -208,23 +209,22 @@ const CASES: readonly Case[] = [
       ],
     ],
   },
+  {
+    name: 'H24: recovery frees again what was freed, and its cell is in use',
+    script: 'collect settle U1 U1 | free next next rest',
+    slots: 2,
+    options: {
+      before: [
+        [1, 'I0 I1'],
+        [2, 'U0'],
+      ],
+      mayCrash: [2],
+      wrongAtEnd: namedAndFree,
+    },
+    bounds: { preemptions: 1, crashes: 1 },
+    naive: [['periods end under bits', { naive: naive.paysNoDebts }, /is named and free|not linearizable/]],
+  },
 ];
-
-/** So many cells of client 1's first block were freed: each was taken back, or has its bit on all replicas. */
-function lostFrees(freed: number) {
-  return ([{ pool, reclaim }]: readonly Keeper[]): string | undefined => {
-    const { view, nodes, config } = pool;
-    const [{ pointer }] = pool.blocksOf(1);
-    const w = word();
-    for (let r = 0; r < config.dataReplicas; r++) {
-      nodes.load(view.dataMn(pointer, r), view.dataOffset(pointer + BLOCK_HEADER_BYTES, r), w);
-      let bits = 0;
-      for (let left = w.lo; left !== 0; left &= left - 1) bits++;
-      if (bits + reclaim.reclaimed !== freed) return `replica ${r} of the bitmap has lost a free`;
-    }
-    return undefined;
-  };
-}
 
 /** Keys of one place and one fingerprint, for which so many slots are free. */
 function poolOf(slots: number, coroutines: number): BoundedPool {

@@ -30,6 +30,7 @@
  * | H13 | 4, 1 with a crash, 1 with torn READs | 7: 0 or 1 | 1; with a crash 0 | 15,705 | 283 | 10 |
  * | H16 | 2 | 2: 0 | 2 | 914 | 2 | 0.5 |
  * | H17 | 1, 1 crash | 1: 0 | 1 | 992 | 6 | 0.5 |
+ * | H24 | 1, 1 crash | 1: 0 | 1 | 1,573 | 14 | 3 |
  */
 export { ClientActor, Host, OpActor } from './actors.js';
 export { explore } from './explore.js';

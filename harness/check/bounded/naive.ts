@@ -138,6 +138,11 @@ export function leavesHeads({ state }: Keeper): void {
   state.slab.staleHeads = () => [];
 }
 
+/** H24: periods end while log heads do not cover bits that have been set. */
+export function paysNoDebts(keeper: Keeper): void {
+  keeper.paysDebts = false;
+}
+
 /** H5: all coroutines of a client share the list of the first. */
 export function sharesOneList({ state: { slab } }: Keeper): void {
   const { take, giveBack, finish, abandon, nextOf, prevOf, isOpen } = slab;

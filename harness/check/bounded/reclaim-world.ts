@@ -67,6 +67,8 @@ export class Keeper extends Host {
   /** Requests of its scripts that have not ended. */
   requestsLeft = 0;
   readonly #room: { batch: VerbBatch; into: number };
+  /** Whether log heads follow their bits before a second period ends, as the janitor has it. */
+  paysDebts = true;
   readonly #idle: VerbBatch;
   readonly #table: number;
   /** Periods to end for the grace that it waits for: no more than that takes, or there is no end to them. */
@@ -98,6 +100,7 @@ export class Keeper extends Host {
     if (this.#isEnding) return false;
     this.#isEnding = true;
     const ended = yield* advancePeriod(this.state, this.#room);
+    if (this.paysDebts && this.reclaim.isOwing) yield* this.reclaim.payDebts();
     this.#isEnding = false;
     return ended;
   }

@@ -135,7 +135,10 @@ export const insertFaults: readonly Fault[] = [
     file: REPLICATED,
     breaks: 'an undo puts the old value back',
     edits: [
-      ['const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);', 'const tomb = vOld;'],
+      [
+        'const tomb = makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);',
+        'const tomb = write.vOld;',
+      ],
     ],
   },
   {
@@ -146,17 +149,14 @@ export const insertFaults: readonly Fault[] = [
       [
         `  b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);`,
-        `  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
+        `  b.reset().cas(slot.mn[0], slot.offsetBytes[0], write.vOld, tomb);
   yield b;
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);`,
       ],
       [
-        `  b.reset().cas(slot.mn[0], slot.offsetBytes[0], vOld, tomb);
-  yield b;
-  if (b.anyFailed()) return false;
-`,
-        '  b.reset().read8(slot.mn[0], slot.offsetBytes[0]);\n  yield b;\n  return true;\n',
+        '  copyWord(vNew, tomb);\n  yield* cx.commit;\n  return won(write.verdict);\n',
+        '  copyWord(vNew, tomb);\n  return true;\n',
       ],
     ],
   },

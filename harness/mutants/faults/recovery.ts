@@ -141,13 +141,13 @@ export const recoveryFaults: readonly Fault[] = [
     breaks: 'a log committed on one data replica counts as committed on all',
     edits: [
       [
-        '  write.verdict = Verdict.RULE_1;\n  yield* cx.commit;\n',
-        `  write.verdict = Verdict.RULE_1;
-  if (state.isCommitted) {
+        '  return (yield* commitAnew(cx)) ? Recovered.FINISHED',
+        `  if (state.isCommitted) {
     cx.batch.reset().cas(write.slot.mn[0], write.slot.offsetBytes[0], write.vOld, write.vNew);
     yield cx.batch;
-  } else yield* cx.commit;
-`,
+    return Recovered.FINISHED;
+  }
+  return (yield* commitAnew(cx)) ? Recovered.FINISHED`,
       ],
     ],
   },
