@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { inspectFabric } from '../client/fsck.js';
 import { type MemoryPool, memoryPool } from '../client/memory-client.js';
 import { DEFAULT_DEADLINE_NS, Reactor } from '../client/reactor.js';
-import { drive, enter, leave } from '../client/session.js';
+import { enter, leave } from '../client/session.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import { WALK_BYTES } from '../fsck/index.js';
 import { Geometry, HEADER_BYTES, View } from '../layout/index.js';
@@ -121,51 +121,3 @@ it.each([1, 2])(
   },
   60_000,
 );
-
-it('a full pool says NO_MEMORY, and takes new keys again when others have been deleted', async () => {
-  const pool = memoryPool({
-    indexReplicas: 1,
-    dataReplicas: 1,
-    regionBytes: 1 << 14,
-    blockBytes: 1 << 12,
-    regionsPerNode: 1,
-    groupsPerSubtable: 32,
-  });
-  const { fabric, state, coroutines } = pool.join(1);
-  const janitor = new Janitor(state);
-  const session = { fabric, state, janitor, giveUpPlace: async () => undefined };
-  await enter(session);
-  const ask = (kind: RequestKind, key: string, bytes: number): Outcome => {
-    const [co] = coroutines;
-    let isAsked = false;
-    let outcome: Outcome | undefined;
-    const source = {
-      next: () => {
-        if (isAsked) return null;
-        isAsked = true;
-        const at = co.cx.object + HEADER_BYTES;
-        state.local.bytes.set(Buffer.from(key), at);
-        state.local.bytes.fill(7, at + key.length, at + key.length + bytes);
-        co.cx.keyBytes = key.length;
-        co.cx.valueBytes = bytes;
-        return co.loops[kind];
-      },
-      ended: ({ cx }: Coroutine) => {
-        outcome = cx.outcome;
-      },
-      ledger: () => new Ledger(),
-    };
-    const reactor = new Reactor(fabric, coroutines, source, { deadlineNs: DEFAULT_DEADLINE_NS, janitor });
-    reactor.wake();
-    while (reactor.active > 0 || !reactor.isQuiet) reactor.turn();
-    return outcome as Outcome;
-  };
-  let count = 0;
-  // One DELETE ahead, so that its class has a block.
-  expect([ask(RequestKind.INSERT, 'first', 20), ask(RequestKind.DELETE, 'first', 0)]).toEqual([1, 1]);
-  while (ask(RequestKind.INSERT, `k${count}`, 500) === Outcome.OK) count++;
-  expect(ask(RequestKind.INSERT, 'more', 500)).toBe(Outcome.NO_MEMORY);
-  for (let i = 0; i < 10; i++) expect(ask(RequestKind.DELETE, `k${i}`, 0)).toBe(Outcome.OK);
-  for (let i = 0; i < 5; i++) expect(ask(RequestKind.INSERT, `new${i}`, 500)).toBe(Outcome.OK);
-  await drive(session, state.grace.rest());
-}, 30_000);

@@ -26,6 +26,8 @@ export class View {
   /** MN, and offset of the first block, of region g, replica r at g x r_d + r. */
   readonly #regionMn: Uint8Array;
   readonly #regionBase: Float64Array;
+  /** By region: its first block that is set aside; as many as it has blocks when none is. */
+  readonly #firstReserved: Uint32Array;
 
   constructor(geometry: Geometry) {
     const { nodes, indexReplicas, dataReplicas, subtablesMax, regionBytes, regionsPerNode } = geometry.config;
@@ -44,10 +46,25 @@ export class View {
     this.#regionMn.forEach((mn, i) => {
       this.#regionBase[i] = geometry.dataBase + held[mn]++ * geometry.regionStride + geometry.tableBytes;
     });
+    this.#firstReserved = this.#reserve();
     assertLayout(
       held.every((count) => count === regionsPerNode * dataReplicas),
       'every node holds as many replicas of regions as it has room for',
     );
+  }
+
+  /** The last blocks of each node, through its regions in the order of their numbers. */
+  #reserve(): Uint32Array {
+    const { regions, blocksPerRegion, reservedPerNode, config } = this.geometry;
+    const first = new Uint32Array(regions).fill(blocksPerRegion);
+    const left = new Uint32Array(config.nodes).fill(reservedPerNode);
+    for (let region = regions - 1; region >= 0; region--) {
+      const mn = this.regionMn(region, 0);
+      const reserved = Math.min(left[mn], blocksPerRegion);
+      first[region] -= reserved;
+      left[mn] -= reserved;
+    }
+    return first;
   }
 
   /** All replicas of the index word at logical offset `slot`, primary first. */
@@ -115,6 +132,18 @@ export class View {
   /** The offset, on its MN, of the block table of a region's replica. */
   tableOffset(region: number, replica: number): number {
     return this.#regionBase[region * this.#dataReplicas + replica] - this.geometry.tableBytes;
+  }
+
+  /** The first block of a region that is set aside for DELETEs; as many as a region has blocks: none is. */
+  firstReserved(region: number): number {
+    return this.#firstReserved[region];
+  }
+
+  /** Is the block that `pointer` lies in set aside for DELETEs? It follows from its place, as all here does. */
+  isReserved(pointer: number): boolean {
+    const region = Math.floor(pointer / this.#regionBytes);
+    const block = Math.floor((pointer - region * this.#regionBytes) / this.geometry.config.blockBytes);
+    return block >= this.#firstReserved[region];
   }
 
   /** The MN of a region's replica. */

@@ -11,10 +11,11 @@
  *
  * A list is open once its *log head*, a word in a block of its class, names its first cell. The head is the
  * list's checkpoint: {@link Slab.checkpoint} tells what it may be moved on to, which is past everything that
- * is finished. Rule: a cell is released only after a checkpoint lies past the entry it held; whoever walks a
+ * is finished. Cells of blocks that are set aside are drawn for DELETEs only, when no others are left.
+ * Rule: a cell is released only after a checkpoint lies past the entry it held; whoever walks a
  * list from its head meets no cell that has found another use.
  */
-import { CLASS_COUNT, type Geometry } from '../layout/index.js';
+import { CLASS_COUNT, LogOperation, type View } from '../layout/index.js';
 import { Block, type FreeParts } from './block.js';
 
 /** What a list does with its current cell. */
@@ -41,15 +42,16 @@ export interface Detached {
 
 /** The cells of one client, by size class and log list. */
 export class Slab {
-  readonly #geometry: Geometry;
+  readonly #view: View;
   readonly #blockBytes: number;
   /** By class; cells are drawn from the first that has one, so that later blocks may run empty. */
   readonly #classes: Block[][] = Array.from({ length: CLASS_COUNT }, () => []);
   readonly #blocks = new Map<number, Block>();
   /** By class: all blocks ahead of this one are used up. */
   readonly #from = new Uint32Array(CLASS_COUNT);
-  /** By class: cells that may be handed out. */
+  /** By class: cells that may be handed out, and those of them that are for DELETEs only. */
   readonly freeCells = new Uint32Array(CLASS_COUNT);
+  readonly #reservedCells = new Uint32Array(CLASS_COUNT);
   /** Per list: the cell in use or about to be, the one after it, the one before it; 0 = none. */
   readonly #current: Float64Array;
   readonly #next: Float64Array;
@@ -69,10 +71,11 @@ export class Slab {
   /** Cells handed out, ever. */
   cellsUsed = 0;
 
-  constructor(geometry: Geometry, coroutines: number) {
-    this.#geometry = geometry;
-    this.#blockBytes = geometry.config.blockBytes;
-    this.orphans = new Int32Array(geometry.config.nodes).fill(-1);
+  constructor(view: View, coroutines: number) {
+    const { config } = view.geometry;
+    this.#view = view;
+    this.#blockBytes = config.blockBytes;
+    this.orphans = new Int32Array(config.nodes).fill(-1);
     const lists = coroutines * CLASS_COUNT;
     this.#current = new Float64Array(lists);
     this.#next = new Float64Array(lists);
@@ -92,6 +95,12 @@ export class Slab {
     return this.#blocks.get(Math.floor(pointer / this.#blockBytes));
   }
 
+  /** Cells of a class that an operation may be given. */
+  cellsFor(sizeClass: number, operation: LogOperation): number {
+    const forDelete = operation === LogOperation.DELETE ? 0 : this.#reservedCells[sizeClass];
+    return this.freeCells[sizeClass] - forDelete;
+  }
+
   /** Blocks of a class. */
   blocksOf(sizeClass: number): readonly Block[] {
     return this.#classes[sizeClass];
@@ -101,14 +110,14 @@ export class Slab {
    * Takes a list's next cell: its last line's pointer. {@link nextOf} and {@link prevOf} give its neighbours.
    * @returns 0 when the list is not open or the class needs another block.
    */
-  take(coroutine: number, sizeClass: number): number {
+  take(coroutine: number, sizeClass: number, operation: LogOperation = LogOperation.INSERT): number {
     const list = coroutine * CLASS_COUNT + sizeClass;
     if (this.#state[list] === RETURNED) {
       this.#state[list] = IN_USE;
       return this.#current[list];
     }
     if (this.#head[list] === 0) return 0;
-    const following = this.#draw(sizeClass);
+    const following = this.#draw(sizeClass, operation);
     if (following === 0) return 0;
     this.#prev[list] = this.#current[list];
     this.#current[list] = this.#next[list];
@@ -159,9 +168,13 @@ export class Slab {
    * before the list is {@link opened}, or {@link close}s it.
    * @returns undefined when the class needs another block.
    */
-  open(coroutine: number, sizeClass: number): Checkpoint | undefined {
+  open(
+    coroutine: number,
+    sizeClass: number,
+    operation: LogOperation = LogOperation.INSERT,
+  ): Checkpoint | undefined {
     const list = coroutine * CLASS_COUNT + sizeClass;
-    const cell = this.#draw(sizeClass);
+    const cell = this.#draw(sizeClass, operation);
     if (cell === 0) return undefined;
     let head = 0;
     for (const block of this.#classes[sizeClass]) {
@@ -222,19 +235,19 @@ export class Slab {
 
   /** Adds a zeroed block that now belongs to (this client, size class). */
   addBlock(sizeClass: number, pointer: number): Block {
-    const block = new Block(this.#geometry, sizeClass, pointer);
+    const block = new Block(this.#view, sizeClass, pointer);
     this.#blocks.set(Math.floor(pointer / this.#blockBytes), block);
     this.#classes[sizeClass].push(block);
-    this.freeCells[sizeClass] += block.freeCells;
+    this.#count(block, block.freeCells);
     return block;
   }
 
   /** Adds a block that another client has left behind: only these parts of it may be handed out. */
   inheritBlock(sizeClass: number, pointer: number, free: FreeParts): void {
     const block = this.addBlock(sizeClass, pointer);
-    this.freeCells[sizeClass] -= block.freeCells;
+    this.#count(block, -block.freeCells);
     block.inherit(free);
-    this.freeCells[sizeClass] += block.freeCells;
+    this.#count(block, block.freeCells);
     this.#from[sizeClass] = 0;
   }
 
@@ -258,7 +271,7 @@ export class Slab {
     const all = this.#classes[block.sizeClass];
     all.splice(all.indexOf(block), 1);
     this.#blocks.delete(Math.floor(block.pointer / this.#blockBytes));
-    this.freeCells[block.sizeClass] -= block.freeCells;
+    this.#count(block, -block.freeCells);
     this.#from[block.sizeClass] = 0;
   }
 
@@ -268,7 +281,7 @@ export class Slab {
   release(cell: number): void {
     const block = this.#block(cell);
     block.release(cell);
-    this.freeCells[block.sizeClass]++;
+    this.#count(block, 1);
     this.#from[block.sizeClass] = 0;
   }
 
@@ -317,11 +330,11 @@ export class Slab {
     this.#state[list] = FINISHED;
   }
 
-  #draw(sizeClass: number): number {
+  #draw(sizeClass: number, operation: LogOperation): number {
     const blocks = this.#classes[sizeClass];
     // A cell longer than the block would begin in it and end in a neighbour's: such a block has no cells.
     for (let i = this.#from[sizeClass]; i < blocks.length; i++) {
-      const cell = blocks[i].draw();
+      const cell = blocks[i].isReserved ? 0 : blocks[i].draw();
       if (cell !== 0) {
         this.#from[sizeClass] = i;
         this.freeCells[sizeClass]--;
@@ -329,6 +342,20 @@ export class Slab {
       }
     }
     this.#from[sizeClass] = blocks.length;
-    return 0;
+    return operation === LogOperation.DELETE && this.#reservedCells[sizeClass] > 0
+      ? this.#drawReserved(blocks)
+      : 0;
+  }
+
+  /** A cell of a block that is set aside, of which one has a free cell. */
+  #drawReserved(blocks: readonly Block[]): number {
+    const block = blocks.find(({ isReserved, freeCells }) => isReserved && freeCells > 0) as Block;
+    this.#count(block, -1);
+    return block.draw();
+  }
+
+  #count({ sizeClass, isReserved }: Block, cells: number): void {
+    this.freeCells[sizeClass] += cells;
+    if (isReserved) this.#reservedCells[sizeClass] += cells;
   }
 }

@@ -131,7 +131,16 @@ export function planPool(size: CellSize, demand: Demand = workloadDemand(size)):
   }
   const blocksPerNode = Math.ceil(Math.max(1, blocks) / nodes);
   const regionBytes = Math.min(REGION_BYTES_MAX, 2 ** Math.ceil(Math.log2(blocksPerNode)) * BLOCK_BYTES);
-  return { ...base, regionBytes, regionsPerNode: Math.ceil((blocksPerNode * BLOCK_BYTES) / regionBytes) };
+  return withBlocks({ ...base, regionBytes }, blocksPerNode);
+}
+
+/** The pool with as many regions as give each node so many blocks, besides those set aside for DELETEs. */
+export function withBlocks(config: PoolConfig, blocksPerNode: number): PoolConfig {
+  for (let regionsPerNode = 1; ; regionsPerNode++) {
+    const { blocksPerRegion, reservedPerNode } = new Geometry({ ...config, regionsPerNode });
+    if (regionsPerNode * blocksPerRegion - reservedPerNode >= blocksPerNode)
+      return { ...config, regionsPerNode };
+  }
 }
 
 /** An index for so many keys. */

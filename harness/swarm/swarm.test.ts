@@ -20,7 +20,7 @@ vi.setConfig({ testTimeout: 180_000 });
  */
 const GOLDEN: Record<number, string> = {
   4: 'b44da9eaeab1598b',
-  12: '84c26af44da5d9d2',
+  12: '699d6597534070f0',
   99: '5837c7cd98523fdb',
 };
 
