@@ -4,12 +4,15 @@ import { inspectFabric } from '../client/fsck.js';
 import { type MemoryPool, memoryPool } from '../client/memory-client.js';
 import { DEFAULT_DEADLINE_NS, Reactor } from '../client/reactor.js';
 import { enter, leave } from '../client/session.js';
+import { executeVerb } from '../fabric/execute-verb.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import { WALK_BYTES } from '../fsck/index.js';
 import { Geometry, HEADER_BYTES, View } from '../layout/index.js';
+import { type ByHand, poolByHand } from '../ops/by-hand.js';
 import { type Coroutine, Outcome, RequestKind } from '../ops/index.js';
-import { Ledger, type OpLoop } from '../verbs/index.js';
+import { Ledger, type Op, type OpLoop } from '../verbs/index.js';
 import { Janitor } from './index.js';
+import { Reclaim } from './reclaim.js';
 
 const COROUTINES = 3;
 const KEYS = 40;
@@ -84,6 +87,36 @@ function run(clients: readonly Churn[], requests: number): void {
   const isBusy = (c: Churn): boolean => c.left > 0 || c.reactor.active > 0 || !c.reactor.isQuiet;
   while (clients.some(isBusy)) for (const { reactor } of clients) reactor.turn();
 }
+
+/** Runs background work of a client by hand. */
+function work<T>(client: ByHand, op: Op<T>): T {
+  for (let step = op.next(); ; step = op.next()) {
+    if (step.done) return step.value;
+    for (let i = 0; i < step.value.count; i++) executeVerb(client.nodes, step.value, i);
+  }
+}
+
+it('what a request holds keeps its log entry, though another client has freed it', () => {
+  const pool = poolByHand({ indexReplicas: 1, dataReplicas: 1 });
+  const [a, b] = pool.clients;
+  const janitors = pool.clients.map(({ cx }) => new Reclaim(cx.client));
+  expect(a.insert('k', 'first').finish()).toBe(Outcome.OK);
+  // The slot names its object, but it has not heard so.
+  a.update('k', 'second').step().execute();
+  const { cell } = a.cx;
+  expect(b.update('k', 'third').finish()).toBe(Outcome.OK);
+  work(b, janitors[1].free());
+  const freed = (): boolean => work(a, janitors[0].collect());
+  const entry = (): number => {
+    const byte = new Uint8Array(1);
+    a.nodes.read(pool.view.dataMn(cell, 0), pool.view.dataOffset(cell, 0) + 63, byte, 0, 1);
+    return byte[0];
+  };
+  expect([freed(), entry() & 1]).toEqual([false, 1]);
+  // A walk from the log head must find what comes behind it.
+  expect(a.answer().finish()).toBe(Outcome.OK);
+  expect([freed(), entry()]).toEqual([true, 0]);
+});
 
 it.each([1, 2])(
   'memory stays flat under churn, with %i replicas, and every byte of it adds up',

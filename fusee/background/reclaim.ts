@@ -17,6 +17,8 @@
  * - Trailers are zero on every replica before the grace begins, and a cell is handed out only after it (H4,
  *   H9). So requests that know its address from before have ended, and one that begins later, with a cached
  *   word, reads a clear used bit for at least as long as it lasts.
+ * - A cell that a request holds waits until it has ended, whoever has freed it: its log head may still name
+ *   it, and a walk from there ends at a zero trailer, with the list's later entries unseen (H5).
  * - A silent replica stops reclaim for good: whether a bit has been set is then unknown, and nothing but
  *   recovery may find out. Memory leaks until then, and nothing else is wrong.
  */
@@ -165,7 +167,7 @@ export class Reclaim {
   *collect(): Op<boolean> {
     const mark = this.#spareMarks.pop();
     if (mark === undefined) return false;
-    const cells = [...this.#client.frees.cells.take(CELLS_PER_ROUND)];
+    const cells = this.#takeLost();
     const generation: Generation = { mark, cells, withoutBit: cells.length, bits: [] };
     for (const sizeClass of this.#classesToScan()) yield* this.#scanClass(sizeClass, generation);
     if (generation.cells.length === 0 || this.isStopped) {
@@ -181,6 +183,14 @@ export class Reclaim {
       this.#awaiting[(this.#client.slab.blockOf(cell) as Block).sizeClass]++;
     this.#generations.push(generation);
     return true;
+  }
+
+  /** Cells of lost rounds whose requests have ended. */
+  #takeLost(): number[] {
+    const { frees, slab } = this.#client;
+    const lost = [...frees.cells.take(CELLS_PER_ROUND)];
+    for (const cell of lost) if (slab.isInUse(cell)) frees.cells.push(cell);
+    return lost.filter((cell) => !slab.isInUse(cell));
   }
 
   /** Moves all log heads past what is finished. False: a replica was silent. */
@@ -309,23 +319,34 @@ export class Reclaim {
       return bits >>> 0;
     };
     for (let w = 0; w < bytes / 4; w += 2) {
-      const [lo, hi] = [all(w), all(w + 1)];
-      if ((lo | hi) === 0) continue;
-      const index = (first + w) / 2;
-      block.taken[2 * index] |= lo;
-      block.taken[2 * index + 1] |= hi;
-      into.bits.push({ block, index, lo, hi });
-      for (let bit = 0; bit < 64; bit++) {
-        if ((((bit < 32 ? lo : hi) >>> (bit & 31)) & 1) === 0) continue;
-        const cell = block.cellOfLine(index * 64 + bit);
-        if (cell < 0)
-          throw new CorruptionError(
-            `block ${block.pointer} has a free bit of no cell, line ${index * 64 + bit}`,
-          );
-        into.cells.push(block.pointerOf(cell));
-      }
+      const bits = { block, index: (first + w) / 2, lo: all(w), hi: all(w + 1) };
+      if ((bits.lo | bits.hi) !== 0) this.#takeBits(bits, into);
     }
     return true;
+  }
+
+  /** Takes the cells that a word's bits free, but those that requests hold: their bits stay for later. */
+  #takeBits({ block, index, ...found }: Bits, into: Generation): void {
+    const taken = [0, 0];
+    for (let bit = 0; bit < 64; bit++) {
+      const half = bit >>> 5;
+      const mask = (1 << (bit & 31)) >>> 0;
+      if (((half === 0 ? found.lo : found.hi) & mask) === 0) continue;
+      const number = block.cellOfLine(index * 64 + bit);
+      if (number < 0)
+        throw new CorruptionError(
+          `block ${block.pointer} has a free bit of no cell, line ${index * 64 + bit}`,
+        );
+      const cell = block.pointerOf(number);
+      if (this.#client.slab.isInUse(cell)) continue;
+      taken[half] |= mask;
+      into.cells.push(cell);
+    }
+    const [lo, hi] = [taken[0] >>> 0, taken[1] >>> 0];
+    if ((lo | hi) === 0) return;
+    block.taken[2 * index] |= lo;
+    block.taken[2 * index + 1] |= hi;
+    into.bits.push({ block, index, lo, hi });
   }
 
   /** Runs the batch as background work. False: a replica was silent, and reclaim has ended. */

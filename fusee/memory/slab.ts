@@ -149,6 +149,11 @@ export class Slab {
     this.#forget(list);
   }
 
+  /** Does a request hold this cell? A log head may name it until the request has ended. */
+  isInUse(cell: number): boolean {
+    return this.#open.some((list) => this.#current[list] === cell && this.#state[list] === IN_USE);
+  }
+
   /** The cell that this list will use after the current one. */
   nextOf(coroutine: number, sizeClass: number): number {
     return this.#next[coroutine * CLASS_COUNT + sizeClass];
