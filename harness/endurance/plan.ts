@@ -38,8 +38,8 @@ export interface EnduranceSize {
   readonly coroutines: number;
 }
 
-/** Small beside the pool, since each client has begun blocks of each class. */
-const blockBytesOf = (dataBytes: number): number => (dataBytes > 8 << 20 ? 1 << 16 : 1 << 15);
+/** Small beside the pool, since each client has begun blocks of each class: 128 in a pool, or 64 KiB. */
+const blockBytesOf = (dataBytes: number): number => Math.min(1 << 16, dataBytes / 128);
 
 const cellBytes = (valueBytes: number): number =>
   CLASS_LINES[classOfLines(objectLines(KEY_BYTES, valueBytes))] * LINE_BYTES;
