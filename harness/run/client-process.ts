@@ -7,20 +7,13 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession } from '../../fusee/client/connect.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from '../../fusee/client/reactor.js';
 import { enter, rest, type Session } from '../../fusee/client/session.js';
-import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import type { RequestStream } from '../../workloads/index.js';
 import { History, writeHistory } from '../check/linearizability/index.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
 import { HistorySource } from './history-source.js';
-import {
-  type ClientPlan,
-  type ClientReport,
-  type FromClient,
-  failed,
-  type Phase,
-  type ToClient,
-} from './messages.js';
+import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
+import { obeyParent } from './obey.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -273,20 +266,5 @@ class ClientProcess {
   }
 }
 
-// It holds nothing that outlives it.
-if (!followParent(Number(process.argv[2]))) process.exit(0);
-
-const client = new ClientProcess();
-let busy: Promise<void> = Promise.resolve();
-process.on('message', (message: ToClient) => {
-  // These concern the phase under way, or one to come; everything else waits its turn.
-  const overtakes = message.type === 'stop' || message.type === 'measure';
-  const obeyed = overtakes ? client.obey(message) : busy.then(() => client.obey(message));
-  if (!overtakes) busy = obeyed;
-  obeyed.catch((error: unknown) => {
-    send(failed(error));
-    setTimeout(() => process.exit(1), 100);
-  });
-});
-process.on('disconnect', () => process.exit(0));
-process.on('SIGINT', () => {});
+// These concern the phase under way, or one to come.
+obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure']);
