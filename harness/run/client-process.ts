@@ -25,6 +25,11 @@ const send = (message: FromClient): void => {
   process.send?.(message);
 };
 
+function upkeepOf({ janitor }: Session): ClientReport['upkeep'] {
+  const { reclaim, blocks, splitter } = janitor;
+  return { cellsReclaimed: reclaim.reclaimed, blocksGivenBack: blocks.freed, splits: splitter.splits };
+}
+
 class ClientProcess {
   readonly #collections: { startMs: number; milliseconds: number }[] = [];
   #plan!: ClientPlan;
@@ -134,6 +139,7 @@ class ClientProcess {
         collections,
         cache: this.#cacheCounts(),
         background: this.#backgroundCounts(),
+        upkeep: upkeepOf(this.#session),
         involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
       },
     });
@@ -176,7 +182,7 @@ class ClientProcess {
     const { fabric, janitor } = this.#session;
     await enter(this.#session);
     const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source), {
-      deadlineNs: DEFAULT_DEADLINE_NS,
+      deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
     });
     reactor.wake();

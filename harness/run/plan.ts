@@ -143,8 +143,8 @@ export function withBlocks(config: PoolConfig, blocksPerNode: number): PoolConfi
   }
 }
 
-/** An index for so many keys. */
-type Index = Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'>;
+/** What of a pool is its index. */
+export type Index = Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'>;
 
 /**
  * An index for so many keys: more subtables once their groups would exceed the layout's limit. It does not
