@@ -70,7 +70,7 @@ export interface CellBytes {
 
 /** Cells in use behind the warm-up. */
 export interface CellFlatness {
-  /** Mean bytes of live objects and tombstones over the first half of what lies behind the warm-up, and last. */
+  /** Mean bytes of live objects and tombstones, over the two halves of what lies behind the warm-up. */
   readonly first: number;
   readonly last: number;
   readonly growth: number;
