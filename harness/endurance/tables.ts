@@ -57,10 +57,11 @@ export function enduranceTable(results: readonly EnduranceResult[]): string[] {
 }
 
 function enduranceVerdicts({ load, memory, inUse, throughput, failures }: EnduranceResult): string[] {
+  const isFlat = memory.isFlat && inUse.isFlat;
   const isFast = throughput.ratio >= THROUGHPUT_LEAST;
   return [
-    `${load}: memory grows by at most ${percent(GROWTH_MAX)} behind the warm-up: ` +
-      `${verdict(memory.isFlat && inUse.isFlat)}; last tenth at least ${THROUGHPUT_LEAST} of the first: ${verdict(isFast)}`,
+    `${load}: memory grows by at most ${percent(GROWTH_MAX)} behind the warm-up: ${verdict(isFlat)}; ` +
+      `last tenth at least ${THROUGHPUT_LEAST} of the first: ${verdict(isFast)}`,
     ...failures.map((failure) => `${load}: FAILED: ${failure}`),
   ];
 }
