@@ -41,6 +41,7 @@ export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
   collections: { count: 3, milliseconds: 4.2, longestMs: 1.9, shareOfWindow: 0.0008 },
   cache: { hits: 590_000, misses: 9000, bypassed: 1000 },
   background: { rtts: 9000, verbs: 80_000, bytes: 2_000_000 },
+  upkeep: { cellsReclaimed: 0, blocksGivenBack: 0, splits: 0 },
   trust: { verdict: 'ok', reasons: [] },
   streamHash: 'c0ffee',
   interrupted: false,

@@ -24,6 +24,7 @@ describe('a row', () => {
         collections: null,
         cache: null,
         background: null,
+        upkeep: null,
       }),
     ];
     expect(readRows(ndjson(...rows), 'rows.ndjson')).toEqual(rows);

@@ -48,6 +48,9 @@ const cacheSchema = z.strictObject({ hits: count, misses: count, bypassed: count
 /** Work in the measured window that no request waited for: reclaim, splits, announcements. */
 const backgroundSchema = z.strictObject({ rtts: count, verbs: count, bytes: count });
 
+/** What background work brought, from the first client's start to the end of the window. */
+const upkeepSchema = z.strictObject({ cellsReclaimed: count, blocksGivenBack: count, splits: count });
+
 const trustSchema = z.strictObject({
   verdict: z.enum(['ok', 'noisy', 'unusable']),
   reasons: z.array(z.string()),
@@ -90,6 +93,7 @@ export const resultRowSchema = z.strictObject({
   collections: collectionsSchema.nullable(),
   cache: cacheSchema.nullable().default(null),
   background: backgroundSchema.nullable().default(null),
+  upkeep: upkeepSchema.nullable().default(null),
   trust: trustSchema.nullable(),
   /** Hash of the stream of requests. */
   streamHash: name.nullable(),
@@ -107,6 +111,8 @@ export type PerOperation = z.infer<typeof perOperationSchema>;
 export type CacheCounts = z.infer<typeof cacheSchema>;
 /** Work in the measured window that no request waited for. */
 export type BackgroundCounts = z.infer<typeof backgroundSchema>;
+/** What background work brought, loading included. */
+export type UpkeepCounts = z.infer<typeof upkeepSchema>;
 /** Garbage collections in the measured window. */
 export type Collections = z.infer<typeof collectionsSchema>;
 

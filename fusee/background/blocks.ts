@@ -8,7 +8,8 @@
  * - Between zeroing a block and giving it back lies a grace. A request with a cached word may have read bytes
  *   of an object where it expects its own key; what it read must not become the truth while it lasts.
  * - Each class keeps one empty block, so that churn does not send a block to and fro; none while the client
- *   rests, or while a request of it waits for memory.
+ *   rests, or while a request of it waits for memory. One that is set aside for DELETEs is never kept: other
+ *   clients may need it to free memory at all.
  */
 import { CLASS_COUNT } from '../layout/index.js';
 import { Allocator, type Block, type Detached, Grace, ZERO_BYTES } from '../memory/index.js';
@@ -48,7 +49,7 @@ export class Blocks {
       let kept = 0;
       for (const block of [...this.#client.slab.blocksOf(sizeClass)]) {
         if (!this.#client.slab.isEmpty(block)) continue;
-        if (kept++ < keep) continue;
+        if (!block.isReserved && kept++ < keep) continue;
         if (!(yield* this.#giveBackOne(block))) return;
       }
     }

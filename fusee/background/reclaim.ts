@@ -22,6 +22,8 @@
  * - Trailers are zero on every replica before the grace begins, and a cell is handed out only after it (H4,
  *   H9). So requests that know its address from before have ended, and one that begins later, with a cached
  *   word, reads a clear used bit for at least as long as it lasts.
+ * - A cell that a request holds waits until it has ended, whoever has freed it: its log head may still name
+ *   it, and a walk from there ends at a zero trailer, with the list's later entries unseen (H5).
  * - A silent replica stops reclaim for good: whether a bit has been set is then unknown, and nothing but
  *   recovery may find out. Memory leaks until then, and nothing else is wrong.
  */
@@ -209,7 +211,7 @@ export class Reclaim {
   *collect(): Op<boolean> {
     const mark = this.#spareMarks.pop();
     if (mark === undefined) return false;
-    const cells = [...this.#client.frees.cells.take(CELLS_PER_ROUND)];
+    const cells = this.#takeLost();
     const generation: Generation = { mark, cells, withoutBit: cells.length, bits: [] };
     for (const sizeClass of this.#classesToScan()) yield* this.#scanClass(sizeClass, generation);
     if (generation.cells.length === 0 || this.isStopped) {

@@ -262,6 +262,35 @@ describe('the view', () => {
     );
   });
 
+  it('sets aside a share of each node, the same blocks for everybody, and none of the smallest', () => {
+    const cases = [
+      { regionsPerNode: 1, blocks: 2, reserved: 0 },
+      { regionsPerNode: 3, blocks: 1, reserved: 0 },
+      { regionsPerNode: 4, blocks: 1, reserved: 1 },
+      { regionsPerNode: 1, blocks: 16, reserved: 1 },
+      { regionsPerNode: 6, blocks: 16, reserved: 3 },
+      { regionsPerNode: 200, blocks: 1, reserved: 6 },
+    ];
+    for (const { regionsPerNode, blocks, reserved } of cases) {
+      const regionBytes = blocks << 14;
+      const geometry = new Geometry({
+        ...CONFIG,
+        nodes: 3,
+        blockBytes: 1 << 14,
+        regionBytes,
+        regionsPerNode,
+      });
+      const view = new View(geometry);
+      expect(geometry.reservedPerNode).toBe(reserved);
+      const found = [0, 0, 0];
+      for (let pointer = 0; pointer < geometry.regions * regionBytes; pointer += 1 << 14) {
+        if (view.isReserved(pointer)) found[view.dataMn(pointer, 0)]++;
+        expect(view.isReserved(pointer + (1 << 14) - 1)).toBe(view.isReserved(pointer));
+      }
+      expect(found).toEqual([reserved, reserved, reserved]);
+    }
+  });
+
   it('gives every byte of a region the same place by each of its methods', () => {
     const geometry = new Geometry(CONFIG);
     const view = new View(geometry);

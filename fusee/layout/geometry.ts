@@ -73,6 +73,11 @@ export const BLOCK_ENTRY_BYTES = 8;
 export const BLOCK_HEADER_BYTES = 64;
 /** One log head: the words `head` and `freed` (`memory/log-head.ts`). */
 export const LOG_HEAD_BYTES = 16;
+
+/** One of so many blocks of a node is set aside for DELETEs. */
+const RESERVE_SHARE = 32;
+/** A node with fewer blocks than this sets none aside: it would lack them too much. */
+const RESERVE_FROM_BLOCKS = 4;
 /** Most log heads of one block: one for each coroutine that a client can have. */
 const LOG_HEADS_MAX = 256;
 
@@ -199,6 +204,15 @@ export class Geometry {
     let largest = -1;
     for (let c = 0; c < CLASS_COUNT; c++) if (this.cellsPerBlock(c) >= 1) largest = c;
     return largest;
+  }
+
+  /**
+   * Blocks of each node that only DELETEs get, so that a full pool can be emptied; {@link View.isReserved}
+   * tells which.
+   */
+  get reservedPerNode(): number {
+    const blocks = this.config.regionsPerNode * this.blocksPerRegion;
+    return blocks < RESERVE_FROM_BLOCKS ? 0 : Math.max(1, Math.floor(blocks / RESERVE_SHARE));
   }
 
   /** Slots of one subtable. */

@@ -41,6 +41,8 @@ export class View {
   /** Per subtable: the view that last changed its replicas. */
   readonly #changedIn: Uint32Array;
   readonly #isDead: Uint8Array;
+  /** By region: its first block that is set aside; as many as it has blocks when none is. */
+  readonly #firstReserved: Uint32Array;
 
   /** @param like a view of the same geometry, whose placement need not be computed again. */
   constructor(geometry: Geometry, like?: View) {
@@ -77,7 +79,22 @@ export class View {
     this.#subtableMn = this.#subtablesPlaced.slice();
     this.#regionMn = this.#regionsPlaced.slice();
     this.#regionBase = this.#basesPlaced.slice();
+    this.#firstReserved = like === undefined ? this.#reserve() : like.#firstReserved;
     if (like !== undefined && like.#number > 1) this.change(like.#number, like.dead());
+  }
+
+  /** The last blocks of each node, through its regions in the order of their numbers. */
+  #reserve(): Uint32Array {
+    const { regions, blocksPerRegion, reservedPerNode, config } = this.geometry;
+    const first = new Uint32Array(regions).fill(blocksPerRegion);
+    const left = new Uint32Array(config.nodes).fill(reservedPerNode);
+    for (let region = regions - 1; region >= 0; region--) {
+      const mn = this.#regionsPlaced[region * this.#dataReplicas];
+      const reserved = Math.min(left[mn], blocksPerRegion);
+      first[region] -= reserved;
+      left[mn] -= reserved;
+    }
+    return first;
   }
 
   /** Grows with every change of membership. */
@@ -240,6 +257,18 @@ export class View {
     const region = Math.floor(block / this.#regionBytes);
     const index = (block - region * this.#regionBytes) / this.geometry.config.blockBytes;
     return this.tableOffset(region, replica) + index * BLOCK_ENTRY_BYTES;
+  }
+
+  /** The first block of a region that is set aside for DELETEs; as many as a region has blocks: none is. */
+  firstReserved(region: number): number {
+    return this.#firstReserved[region];
+  }
+
+  /** Is the block that `pointer` lies in set aside for DELETEs? It follows from its place, as all here does. */
+  isReserved(pointer: number): boolean {
+    const region = Math.floor(pointer / this.#regionBytes);
+    const block = Math.floor((pointer - region * this.#regionBytes) / this.geometry.config.blockBytes);
+    return block >= this.#firstReserved[region];
   }
 
   /** The MN of a region's replica. */

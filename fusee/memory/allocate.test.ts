@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryFabric } from '../fabric/memory.js';
 import type { MemoryNodes } from '../fabric/memory-nodes.js';
-import { CLASS_LINES, Geometry, type PoolConfig, View } from '../layout/index.js';
+import { CLASS_LINES, Geometry, LogOperation, type PoolConfig, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type Op, type VerbBatch } from '../verbs/index.js';
 import { Allocation, Allocator } from './allocate.js';
@@ -18,7 +18,7 @@ function client(options: Partial<PoolConfig> & { cid?: number } = {}) {
   const geometry = new Geometry(config);
   const view = new View(geometry);
   const fabric = new MemoryFabric(nodes);
-  const slab = new Slab(geometry, 2);
+  const slab = new Slab(view, 2);
   const allocators = [0, 1].map(
     (coroutine) => new Allocator({ view, slab, cid, local: fabric.local }, coroutine),
   );
@@ -124,7 +124,8 @@ describe('a block', () => {
 describe('when nodes are full', () => {
   it('the next node is asked, and NO_MEMORY comes only when all are', () => {
     const c = client();
-    const blocks = 3 * c.geometry.blocksPerRegion;
+    const perNode = c.geometry.blocksPerRegion - c.geometry.reservedPerNode;
+    const blocks = 3 * perNode;
     const costs: number[] = [];
     for (let i = 0; i < blocks; i++) {
       c.ledger = new Ledger();
@@ -132,7 +133,6 @@ describe('when nodes are full', () => {
       costs.push(c.ledger.rtts);
     }
     // One more round trip for each full node before it.
-    const perNode = c.geometry.blocksPerRegion;
     expect(costs).toEqual(costs.map((_, i) => 2 + Math.floor(i / perNode)));
     expect(c.slab.blocks).toBe(blocks);
     for (let again = 0; again < 2; again++) {
@@ -148,7 +148,25 @@ describe('when nodes are full', () => {
     const cells = new Set<number>();
     while (run(c, c.allocators[0].refill(CLASS)) === Allocation.OK);
     for (let cell = takeCell(c); cell !== 0; cell = takeCell(c)) cells.add(cell);
-    expect(cells.size).toBe(3 * c.geometry.blocksPerRegion * c.geometry.cellsPerBlock(CLASS) - 1);
+    const perNode = c.geometry.blocksPerRegion - c.geometry.reservedPerNode;
+    expect(cells.size).toBe(3 * perNode * c.geometry.cellsPerBlock(CLASS) - 1);
+  });
+
+  it('a DELETE gets a block of the reserve of each, and nobody else has its cells', () => {
+    const c = client();
+    const [allocator] = c.allocators;
+    while (run(c, allocator.refill(CLASS)) === Allocation.OK);
+    while (takeCell(c) !== 0);
+    for (let mn = 0; mn < 3; mn++) {
+      expect(c.slab.cellsFor(CLASS, LogOperation.DELETE)).toBe(mn * c.geometry.cellsPerBlock(CLASS));
+      expect(run(c, allocator.refill(CLASS, undefined, true))).toBe(Allocation.OK);
+    }
+    expect(run(c, allocator.refill(CLASS, undefined, true))).toBe(Allocation.NO_MEMORY);
+    expect([c.slab.cellsFor(CLASS, LogOperation.INSERT), c.slab.take(0, CLASS)]).toEqual([0, 0]);
+    expect(c.slab.open(1, CLASS, LogOperation.UPDATE)).toBeUndefined();
+    // The list's next cell, which is an ordinary one, and then those that are set aside.
+    const cells = Array.from({ length: 3 }, () => c.slab.take(0, CLASS, LogOperation.DELETE));
+    expect(cells.map((cell) => c.view.isReserved(cell))).toEqual([false, true, true]);
   });
 });
 
@@ -275,9 +293,9 @@ describe('the blocks of a client', () => {
       return add(sizeClass, pointer);
     };
     for (let i = 0; i < 20; i++) expect(run(c, c.allocators[0].refill(i))).toBe(Allocation.OK);
-    // A node has 16 blocks.
+    // A node has 16 blocks, one of them set aside.
     const told = [1, 2, 0].map((mn) => run(c, c.allocators[1].list(mn, CID)));
-    expect(told).toEqual([own.slice(0, 16), own.slice(16), []]);
+    expect(told).toEqual([own.slice(0, 15), own.slice(15), []]);
     expect(run(c, c.allocators[1].list(1, 77))).toEqual([]);
   });
 

@@ -6,6 +6,7 @@
  *   written by that owner alone. A block counts as owned if any replica's entry says so.
  * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block in
  *   use is always found by recovery.
+ * - Blocks that are set aside for DELETEs are granted to an urgent ALLOC only. All else is alike for them.
  * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes last,
  *   so it is owned, and found, until it is whole again, and nobody else can have it before.
  * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so. The
@@ -32,7 +33,7 @@ import {
 import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';
 import { type Holdings, holdingsOf } from './holdings.js';
 import { Lane } from './lane.js';
-import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from './rpc.js';
+import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus, URGENT } from './rpc.js';
 import type { Slab } from './slab.js';
 
 /** How an allocation ended. */
@@ -89,8 +90,9 @@ export class Allocator {
    * when an earlier grant was lost. While one coroutine refills a class its siblings wait, with empty
    * batches.
    * @param request its deadline ends the wait for a sibling: UNAVAILABLE, and nothing was done.
+   * @param isUrgent a DELETE asks, which was refused: blocks of the reserve will do.
    */
-  *refill(sizeClass: number, request?: { readonly expired: boolean }): Op<Allocation> {
+  *refill(sizeClass: number, request?: { readonly expired: boolean }, isUrgent = false): Op<Allocation> {
     const { refilling } = this.#slab;
     const nodes = this.#view.geometry.config.nodes;
     const { kept } = this.#holdings;
@@ -112,7 +114,7 @@ export class Allocator {
     for (let i = 0; i < nodes && outcome !== Allocation.OK; i++) {
       const mn = (this.#cid + i) % nodes;
       if (this.#view.isDead(mn)) continue;
-      const asked = yield* this.#allocate(mn, sizeClass);
+      const asked = yield* this.#allocate(mn, sizeClass, isUrgent);
       if (asked !== Allocation.NO_MEMORY) outcome = asked;
     }
     refilling[sizeClass] = 0;
@@ -249,8 +251,8 @@ export class Allocator {
     if (isComplete) this.#lost[mn] = 0;
   }
 
-  *#allocate(mn: number, sizeClass: number): Op<Allocation> {
-    const what = { operation: RpcOperation.ALLOC, argument: sizeClass };
+  *#allocate(mn: number, sizeClass: number, isUrgent: boolean): Op<Allocation> {
+    const what = { operation: RpcOperation.ALLOC, argument: sizeClass, other: isUrgent ? URGENT : 0 };
     const answered = yield* this.#ask(mn, what, { isBackground: false });
     if (answered === undefined) {
       this.#lost[mn] = 1;

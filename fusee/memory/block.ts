@@ -1,5 +1,5 @@
 /** One block of a client: which of its cells are free, and which of its log heads. */
-import { CLASS_LINES, type Geometry, LINE_BYTES, LOG_HEAD_BYTES } from '../layout/index.js';
+import { CLASS_LINES, LINE_BYTES, LOG_HEAD_BYTES, type View } from '../layout/index.js';
 
 /** What of a block nothing holds: numbers of cells, and of log heads. */
 export interface FreeParts {
@@ -12,6 +12,8 @@ export class Block {
   /** Pointer of its first byte. */
   readonly pointer: number;
   readonly sizeClass: number;
+  /** Its cells are for DELETEs only. */
+  readonly isReserved: boolean;
   readonly cells: number;
   readonly #cellsOffset: number;
   readonly #cellBytes: number;
@@ -26,9 +28,11 @@ export class Block {
   /** Bits of the free bitmap that reclaim has in hand: they stay set until their cells' grace has passed. */
   readonly taken: Uint32Array;
 
-  constructor(geometry: Geometry, sizeClass: number, pointer: number) {
+  constructor(view: View, sizeClass: number, pointer: number) {
+    const { geometry } = view;
     this.pointer = pointer;
     this.sizeClass = sizeClass;
+    this.isReserved = view.isReserved(pointer);
     this.cells = geometry.cellsPerBlock(sizeClass);
     this.#cellsOffset = geometry.cellsOffset;
     this.#cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;

@@ -39,7 +39,7 @@ beforeEach(() => {
 class Client {
   readonly cid: number;
   readonly fabric = new MemoryFabric(nodes);
-  readonly slab = new Slab(geometry, 2);
+  readonly slab = new Slab(view, 2);
   readonly lanes: Allocator[];
   readonly granted: number[] = [];
   ledger = new Ledger();

@@ -11,13 +11,15 @@
  *     LEAVE                 for whom
  *     RETIRE                whose CID
  *     STATS                 statistic                                           count
- *     ALLOC                 size class                                 block
+ *     ALLOC                 size class           URGENT or 0           block             orphans there
  *     FREE                                block
  *     LIST                  whose CID     cursor                                next cursor, and blocks
  *     TRANSFER              from CID      block    to CID
  *     VIEW                  number                 dead, nodes 0 to 31; as lane: nodes 32 to 63
  *
  * LEAVE is a client's own, or of one that its recoverer has declared dead by RETIRE.
+ *
+ * An ALLOC that is URGENT may be granted a block of the node's reserve (`node/block-tables.ts`).
  *
  * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST, TRANSFER, RETIRE are at most once: a
  * *lane* (a coroutine of a client) has one request to a node under way, under ids that grow, and the node
@@ -50,6 +52,9 @@ export const RpcStatus = { OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3, STALE: 4, FULL: 
 
 /** The owner of blocks that a client left behind when it left; no client ever has this CID. */
 export const ORPHAN = 0xffffffff;
+
+/** An ALLOC for a DELETE that has found no memory otherwise. */
+export const URGENT = 1;
 
 /** Lanes of one client: one for each of its at most 256 coroutines, and some for its background work. */
 export const LANES_MAX = 272;

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CLASS_COUNT, CLASS_LINES, Geometry } from '../layout/index.js';
+import { CLASS_COUNT, CLASS_LINES, Geometry, LogOperation, View } from '../layout/index.js';
 import { smallPool } from '../node/in-process.js';
 import { Slab } from './slab.js';
 
 const BLOCK = 1 << 14;
-const geometry = new Geometry(smallPool({ blockBytes: BLOCK, regionBytes: 1 << 18 }));
+/** A large pool: none of the blocks that are used here is set aside. */
+const geometry = new Geometry(smallPool({ blockBytes: BLOCK, regionBytes: 1 << 18, regionsPerNode: 64 }));
+const view = new View(geometry);
 
 /** Takes a cell, and opens its list ahead of the first one; 0 when the class needs another block. */
 function takeOpening(slab: Slab, coroutine: number, sizeClass: number): number {
@@ -35,7 +37,7 @@ describe('a list of cells', () => {
     });
     fc.assert(
       fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
-        const slab = new Slab(geometry, 3);
+        const slab = new Slab(view, 3);
         const blocks = { next: 0 };
         const promised = new Map<string, { cell: number; prev: number }>();
         const kept: { from: number; to: number }[] = [];
@@ -70,7 +72,7 @@ describe('a list of cells', () => {
   });
 
   it('hands a cell that came back out again, with the same neighbours, as often as it comes back', () => {
-    const slab = new Slab(geometry, 1);
+    const slab = new Slab(view, 1);
     slab.addBlock(3, BLOCK);
     const first = takeOpening(slab, 0, 3);
     const second = slab.nextOf(0, 3);
@@ -85,7 +87,7 @@ describe('a list of cells', () => {
 
   it('carves every cell of a block: all but the last, which must have a successor, can be taken', () => {
     for (const sizeClass of [0, 5, 33, 45]) {
-      const slab = new Slab(geometry, 1);
+      const slab = new Slab(view, 1);
       slab.addBlock(sizeClass, 0);
       const cells = geometry.cellsPerBlock(sizeClass);
       const taken: number[] = [];
@@ -103,7 +105,7 @@ describe('a list of cells', () => {
   });
 
   it('uses blocks in the order in which they came', () => {
-    const slab = new Slab(geometry, 1);
+    const slab = new Slab(view, 1);
     const sizeClass = CLASS_LINES.findIndex((_, candidate) => geometry.cellsPerBlock(candidate) === 1);
     expect(sizeClass).toBeGreaterThan(0);
     for (const block of [5, 2, 9, 1]) slab.addBlock(sizeClass, BLOCK * block);
@@ -112,8 +114,29 @@ describe('a list of cells', () => {
     expect(cells[3]).toBe(0);
   });
 
+  it('draws cells that are set aside for DELETEs only, and when no others are left', () => {
+    const slab = new Slab(view, 1);
+    const reserved = BLOCK * 2 ** 4 * geometry.regions - BLOCK;
+    expect([reserved, 0].map((pointer) => view.isReserved(pointer))).toEqual([true, false]);
+    for (const pointer of [reserved, 0]) slab.addBlock(3, pointer);
+    const cells = geometry.cellsPerBlock(3);
+    const counts = (): number[] =>
+      [LogOperation.INSERT, LogOperation.DELETE].map((operation) => slab.cellsFor(3, operation));
+    expect([counts(), slab.freeCells[3]]).toEqual([[cells, 2 * cells], 2 * cells]);
+    for (let i = 0; i < cells - 1; i++)
+      expect(view.isReserved(takeOpening(slab, 0, 3)), `cell ${i}`).toBe(false);
+    expect([takeOpening(slab, 0, 3), counts()]).toEqual([0, [0, cells]]);
+    slab.take(0, 3, LogOperation.DELETE);
+    expect([slab.take(0, 3), counts()]).toEqual([0, [0, cells - 1]]);
+    // What is set aside stays so when it is released.
+    const set = slab.take(0, 3, LogOperation.DELETE);
+    slab.finish(0, 3);
+    slab.release(set);
+    expect([view.isReserved(set), slab.take(0, 3), counts()]).toEqual([true, 0, [0, cells - 1]]);
+  });
+
   it('never leaves its block: a class longer than a block has no cells at all', () => {
-    const slab = new Slab(geometry, 1);
+    const slab = new Slab(view, 1);
     const sizeClass = CLASS_COUNT - 1;
     expect(geometry.cellsPerBlock(sizeClass)).toBe(0);
     for (const block of [1, 2, 3]) slab.addBlock(sizeClass, BLOCK * block);
@@ -122,7 +145,7 @@ describe('a list of cells', () => {
   });
 
   it('gives no cell to a list that is not open', () => {
-    const slab = new Slab(geometry, 2);
+    const slab = new Slab(view, 2);
     slab.addBlock(3, 0);
     expect(slab.take(0, 3)).toBe(0);
     expect(takeOpening(slab, 0, 3)).toBeGreaterThan(0);

@@ -10,10 +10,11 @@
  * and is handed out again, so the chain never breaks (hazard H5).
  *
  * A list is open once its *log head*, in a block of its class, names its first cell. It moves on behind the
- * list ({@link Slab.mark}, `log-head.ts`). Rule: a cell is released only after `freed` lies past the entry it
- * held; whoever walks a list from there meets no cell that has found another use.
+ * list ({@link Slab.mark}, `log-head.ts`). Cells of blocks that are set aside are drawn for DELETEs only, when
+ * no others are left. Rule: a cell is released only after `freed` lies past the entry it held; whoever walks a
+ * list from there meets no cell that has found another use.
  */
-import { CLASS_COUNT, type Geometry } from '../layout/index.js';
+import { CLASS_COUNT, LogOperation, type View } from '../layout/index.js';
 import { Block, type FreeParts } from './block.js';
 import { LogHead } from './log-head.js';
 
@@ -34,15 +35,16 @@ export interface Detached {
 
 /** The cells of one client, by size class and log list. */
 export class Slab {
-  readonly #geometry: Geometry;
+  readonly #view: View;
   readonly #blockBytes: number;
   /** By class; cells are drawn from the first that has one, so that later blocks may run empty. */
   readonly #classes: Block[][] = Array.from({ length: CLASS_COUNT }, () => []);
   readonly #blocks = new Map<number, Block>();
   /** By class: all blocks ahead of this one are used up. */
   readonly #from = new Uint32Array(CLASS_COUNT);
-  /** By class: cells that may be handed out. */
+  /** By class: cells that may be handed out, and those of them that are for DELETEs only. */
   readonly freeCells = new Uint32Array(CLASS_COUNT);
+  readonly #reservedCells = new Uint32Array(CLASS_COUNT);
   /** Per list: the cell in use or about to be, the one after it, the one before it; 0 = none. */
   readonly #current: Float64Array;
   readonly #next: Float64Array;
@@ -60,10 +62,11 @@ export class Slab {
   /** Cells handed out, ever. */
   cellsUsed = 0;
 
-  constructor(geometry: Geometry, coroutines: number) {
-    this.#geometry = geometry;
-    this.#blockBytes = geometry.config.blockBytes;
-    this.orphans = new Int32Array(geometry.config.nodes).fill(-1);
+  constructor(view: View, coroutines: number) {
+    const { config } = view.geometry;
+    this.#view = view;
+    this.#blockBytes = config.blockBytes;
+    this.orphans = new Int32Array(config.nodes).fill(-1);
     const lists = coroutines * CLASS_COUNT;
     this.#current = new Float64Array(lists);
     this.#next = new Float64Array(lists);
@@ -81,6 +84,12 @@ export class Slab {
     return this.#blocks.get(Math.floor(pointer / this.#blockBytes));
   }
 
+  /** Cells of a class that an operation may be given. */
+  cellsFor(sizeClass: number, operation: LogOperation): number {
+    const forDelete = operation === LogOperation.DELETE ? 0 : this.#reservedCells[sizeClass];
+    return this.freeCells[sizeClass] - forDelete;
+  }
+
   /** Blocks of a class. */
   blocksOf(sizeClass: number): readonly Block[] {
     return this.#classes[sizeClass];
@@ -90,14 +99,14 @@ export class Slab {
    * Takes a list's next cell: its last line's pointer. {@link nextOf} and {@link prevOf} give its neighbours.
    * @returns 0 when the list is not open or the class needs another block.
    */
-  take(coroutine: number, sizeClass: number): number {
+  take(coroutine: number, sizeClass: number, operation: LogOperation = LogOperation.INSERT): number {
     const list = coroutine * CLASS_COUNT + sizeClass;
     if (this.#state[list] === RETURNED) {
       this.#state[list] = IN_USE;
       return this.#current[list];
     }
     if (this.#state[list] === CLOSED) return 0;
-    const following = this.#draw(sizeClass);
+    const following = this.#draw(sizeClass, operation);
     if (following === 0) return 0;
     this.#prev[list] = this.#current[list];
     this.#current[list] = this.#next[list];
@@ -149,9 +158,13 @@ export class Slab {
    * before the list is {@link opened}, or {@link close}s it.
    * @returns undefined when the class needs another block.
    */
-  open(coroutine: number, sizeClass: number): LogHead | undefined {
+  open(
+    coroutine: number,
+    sizeClass: number,
+    operation: LogOperation = LogOperation.INSERT,
+  ): LogHead | undefined {
     const list = coroutine * CLASS_COUNT + sizeClass;
-    const cell = this.#draw(sizeClass);
+    const cell = this.#draw(sizeClass, operation);
     if (cell === 0) return undefined;
     let pointer = 0;
     for (const block of this.#classes[sizeClass]) {
@@ -238,19 +251,19 @@ export class Slab {
 
   /** Adds a zeroed block that now belongs to (this client, size class). */
   addBlock(sizeClass: number, pointer: number): Block {
-    const block = new Block(this.#geometry, sizeClass, pointer);
+    const block = new Block(this.#view, sizeClass, pointer);
     this.#blocks.set(Math.floor(pointer / this.#blockBytes), block);
     this.#classes[sizeClass].push(block);
-    this.freeCells[sizeClass] += block.freeCells;
+    this.#count(block, block.freeCells);
     return block;
   }
 
   /** Adds a block that another client has left behind: only these parts of it may be handed out. */
   inheritBlock(sizeClass: number, pointer: number, free: FreeParts): void {
     const block = this.addBlock(sizeClass, pointer);
-    this.freeCells[sizeClass] -= block.freeCells;
+    this.#count(block, -block.freeCells);
     block.inherit(free);
-    this.freeCells[sizeClass] += block.freeCells;
+    this.#count(block, block.freeCells);
     this.#from[sizeClass] = 0;
   }
 
@@ -274,7 +287,7 @@ export class Slab {
     const all = this.#classes[block.sizeClass];
     all.splice(all.indexOf(block), 1);
     this.#blocks.delete(Math.floor(block.pointer / this.#blockBytes));
-    this.freeCells[block.sizeClass] -= block.freeCells;
+    this.#count(block, -block.freeCells);
     this.#from[block.sizeClass] = 0;
   }
 
@@ -284,7 +297,7 @@ export class Slab {
   release(cell: number): void {
     const block = this.#block(cell);
     block.release(cell);
-    this.freeCells[block.sizeClass]++;
+    this.#count(block, 1);
     this.#from[block.sizeClass] = 0;
   }
 
@@ -335,11 +348,11 @@ export class Slab {
     this.#state[list] = CLOSED;
   }
 
-  #draw(sizeClass: number): number {
+  #draw(sizeClass: number, operation: LogOperation): number {
     const blocks = this.#classes[sizeClass];
     // A cell longer than the block would begin in it and end in a neighbour's: such a block has no cells.
     for (let i = this.#from[sizeClass]; i < blocks.length; i++) {
-      const cell = blocks[i].draw();
+      const cell = blocks[i].isReserved ? 0 : blocks[i].draw();
       if (cell !== 0) {
         this.#from[sizeClass] = i;
         this.freeCells[sizeClass]--;
@@ -347,6 +360,20 @@ export class Slab {
       }
     }
     this.#from[sizeClass] = blocks.length;
-    return 0;
+    return operation === LogOperation.DELETE && this.#reservedCells[sizeClass] > 0
+      ? this.#drawReserved(blocks)
+      : 0;
+  }
+
+  /** A cell of a block that is set aside, of which one has a free cell. */
+  #drawReserved(blocks: readonly Block[]): number {
+    const block = blocks.find(({ isReserved, freeCells }) => isReserved && freeCells > 0) as Block;
+    this.#count(block, -1);
+    return block.draw();
+  }
+
+  #count({ sizeClass, isReserved }: Block, cells: number): void {
+    this.freeCells[sizeClass] += cells;
+    if (isReserved) this.#reservedCells[sizeClass] += cells;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Geometry, View } from '../layout/index.js';
-import { type ListedBlock, ORPHAN, RpcOperation, RpcStatus } from '../memory/index.js';
+import { type ListedBlock, ORPHAN, RpcOperation, RpcStatus, URGENT } from '../memory/index.js';
 import { CONFIG, GEOMETRY, node, VIEW } from './by-hand.js';
 import { smallPool } from './in-process.js';
 
@@ -75,7 +75,9 @@ describe('LIST', () => {
     const own: ListedBlock[] = [];
     for (let i = 0; i < 4; i++) {
       ask({ cid: 2, requestId: i + 1 });
-      own.push({ pointer: ask({ cid: 5, requestId: i + 1, argument: i }).pointer, sizeClass: i });
+      // The last one is of the reserve.
+      const alloc = { cid: 5, requestId: i + 1, argument: i, other: URGENT };
+      own.push({ pointer: ask(alloc).pointer, sizeClass: i });
     }
     expect(listed(0, { cid: 9, argument: 5 })).toEqual({ pages: [4], blocks: own });
     expect(listed(100, { cid: 9, argument: 77 })).toEqual({ pages: [0], blocks: [] });

@@ -1,6 +1,10 @@
 /**
  * The block tables of the regions whose primary is one memory node: who owns which block (FUSEE section 4.4).
  * Only that node's CPU changes them, one request at a time; so what is compared here is compared atomically.
+ *
+ * The node's last blocks are its reserve ({@link View.isReserved}): they are granted only to who asks
+ * urgently, which DELETEs do. Since they are a reserve by their place, they go back to it when they are
+ * freed, and every client knows which they are.
  */
 import { BLOCK_ENTRY_BYTES, type View } from '../layout/index.js';
 import { LISTED_MAX, type ListedBlock, ORPHAN } from '../memory/index.js';
@@ -48,18 +52,19 @@ export class BlockTables {
     }
   }
 
-  /** Gives a free block to a client; -1 when there is none. */
-  allocate(cid: number, sizeClass: number): number {
+  /** Gives a free block to a client, of the reserve only if it is urgent; -1 when there is none. */
+  allocate(cid: number, sizeClass: number, isUrgent: boolean): number {
     const { blocksPerRegion } = this.#view.geometry;
     for (let i = 0; i < this.#regions.length; i++) {
-      for (let block = this.#firstFree[i]; block < blocksPerRegion; block++) {
+      const end = isUrgent ? blocksPerRegion : this.#view.firstReserved(this.#regions[i]);
+      for (let block = this.#firstFree[i]; block < end; block++) {
         if (this.#read(i, block)[0] !== 0) continue;
         this.#write(i, block, { owner: cid, code: sizeClass + 1 });
         this.#firstFree[i] = block + 1;
         this.used++;
         return this.#pointer(i, block);
       }
-      this.#firstFree[i] = blocksPerRegion;
+      this.#firstFree[i] = Math.max(this.#firstFree[i], end);
     }
     return -1;
   }

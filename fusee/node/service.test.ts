@@ -8,6 +8,7 @@ import {
   type RpcRequest,
   RpcStatus,
   readResponse,
+  URGENT,
   writeRequest,
 } from '../memory/index.js';
 import { CONFIG, GEOMETRY, node, VIEW } from './by-hand.js';
@@ -44,8 +45,10 @@ describe('ALLOC', () => {
     const { ask, at } = node(2);
     const pointers: number[] = [];
     const blocks = CONFIG.regionsPerNode * GEOMETRY.blocksPerRegion;
+    expect(GEOMETRY.reservedPerNode).toBe(1);
     for (let i = 0; i < blocks; i++) {
-      const answer = ask({ cid: 5, requestId: 100 + i, argument: i });
+      const other = i < blocks - 1 ? 0 : URGENT;
+      const answer = ask({ cid: 5, requestId: 100 + i, argument: i, other });
       expect(answer).toMatchObject({ status: RpcStatus.OK, requestId: 100 + i, value: 0 });
       pointers.push(answer.pointer);
       const region = Math.floor(answer.pointer / CONFIG.regionBytes);
@@ -54,8 +57,25 @@ describe('ALLOC', () => {
       expect(at(VIEW.tableOffset(region, 0) + 8 * block)).toEqual([5, i + 1]);
     }
     expect(new Set(pointers).size).toBe(blocks);
-    expect(ask({ cid: 5, requestId: 999 }).status).toBe(RpcStatus.NO_MEMORY);
+    expect(ask({ cid: 5, requestId: 999, other: URGENT }).status).toBe(RpcStatus.NO_MEMORY);
     expect(ask({ operation: RpcOperation.STATS, requestId: 1 }).value).toBe(blocks);
+  });
+
+  it('grants the last blocks of a node to urgent requests only, also when they have been freed', () => {
+    const { ask } = node(1);
+    const blocks = CONFIG.regionsPerNode * GEOMETRY.blocksPerRegion;
+    const ordinary = Array.from({ length: blocks - 1 }, (_, i) => ask({ requestId: i + 1 }).pointer);
+    expect(ordinary.map((pointer) => VIEW.isReserved(pointer))).toEqual(ordinary.map(() => false));
+    expect(ask({ requestId: 100 }).status).toBe(RpcStatus.NO_MEMORY);
+    const { pointer } = ask({ requestId: 101, other: URGENT });
+    expect(VIEW.isReserved(pointer)).toBe(true);
+    expect(ask({ requestId: 102, other: URGENT }).status).toBe(RpcStatus.NO_MEMORY);
+    // It goes back to the reserve; another goes back to all.
+    ask({ operation: RpcOperation.FREE, pointer, requestId: 103 });
+    expect(ask({ requestId: 104 }).status).toBe(RpcStatus.NO_MEMORY);
+    ask({ operation: RpcOperation.FREE, pointer: ordinary[2], requestId: 105 });
+    expect(ask({ requestId: 106, other: URGENT }).pointer).toBe(ordinary[2]);
+    expect(ask({ requestId: 107, other: URGENT }).pointer).toBe(pointer);
   });
 
   it('repeated gives the same block; another client, lane or later id gives another', () => {

@@ -27,6 +27,7 @@ import {
   RpcStatistic,
   RpcStatus,
   readRequest,
+  URGENT,
 } from '../memory/index.js';
 import { BlockTables } from './block-tables.js';
 import { FULL, Members, STALE } from './members.js';
@@ -175,10 +176,10 @@ export class NodeService {
     }
   }
 
-  #allocate({ requestId, cid, argument }: RpcRequest): Uint8Array {
+  #allocate({ requestId, cid, argument, other }: RpcRequest): Uint8Array {
     // A class of which no cell fits a block would take block after block in vain.
     if (argument > this.geometry.largestClass()) return answer(requestId, RpcStatus.BAD_REQUEST);
-    const pointer = this.#tables.allocate(cid, argument);
+    const pointer = this.#tables.allocate(cid, argument, other === URGENT);
     const value = this.#tables.orphans;
     return pointer < 0
       ? answer(requestId, RpcStatus.NO_MEMORY, { value })

@@ -9,9 +9,9 @@ import type { Context } from './context.js';
 /**
  * Adopts a block of the class that the staged object needs. One round trip for each node that may have one,
  * and to look at its cells one for each 64 KiB of a block.
- * Ends with the first that has a free cell, if there is one.
+ * @param hasMore tells that there is a cell for the object now: the first block that has one is the last.
  */
-export function* adoptBlock(cx: Context): Op<void> {
+export function* adoptBlock(cx: Context, hasMore: () => boolean): Op<void> {
   const { slab, view, cid } = cx.client;
   const { nodes } = view.geometry.config;
   for (let i = 0; i < nodes; i++) {
@@ -24,7 +24,7 @@ export function* adoptBlock(cx: Context): Op<void> {
       slab.orphans[mn] = -1;
       const free = { heads: yield* freeHeadsOf(cx, pointer), cells: yield* freeCellsOf(cx, pointer) };
       slab.inheritBlock(cx.sizeClass, pointer, free);
-      if (free.cells.length > 0) return;
+      if (hasMore()) return;
     }
   }
 }

@@ -11,7 +11,7 @@ import {
   keyPlace,
   locateKey,
 } from '../index/index.js';
-import { classOfLines, Geometry, objectLines, type PoolConfig, View } from '../layout/index.js';
+import { classOfLines, Geometry, LogOperation, objectLines, type PoolConfig, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type OpLoop, type VerbBatch, type Word, word } from '../verbs/index.js';
 import {
@@ -53,7 +53,7 @@ export class ByHand {
   warm(keyBytes: number, valueBytes: number): this {
     const { cx } = this;
     cx.sizeClass = classOfLines(objectLines(keyBytes, valueBytes));
-    for (const steps of [cx.allocator.refill(cx.sizeClass), openList(cx)]) {
+    for (const steps of [cx.allocator.refill(cx.sizeClass), openList(cx, LogOperation.INSERT)]) {
       for (let step = steps.next(); !step.done; step = steps.next()) {
         for (let i = 0; i < step.value.count; i++) executeVerb(this.nodes, step.value, i);
       }

@@ -61,7 +61,7 @@ export class ClientState {
     this.cid = options.cid;
     this.clientIndex = options.clientIndex ?? options.cid - 1;
     this.coroutines = options.coroutines;
-    this.slab = new Slab(options.view.geometry, options.coroutines);
+    this.slab = new Slab(options.view, options.coroutines);
     this.grace = new Grace({ ...options, index: this.clientIndex });
     this.unusedBytes = options.local.reserve(64);
     this.directory = new Directory(options.view.geometry.config.subtables);

@@ -208,7 +208,7 @@ export class Context {
     const valueBytes = operation === LogOperation.DELETE ? 0 : this.valueBytes;
     this.lines = objectLines(this.keyBytes, valueBytes);
     this.sizeClass = classOfLines(this.lines);
-    this.cell = this.client.slab.take(this.coroutine, this.sizeClass);
+    this.cell = this.client.slab.take(this.coroutine, this.sizeClass, operation);
     this.holdsCell = this.cell !== 0;
     return this.holdsCell;
   }

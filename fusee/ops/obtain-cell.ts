@@ -3,8 +3,11 @@
  *
  * A request that waits here has seen nothing yet, so it holds no period: the grace that its cells wait for
  * must not wait for the request.
+ *
+ * DELETE is the way out of a full pool, and it too needs a cell: when it is refused a block, it asks for one
+ * of those that the nodes set aside.
  */
-import { LOG_HEAD_BYTES, type LogOperation, MAX_REPLICAS } from '../layout/index.js';
+import { LOG_HEAD_BYTES, LogOperation, MAX_REPLICAS } from '../layout/index.js';
 import { Allocation, NO_PERIOD, putHead } from '../memory/index.js';
 import { type Op, replicaRef, Status } from '../verbs/index.js';
 import { adoptBlock } from './adopt-block.js';
@@ -38,21 +41,24 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
   const { slab } = cx.client;
   let isFull = false;
   for (;;) {
-    const opened = yield* openList(cx);
+    const opened = yield* openList(cx, operation);
     if (opened === undefined) {
       cx.outcome = Outcome.UNAVAILABLE;
       return false;
     }
     if (opened && cx.takeCell(operation)) return true;
-    const before = slab.freeCells[cx.sizeClass];
-    yield* adoptBlock(cx);
+    const before = slab.cellsFor(cx.sizeClass, operation);
+    const hasMore = (): boolean => slab.cellsFor(cx.sizeClass, operation) > before;
+    yield* adoptBlock(cx, hasMore);
     // A block of another client's, or one that a sibling has fetched meanwhile.
-    if (slab.freeCells[cx.sizeClass] > before) continue;
-    const refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
+    if (hasMore()) continue;
+    let refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write);
+    if (refilled === Allocation.NO_MEMORY && operation === LogOperation.DELETE && !hasMore())
+      refilled = yield* cx.allocator.refill(cx.sizeClass, cx.write, true);
     if (refilled === Allocation.OK) continue;
     if (refilled === Allocation.UNAVAILABLE && (yield* awaitView(cx))) continue;
     isFull ||= refilled === Allocation.NO_MEMORY;
-    if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx))) continue;
+    if (refilled === Allocation.NO_MEMORY && (yield* awaitReclaim(cx, operation))) continue;
     // Whoever has been told that there is none, and then ran out of time, has waited for memory.
     cx.outcome = isFull ? Outcome.NO_MEMORY : Outcome.UNAVAILABLE;
     return false;
@@ -62,10 +68,10 @@ function* obtain(cx: Context, operation: LogOperation): Op<boolean> {
 /**
  * Opens the list of the coroutine and class. False: the class has no cell; undefined: a replica was silent.
  */
-export function* openList(cx: Context): Op<boolean | undefined> {
+export function* openList(cx: Context, operation: LogOperation): Op<boolean | undefined> {
   const { slab, view, local } = cx.client;
   if (slab.isOpen(cx.coroutine, cx.sizeClass)) return true;
-  const list = slab.open(cx.coroutine, cx.sizeClass);
+  const list = slab.open(cx.coroutine, cx.sizeClass, operation);
   if (list === undefined) return false;
   putHead(local, cx.headWords, list);
   const to = view.dataReplicas(list.pointer, replicaRef(MAX_REPLICAS));
@@ -94,7 +100,7 @@ function* awaitView(cx: Context): Op<boolean> {
  * Waits until reclaim has freed a cell of the class, or given back a block of any: then it is worth asking
  * again. False when there is none to be found, or time is up.
  */
-function* awaitReclaim(cx: Context): Op<boolean> {
+function* awaitReclaim(cx: Context, operation: LogOperation): Op<boolean> {
   const { client, sizeClass } = cx;
   if (!client.hasJanitor) return false;
   const { slab, fruitless } = client;
@@ -104,7 +110,8 @@ function* awaitReclaim(cx: Context): Op<boolean> {
   // A list takes its next cell ahead, and a new one its first cell too.
   const least = slab.isOpen(cx.coroutine, sizeClass) ? 1 : 2;
   const blocks = client.blocksGivenBack;
-  const hasMore = (): boolean => slab.freeCells[sizeClass] >= least || client.blocksGivenBack !== blocks;
+  const hasMore = (): boolean =>
+    slab.cellsFor(sizeClass, operation) >= least || client.blocksGivenBack !== blocks;
   client.short++;
   // At least once, so that the driver sees that the request waits: its deadline ends it at the latest.
   do {

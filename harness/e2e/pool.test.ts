@@ -75,6 +75,37 @@ describe('a pool of three nodes', () => {
   });
 });
 
+describe('a full pool', () => {
+  it('is emptied by DELETEs of all its clients, and takes new keys', async () => {
+    const pool = poolName();
+    const sizes = ['--memory', '4MiB', '--keys', '1k', '--region-size', '256KiB', '--block-size', '32KiB'];
+    await startNode(pool, ...sizes);
+    const clients = await Promise.all([connect({ pool }), connect({ pool })]);
+    const value = Buffer.alloc(4000, 7);
+    /** Each client INSERTs until it is refused: its keys. */
+    const fill = (name: string): Promise<string[][]> =>
+      Promise.all(
+        clients.map(async (client, c) => {
+          for (const keys: string[] = []; ; keys.push(`${name}${c}.${keys.length}`)) {
+            const { outcome } = await client.insert(`${name}${c}.${keys.length}`, value);
+            if (outcome === 'OK') continue;
+            expect(outcome).toBe('NO_MEMORY');
+            return keys;
+          }
+        }),
+      );
+    const keys = await fill('k');
+    expect(keys.flat().length).toBeGreaterThan(200);
+    const outcomes = await Promise.all(
+      clients.flatMap((client, c) => keys[c].map(async (key) => (await client.delete(key)).outcome)),
+    );
+    expect(outcomes).toEqual(outcomes.map(() => 'OK'));
+    expect((await fill('again')).flat().length).toBeGreaterThan(keys.flat().length / 2);
+    await Promise.all(clients.map((client) => client.close()));
+    expect((await fusee('fsck', '--pool', pool)).status).toBe(0);
+  }, 60_000);
+});
+
 describe('pools side by side', () => {
   it('do not see each other', async () => {
     const [p, q] = [poolName(), poolName()];

@@ -16,6 +16,32 @@ describe('contention on 10 keys by 4 processes', () => {
       expect([status, stderr]).toEqual([0, '']);
       const row = resultRowSchema.parse(JSON.parse(stdout));
       expect([row.linearizable, row.wrongValues, row.lostKeys]).toEqual([true, 0, 0]);
+      expect(Object.values(row.outcomes).flatMap(Object.keys)).not.toContain('NO_MEMORY');
+    },
+    60_000,
+  );
+});
+
+describe('a pool that must reclaim, with an index that must grow', () => {
+  it.each([
+    ['ycsb-a', '1'],
+    ['ycsb-d', '2'],
+    ['ycsb-f', '3'],
+  ])(
+    'serves %s at r = %s: linearizable, nothing lost, no request without memory, every byte accounted for',
+    async (workload, r) => {
+      const load = ['--records', '500', '--requests', '20000', '--kv-bytes', '128', '--verify'];
+      const args = folder.bench('-w', workload, '-r', r, '-c', '2', ...load, '--json');
+      const { status, stdout, stderr } = await fusee(...args);
+      expect([status, stderr]).toEqual([0, '']);
+      const row = resultRowSchema.parse(JSON.parse(stdout));
+      expect([row.linearizable, row.wrongValues, row.lostKeys]).toEqual([true, 0, 0]);
+      const outcomes = Object.values(row.outcomes).flatMap(Object.keys);
+      expect(outcomes.filter((o) => o === 'NO_MEMORY' || o === 'UNAVAILABLE' || o === 'INDEX_FULL')).toEqual(
+        [],
+      );
+      expect(row.upkeep?.splits).toBeGreaterThanOrEqual(4);
+      if (workload !== 'ycsb-d') expect(row.upkeep?.cellsReclaimed).toBeGreaterThan(3000);
     },
     60_000,
   );

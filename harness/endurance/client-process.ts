@@ -2,10 +2,9 @@
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { enter, leave, rest, type Session } from '../../fusee/client/session.js';
-import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
-import { failed } from '../run/messages.js';
+import { obeyParent } from '../run/obey.js';
 import { SERIES_MS } from '../run/recorder.js';
 import { GrowRequests, makeLoad, type RunningLoad, SearchRequests } from './loads.js';
 import type {
@@ -242,19 +241,5 @@ function overlaps(spans: readonly (readonly [number, number])[], from: number, t
   return low < spans.length && spans[low][0] <= to;
 }
 
-// It holds nothing that outlives it.
-if (!followParent(Number(process.argv[2]))) process.exit(0);
-
-const worker = new Worker();
-let busy: Promise<void> = Promise.resolve();
-process.on('message', (message: ToWorker) => {
-  const overtakes = message.type === 'stop' || message.type === 'frontier';
-  const obeyed = overtakes ? worker.obey(message) : busy.then(() => worker.obey(message));
-  if (!overtakes) busy = obeyed;
-  obeyed.catch((error: unknown) => {
-    send(failed(error));
-    setTimeout(() => process.exit(1), 100);
-  });
-});
-process.on('disconnect', () => process.exit(0));
-process.on('SIGINT', () => {});
+// These concern what is under way.
+obeyParent<ToWorker>(() => new Worker(), ['stop', 'frontier']);

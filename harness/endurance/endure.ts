@@ -8,6 +8,9 @@ import { Observer } from './observer.js';
 import { type CheckHooks, mergeFaults, type Party, withParty } from './party.js';
 import { type EnduranceLoad, type EnduranceSize, planEndurance } from './plan.js';
 import {
+  type CellBytes,
+  type CellFlatness,
+  cellFlatness,
   type Flatness,
   flatness,
   type MemorySample,
@@ -18,7 +21,7 @@ import {
 
 /** Time between two looks at the block tables, and the looks between two at the cells. */
 const SAMPLE_MS = 100;
-const SAMPLES_PER_CELLS = 10;
+const SAMPLES_PER_CELLS = 3;
 
 /** What an endurance check is told. */
 export interface EnduranceOptions extends EnduranceSize {
@@ -27,15 +30,6 @@ export interface EnduranceOptions extends EnduranceSize {
   readonly times: number;
   readonly seed: number;
   readonly deadlineNs: number;
-}
-
-/** Cells of all nodes' primaries, in bytes. */
-export interface CellBytes {
-  readonly progress: number;
-  readonly live: number;
-  readonly tombstones: number;
-  /** Freed, and not yet taken back by their owners. */
-  readonly awaiting: number;
 }
 
 /** What an endurance check brought. */
@@ -50,7 +44,9 @@ export interface EnduranceResult {
   readonly memory: Flatness;
   readonly blocksTotal: number;
   readonly samples: readonly MemorySample[];
+  /** Cells of all nodes' primaries, in bytes. */
   readonly cells: readonly CellBytes[];
+  readonly inUse: CellFlatness;
   readonly throughput: Throughput;
   readonly faults: Faults;
   readonly keysChecked: number;
@@ -58,6 +54,8 @@ export interface EnduranceResult {
   readonly reclaimed: number;
   /** By fsck, once all clients rest, and once they have left: bytes of garbage, and what does not add up. */
   readonly garbageBytes: number;
+  /** What nobody will ever free, when all have left. */
+  readonly leakedBytes: number;
   readonly awaitingBytes: number;
   readonly findings: Faults;
   readonly findingsAfterLeave: Faults;
@@ -117,12 +115,14 @@ export async function endure(options: EnduranceOptions, hooks: CheckHooks): Prom
       blocksTotal: (config.nodes * config.regionsPerNode * config.regionBytes) / config.blockBytes,
       samples: watched.samples,
       cells: watched.cells,
+      inUse: cellFlatness(watched.cells),
       throughput: throughput(mergeSeries(reports.map(({ series }) => series)), SERIES_MS),
       faults: mergeFaults([...loaded, ...finished, ...checked].map(({ faults }) => faults)),
       keysChecked: checked.reduce((total, { keys }) => total + keys, 0),
       freed: sum(({ freed }) => freed),
       reclaimed: sum(({ reclaimed }) => reclaimed),
       garbageBytes: bytesOf(rested, 'garbage'),
+      leakedBytes: bytesOf(left, 'garbage') + bytesOf(left, 'unfreed'),
       awaitingBytes: bytesOf(rested, 'awaiting'),
       findings: findingsOf(rested),
       findingsAfterLeave: findingsOf(left),
@@ -174,7 +174,7 @@ function cellsOf({ nodes }: PoolReport): Omit<CellBytes, 'progress'> {
   };
 }
 
-const bytesOf = ({ nodes }: PoolReport, category: 'live' | 'garbage' | 'awaiting'): number =>
+const bytesOf = ({ nodes }: PoolReport, category: 'live' | 'garbage' | 'unfreed' | 'awaiting'): number =>
   nodes.reduce((sum, { bytes }) => sum + (bytes?.[category] ?? 0), 0);
 
 /** The findings of a walk, as faults. */
@@ -184,7 +184,7 @@ export const findingsOf = ({ findings, findingCount }: PoolReport): Faults => ({
 });
 
 function failuresOf(result: Omit<EnduranceResult, 'failures'>, hasStopped: boolean): string[] {
-  const { faults, findings, findingsAfterLeave, memory, garbageBytes } = result;
+  const { faults, findings, findingsAfterLeave, memory, inUse, garbageBytes, leakedBytes } = result;
   const failures: string[] = [];
   if (faults.count > 0) failures.push(`${faults.count} requests went wrong: ${faults.examples.join('; ')}`);
   if (findings.count > 0)
@@ -199,6 +199,13 @@ function failuresOf(result: Omit<EnduranceResult, 'failures'>, hasStopped: boole
       `memory is not flat: ${atWarm} blocks behind the warm-up, then up to ${most} (${samples} samples)`,
     );
   }
+  if (!inUse.isFlat) {
+    const { first, last, samples } = inUse;
+    failures.push(
+      `cells in use are not flat: ${first} bytes behind the warm-up, then ${last} (means of ${samples} samples)`,
+    );
+  }
+  if (leakedBytes > 0) failures.push(`${leakedBytes} bytes have leaked`);
   if (garbageBytes > 0) failures.push(`${garbageBytes} bytes are garbage that nobody will free`);
   if (hasStopped) failures.push('a client has given up reclaim, as if a node had died');
   return failures;

@@ -7,7 +7,7 @@ import {
   objectLines,
   type PoolConfig,
 } from '../../fusee/layout/index.js';
-import { indexOf } from '../run/plan.js';
+import { indexOf, withBlocks } from '../run/plan.js';
 import { CHURN_SIZES, GROWTH_VALUE_BYTES, UPDATE_SIZES } from './loads.js';
 import type { Load } from './messages.js';
 
@@ -38,8 +38,8 @@ export interface EnduranceSize {
   readonly coroutines: number;
 }
 
-/** Small beside the pool, since each client has begun blocks of each class. */
-const blockBytesOf = (dataBytes: number): number => (dataBytes > 8 << 20 ? 1 << 16 : 1 << 15);
+/** Small beside the pool, since each client has begun blocks of each class: 128 in a pool, or 64 KiB. */
+const blockBytesOf = (dataBytes: number): number => Math.min(1 << 16, dataBytes / 128);
 
 const cellBytes = (valueBytes: number): number =>
   CLASS_LINES[classOfLines(objectLines(KEY_BYTES, valueBytes))] * LINE_BYTES;
@@ -95,16 +95,17 @@ export function planGrowth({ keys, groups, nodes, replicas, clients, coroutines 
   const blocks = Math.ceil((keys * 1.02 + 4 * clients * coroutines) / perBlock) + 4 * clients;
   const regionBytes = Math.min(1 << 24, 2 ** Math.ceil(Math.log2((blocks * blockBytes) / nodes)));
   const subtablesMax = 2 ** Math.max(1, Math.ceil(Math.log2(keys / GROWN_LOAD / (groups * GROUP_SLOTS))));
-  return {
+  const config = {
     poolId: 1,
     nodes,
     indexReplicas: replicas,
     dataReplicas: replicas,
     blockBytes,
     regionBytes,
-    regionsPerNode: Math.ceil((blocks * blockBytes) / nodes / regionBytes),
+    regionsPerNode: 1,
     subtables: 1,
     subtablesMax,
     groupsPerSubtable: groups,
   };
+  return withBlocks(config, Math.ceil(blocks / nodes));
 }

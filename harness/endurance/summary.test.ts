@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type CellBytes,
+  cellFlatness,
   flatness,
   type MemorySample,
   median,
@@ -29,6 +31,24 @@ describe('flat memory of a load in cycles', () => {
     const samples = [sample(0.1, 50), sample(0.3, 100), sample(0.4, 60), sample(0.8, 104), sample(1, 50)];
     expect(flatness(samples, 0.4)).toMatchObject({ atWarm: 100, most: 104, isFlat: true, samples: 3 });
     expect(flatness([...samples, sample(1, 106)], 0.4)).toMatchObject({ most: 106, isFlat: false });
+  });
+});
+
+describe('flat cells', () => {
+  const look = (progress: number, live: number, tombstones = 0): CellBytes => {
+    return { progress, live, tombstones, awaiting: 7 };
+  };
+  const early = [look(0, 1), look(0.09, 900), look(0.1, 100), look(0.5, 90, 10)];
+
+  it('are compared between the halves behind the warm-up, objects and tombstones, by their means', () => {
+    const flat = cellFlatness([...early, look(0.6, 110), look(0.8, 60, 40), look(1, 105)]);
+    expect(flat).toMatchObject({ first: 100, last: 105, isFlat: true, samples: 5 });
+    expect(cellFlatness([...early, look(0.6, 106), look(1, 106)])).toMatchObject({ isFlat: false });
+  });
+
+  it('are not shown by fewer than two samples of each half', () => {
+    expect(cellFlatness([...early, look(1, 100)]).isFlat).toBe(false);
+    expect(cellFlatness([]).isFlat).toBe(false);
   });
 });
 

@@ -59,6 +59,49 @@ export function flatness(samples: readonly MemorySample[], cycle: number | null 
   };
 }
 
+/** One look at the pool's cells. */
+export interface CellBytes {
+  readonly progress: number;
+  readonly live: number;
+  readonly tombstones: number;
+  /** Freed, and not yet taken back by their owners. */
+  readonly awaiting: number;
+}
+
+/** Cells in use behind the warm-up. */
+export interface CellFlatness {
+  /** Mean bytes of live objects and tombstones, over the two halves of what lies behind the warm-up. */
+  readonly first: number;
+  readonly last: number;
+  readonly growth: number;
+  readonly isFlat: boolean;
+  readonly samples: number;
+}
+
+/** Samples of each half without which nothing has been shown. */
+const CELL_SAMPLES_LEAST = 2;
+
+/**
+ * Compares what objects and tombstones took in the two halves behind the warm-up. A small pool has all of its
+ * blocks in use before a tenth is written, so counting those shows nothing there. Means, since the sizes of
+ * values are drawn: single looks differ by a few percent.
+ */
+export function cellFlatness(cells: readonly CellBytes[]): CellFlatness {
+  const mean = (part: readonly CellBytes[]): number =>
+    part.reduce((sum, { live, tombstones }) => sum + live + tombstones, 0) / Math.max(1, part.length);
+  const half = (TENTH + 1) / 2;
+  const early = cells.filter(({ progress }) => progress >= TENTH && progress < half);
+  const late = cells.filter(({ progress }) => progress >= half);
+  const [first, last] = [mean(early), mean(late)];
+  return {
+    first,
+    last,
+    growth: first === 0 ? 0 : last / first - 1,
+    isFlat: Math.min(early.length, late.length) >= CELL_SAMPLES_LEAST && last <= first * (1 + GROWTH_MAX),
+    samples: early.length + late.length,
+  };
+}
+
 /** An interval of the run, over all clients. */
 export interface Interval {
   readonly operations: number;

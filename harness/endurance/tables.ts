@@ -22,6 +22,7 @@ export function enduranceTable(results: readonly EnduranceResult[]): string[] {
     'warm',
     'most',
     'growth',
+    'in use',
     'first kops/s',
     'last kops/s',
     'ratio',
@@ -42,6 +43,7 @@ export function enduranceTable(results: readonly EnduranceResult[]): string[] {
     r.memory.atWarm,
     r.memory.most,
     percent(r.memory.growth),
+    percent(r.inUse.growth),
     thousands(r.throughput.first),
     thousands(r.throughput.last),
     r.throughput.ratio.toFixed(2),
@@ -54,10 +56,11 @@ export function enduranceTable(results: readonly EnduranceResult[]): string[] {
   return [...textTable([head, ...rows]), ...results.flatMap(enduranceVerdicts)];
 }
 
-function enduranceVerdicts({ load, memory, throughput, failures }: EnduranceResult): string[] {
+function enduranceVerdicts({ load, memory, inUse, throughput, failures }: EnduranceResult): string[] {
+  const isFlat = memory.isFlat && inUse.isFlat;
   const isFast = throughput.ratio >= THROUGHPUT_LEAST;
   return [
-    `${load}: memory grows by at most ${percent(GROWTH_MAX)} behind the warm-up: ${verdict(memory.isFlat)}; ` +
+    `${load}: memory grows by at most ${percent(GROWTH_MAX)} behind the warm-up: ${verdict(isFlat)}; ` +
       `last tenth at least ${THROUGHPUT_LEAST} of the first: ${verdict(isFast)}`,
     ...failures.map((failure) => `${load}: FAILED: ${failure}`),
   ];

@@ -211,9 +211,12 @@ function store(run: Run, cell: Cell, result: CellResult, startedMs: number): voi
 const describeMemory = ({ findingCount }: PoolReport): string =>
   findingCount === 0 ? 'every byte accounted for' : `${findingCount} findings in memory`;
 
+const describeUpkeep = ({ upkeep }: ResultRow): string =>
+  upkeep === null ? '' : `${upkeep.cellsReclaimed} cells reclaimed, ${upkeep.splits} splits, `;
+
 const summarise = ({ row, verification, memory }: CellResult): string =>
   `${(row.throughputOps / 1e6).toFixed(3)} Mops/s over ${row.seconds.toFixed(2)} s, ` +
   `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
-  (verification === null ? '' : `${describeVerification(verification)}, `) +
+  (verification === null ? '' : `${describeVerification(verification)}, ${describeUpkeep(row)}`) +
   (memory === null ? '' : `${describeMemory(memory)}, `) +
   `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

@@ -8,20 +8,13 @@ import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
 import { enter, rest, type Session } from '../../fusee/client/session.js';
-import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import type { RequestStream } from '../../workloads/index.js';
 import { History, writeHistory } from '../check/linearizability/index.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
 import { HistorySource } from './history-source.js';
-import {
-  type ClientPlan,
-  type ClientReport,
-  type FromClient,
-  failed,
-  type Phase,
-  type ToClient,
-} from './messages.js';
+import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
+import { obeyParent } from './obey.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -32,6 +25,11 @@ const PROGRESS_NS = 200e6;
 const send = (message: FromClient): void => {
   process.send?.(message);
 };
+
+function upkeepOf({ janitor }: Session): ClientReport['upkeep'] {
+  const { reclaim, blocks, splitter } = janitor;
+  return { cellsReclaimed: reclaim.reclaimed, blocksGivenBack: blocks.freed, splits: splitter.splits };
+}
 
 class ClientProcess {
   readonly #collections: { startMs: number; milliseconds: number }[] = [];
@@ -142,6 +140,7 @@ class ClientProcess {
         collections,
         cache: this.#cacheCounts(),
         background: this.#backgroundCounts(),
+        upkeep: upkeepOf(this.#session),
         involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
       },
     });
@@ -184,7 +183,7 @@ class ClientProcess {
     const { fabric, janitor } = this.#session;
     await enter(this.#session);
     const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source), {
-      deadlineNs: DEFAULT_DEADLINE_NS,
+      deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
     });
     reactor.wake();
@@ -274,20 +273,5 @@ class ClientProcess {
   }
 }
 
-// It holds nothing that outlives it.
-if (!followParent(Number(process.argv[2]))) process.exit(0);
-
-const client = new ClientProcess();
-let busy: Promise<void> = Promise.resolve();
-process.on('message', (message: ToClient) => {
-  // These concern the phase under way, or one to come; everything else waits its turn.
-  const overtakes = message.type === 'stop' || message.type === 'measure';
-  const obeyed = overtakes ? client.obey(message) : busy.then(() => client.obey(message));
-  if (!overtakes) busy = obeyed;
-  obeyed.catch((error: unknown) => {
-    send(failed(error));
-    setTimeout(() => process.exit(1), 100);
-  });
-});
-process.on('disconnect', () => process.exit(0));
-process.on('SIGINT', () => {});
+// These concern the phase under way, or one to come.
+obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure']);

@@ -2,7 +2,7 @@
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
 import type { EncodedHistogram } from '../../results/histogram.js';
-import type { Operation } from '../../results/schema.js';
+import type { Operation, UpkeepCounts } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
 
 /** What one client process of a cell is to do. */
@@ -20,6 +20,8 @@ export interface ClientPlan {
   readonly requests: number;
   readonly valueBytes: number;
   readonly cacheBytes?: number;
+  /** @default the store's own */
+  readonly deadlineNs?: number;
   /** Record a history of all requests, and write it to this file at the end of the check. */
   readonly historyPath?: string;
 }
@@ -75,6 +77,8 @@ export interface ClientReport {
   readonly cache: { readonly hits: number; readonly misses: number; readonly bypassed: number };
   /** Work since then that no request waited for. */
   readonly background: { readonly rtts: number; readonly verbs: number; readonly bytes: number };
+  /** What background work has brought since the client began, loading included. */
+  readonly upkeep: UpkeepCounts;
   readonly involuntarySwitches: number;
 }
 

@@ -19,6 +19,7 @@ import { requestCountMax } from '../../workloads/requests.js';
 import { headBytes } from '../../workloads/values.js';
 import type { CellPlan } from './cell.js';
 import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
+import { planVerified } from './plan-verified.js';
 
 /** Settings of a bench, as the command line gives them. */
 export interface BenchOptions {
@@ -61,6 +62,11 @@ const REPETITIONS_MAX = 1000;
 const SEED_MAX = 2 ** 32 - 1 - REPETITIONS_MAX;
 /** Far beyond any network; the store's own deadline is 1 s. */
 const RTT_NS_MAX = 100e6;
+/**
+ * Of a verified cell, whose requests wait for splits and for memory: far above the store's own second, for
+ * beside other jobs a process may not run for longer than that.
+ */
+const VERIFIED_DEADLINE_NS = 30e9;
 /** What a client process takes before it holds anything. */
 const PROCESS_BYTES = 100 << 20;
 /** A request in a stream, with its value's size. */
@@ -77,7 +83,8 @@ export async function planBench(options: BenchOptions, available?: Available): P
     checkWorkload(workload, options);
     const trace = workload === 'trace' ? await openTrace(options) : null;
     const size = { ...options, searchRatio: ratioOf(workload, options).searchRatio, workload };
-    const config = planPool(size, trace === null ? workloadDemand(size) : traceDemand(trace));
+    const demand = trace === null ? workloadDemand(size) : traceDemand(trace);
+    const config = options.verify === true ? planVerified(size, demand) : planPool(size, demand);
     const clientBytes = options.clients * clientMemory(options, trace);
     requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
     for (let repetition = 0; repetition < options.repetitions; repetition++) {
@@ -251,6 +258,7 @@ function cellPlan(
       requests: Math.floor(options.requests / clients),
       valueBytes: valueBytesOf(options.kvBytes),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      ...(options.verify === true ? { deadlineNs: VERIFIED_DEADLINE_NS } : {}),
     })),
   };
 }

@@ -131,11 +131,20 @@ export function planPool(size: CellSize, demand: Demand = workloadDemand(size)):
   }
   const blocksPerNode = Math.ceil(Math.max(1, blocks) / nodes);
   const regionBytes = Math.min(REGION_BYTES_MAX, 2 ** Math.ceil(Math.log2(blocksPerNode)) * BLOCK_BYTES);
-  return { ...base, regionBytes, regionsPerNode: Math.ceil((blocksPerNode * BLOCK_BYTES) / regionBytes) };
+  return withBlocks({ ...base, regionBytes }, blocksPerNode);
 }
 
-/** An index for so many keys. */
-type Index = Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'>;
+/** The pool with as many regions as give each node so many blocks, besides those set aside for DELETEs. */
+export function withBlocks(config: PoolConfig, blocksPerNode: number): PoolConfig {
+  for (let regionsPerNode = 1; ; regionsPerNode++) {
+    const { blocksPerRegion, reservedPerNode } = new Geometry({ ...config, regionsPerNode });
+    if (regionsPerNode * blocksPerRegion - reservedPerNode >= blocksPerNode)
+      return { ...config, regionsPerNode };
+  }
+}
+
+/** What of a pool is its index. */
+export type Index = Pick<PoolConfig, 'subtables' | 'subtablesMax' | 'groupsPerSubtable'>;
 
 /**
  * An index for so many keys: more subtables once their groups would exceed the layout's limit. It does not

@@ -40,6 +40,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   collections: { count: 0, milliseconds: 0, longestMs: 0 },
   cache: { hits: 3, misses: 2, bypassed: 1 },
   background: { rtts: 5, verbs: 40, bytes: 900 },
+  upkeep: { cellsReclaimed: 7, blocksGivenBack: 2, splits: 1 },
   involuntarySwitches: 0,
   ...changes,
 });
@@ -100,6 +101,7 @@ describe('a row', () => {
     expect(row.collections).toEqual({ count: 2, milliseconds: 10, longestMs: 6, shareOfWindow: 0.0025 });
     expect(row.cache).toEqual({ hits: 6, misses: 4, bypassed: 2 });
     expect(row.background).toEqual({ rtts: 10, verbs: 80, bytes: 1800 });
+    expect(row.upkeep).toEqual({ cellsReclaimed: 14, blocksGivenBack: 4, splits: 2 });
   });
 
   it('adds the series of clients up; the p99 of an interval is the worst of them', () => {

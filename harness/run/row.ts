@@ -11,6 +11,7 @@ import {
   type ResultRow,
   SCHEMA_VERSION,
   type SeriesPoint,
+  type UpkeepCounts,
 } from '../../results/schema.js';
 import type { CellOutcome } from './cell.js';
 import type { ClientReport, OperationReport } from './messages.js';
@@ -83,6 +84,7 @@ export function cellResult(
     collections,
     cache: mergeCache(reports),
     background: mergeBackground(reports),
+    upkeep: mergeUpkeep(reports),
     trust: judge({
       busyProcesses: settings.clients,
       collections,
@@ -188,6 +190,15 @@ function mergeCache(reports: readonly ClientReport[]): CacheCounts {
 function mergeBackground(reports: readonly ClientReport[]): BackgroundCounts {
   const sum = (of: keyof BackgroundCounts): number => reports.reduce((n, r) => n + r.background[of], 0);
   return { rtts: sum('rtts'), verbs: sum('verbs'), bytes: sum('bytes') };
+}
+
+function mergeUpkeep(reports: readonly ClientReport[]): UpkeepCounts {
+  const sum = (of: keyof UpkeepCounts): number => reports.reduce((n, { upkeep }) => n + upkeep[of], 0);
+  return {
+    cellsReclaimed: sum('cellsReclaimed'),
+    blocksGivenBack: sum('blocksGivenBack'),
+    splits: sum('splits'),
+  };
 }
 
 function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {
