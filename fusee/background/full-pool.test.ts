@@ -2,7 +2,8 @@
 import { expect, it } from 'vitest';
 import { inspectFabric } from '../client/fsck.js';
 import { type MemoryPool, memoryPool } from '../client/memory-client.js';
-import { DEFAULT_DEADLINE_NS, Reactor } from '../client/reactor.js';
+import { Reactor } from '../client/reactor.js';
+import { DEFAULT_DEADLINE_NS } from '../client/request-source.js';
 import { enter, leave } from '../client/session.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import { WALK_BYTES } from '../fsck/index.js';

@@ -4,7 +4,7 @@ import { inspectFabric } from '../client/fsck.js';
 import { type MemoryPool, memoryPool } from '../client/memory-client.js';
 import { Reactor } from '../client/reactor.js';
 import { DEFAULT_DEADLINE_NS } from '../client/request-source.js';
-import { drive, enter, leave } from '../client/session.js';
+import { enter, leave } from '../client/session.js';
 import { executeVerb } from '../fabric/execute-verb.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import { WALK_BYTES } from '../fsck/index.js';

@@ -211,7 +211,7 @@ export class Reclaim {
   *collect(): Op<boolean> {
     const mark = this.#spareMarks.pop();
     if (mark === undefined) return false;
-    const cells = this.#takeLost();
+    const cells = [...this.#client.frees.cells.take(CELLS_PER_ROUND)];
     const generation: Generation = { mark, cells, withoutBit: cells.length, bits: [] };
     for (const sizeClass of this.#classesToScan()) yield* this.#scanClass(sizeClass, generation);
     if (generation.cells.length === 0 || this.isStopped) {

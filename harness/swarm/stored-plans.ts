@@ -81,6 +81,7 @@ export const LOST_LINK: SwarmPlan = {
   leaseNs: 20000,
   recovererCrash: 0,
   isLoaded: false,
+  nodeCrashes: 0,
 };
 
 /** A cell that was freed, and its entry zeroed, while its own request went on: recovery lost the next one. */
@@ -133,4 +134,5 @@ export const FREED_UNDER_REQUEST: SwarmPlan = {
   leaseNs: 2000000,
   recovererCrash: 0,
   isLoaded: false,
+  nodeCrashes: 0,
 };
