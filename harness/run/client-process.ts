@@ -8,9 +8,12 @@ import { openSession } from '../../fusee/client/connect.js';
 import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from '../../fusee/client/reactor.js';
 import { enter, rest, type Session } from '../../fusee/client/session.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
-import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
+import { type Coroutine, makeCoroutine, Outcome } from '../../fusee/ops/index.js';
 import type { RequestStream } from '../../workloads/index.js';
-import { History, writeHistory } from '../check/linearizability/index.js';
+import { History, JournalWriter, writeHistory } from '../check/linearizability/index.js';
+import { FaultyClient } from '../fault/faulty-client.js';
+import { PatientSource } from '../fault/patience.js';
+import type { ClientFaults } from '../fault/plan.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
 import { HistorySource } from './history-source.js';
 import {
@@ -44,9 +47,13 @@ class ClientProcess {
   readonly #stopped = new Set<Phase>();
   #inserted: Float64Array = new Float64Array(0);
   #history: History | null = null;
+  /** In place of a history in memory when this client may be killed. */
+  #journal: JournalWriter | null = null;
+  #faulty: FaultyClient | null = null;
   /** What the cache had counted when the window began. */
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
+  #switchesBefore = 0;
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
 
@@ -75,8 +82,13 @@ class ClientProcess {
       case 'measure':
         if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
         break;
+      case 'report':
+        if (this.#phase === 'run' && this.#source !== null) {
+          send({ type: 'report', report: this.#reportOf(this.#source) });
+        }
+        break;
       case 'check':
-        await this.#check();
+        await this.#check(message.alsoOf);
         break;
     }
   }
@@ -92,11 +104,25 @@ class ClientProcess {
       ...(plan.cacheBytes === undefined ? {} : { cache: { bytes: plan.cacheBytes } }),
     });
     const { state } = this.#session;
-    if (plan.historyPath !== undefined)
+    if (plan.faults !== undefined) this.#expectFaults(plan.faults);
+    else if (plan.historyPath !== undefined)
       this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
     const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
     send({ type: 'prepared', streamHash: this.#streams.hash, requests });
+  }
+
+  #expectFaults(faults: ClientFaults): void {
+    const { historyPath } = this.#plan;
+    this.#journal = historyPath === undefined ? null : new JournalWriter(historyPath);
+    this.#faulty = new FaultyClient({
+      fabric: this.#session.fabric,
+      faults,
+      windowNs: () => (this.#phase === 'run' ? (this.#source?.measureNs ?? Infinity) : Infinity),
+      report: () => (this.#source === null ? null : this.#reportOf(this.#source)),
+      beforePost: () => this.#journal?.flush(),
+    });
+    this.#session = { ...this.#session, fabric: this.#faulty.fabric };
   }
 
   async #load(): Promise<void> {
@@ -120,54 +146,66 @@ class ClientProcess {
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const switches = process.resourceUsage().involuntaryContextSwitches;
+    this.#switchesBefore = process.resourceUsage().involuntaryContextSwitches;
     await this.#drive(source, when.endNs, when.warmShare);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const collections = this.#collectionsSince(source.measureNs, endNs);
     this.#inserted = source.insertedKeys();
-    send({
-      type: 'finished',
-      report: {
-        operations: source.recorder.report(),
-        warmupOperations: source.recorder.warmupOperations,
-        notOk: source.notOk,
-        measureNs: source.measureNs,
-        endNs,
-        wrongValues: source.wrongValues,
-        wrongExamples: source.wrongExamples,
-        series: source.recorder.series(),
-        collections,
-        cache: this.#cacheCounts(),
-        background: this.#backgroundCounts(),
-        involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
-      },
-    });
+    send({ type: 'finished', report: this.#reportOf(source, endNs) });
   }
 
-  /** Reads back every key that must be there: the loaded share, and what this client has inserted. */
-  async #check(): Promise<void> {
-    const streams = readBackStreams(this.#plan, this.#streams, this.#inserted);
-    if (streams === null) {
-      this.#writeHistory();
-      send({ type: 'checked', keys: 0, lostKeys: null, wrongValues: 0 });
-      return;
+  /** What a source has measured so far. */
+  #reportOf(source: StreamSource, endNs = this.#session.fabric.nowNs()): ClientReport {
+    return {
+      operations: source.recorder.report(),
+      warmupOperations: source.recorder.warmupOperations,
+      notOk: source.notOk,
+      measureNs: source.measureNs,
+      endNs,
+      wrongValues: source.wrongValues,
+      wrongExamples: source.wrongExamples,
+      series: source.recorder.series(),
+      collections: this.#collectionsSince(source.measureNs, endNs),
+      cache: this.#cacheCounts(),
+      background: this.#backgroundCounts(),
+      involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - this.#switchesBefore,
+    };
+  }
+
+  /**
+   * Reads back every key that must be there: the loaded share, and what this client has inserted; then what
+   * clients have loaded that have died. What those have inserted nobody remembers.
+   */
+  async #check(alsoOf: readonly number[]): Promise<void> {
+    const total = { keys: 0, lostKeys: 0, unreadKeys: 0, wrongValues: 0 };
+    let isKnown = true;
+    for (const clientIndex of [this.#plan.clientIndex, ...alsoOf]) {
+      const isOwn = clientIndex === this.#plan.clientIndex;
+      const plan = { ...this.#plan, clientIndex };
+      const made = isOwn ? this.#streams : await buildStreams(plan);
+      const streams = readBackStreams(plan, made, isOwn ? this.#inserted : new Float64Array(0));
+      isKnown &&= streams !== null && (isOwn || made.inserts === 0);
+      if (streams === null) continue;
+      const source = this.#sourceOf('check', streams, { measureNs: 0, endsWithFirst: false }, made);
+      await this.#drive(source, Number.POSITIVE_INFINITY);
+      const lost = source.recorder.ended(Outcome.NOT_FOUND);
+      total.keys += source.recorder.operations;
+      total.lostKeys += lost;
+      total.unreadKeys += source.notOk - lost;
+      total.wrongValues += source.wrongValues;
     }
-    const source = this.#sourceOf('check', streams, { measureNs: 0, endsWithFirst: false });
-    await this.#drive(source, Number.POSITIVE_INFINITY);
-    const keys = source.recorder.operations;
     this.#writeHistory();
-    send({ type: 'checked', keys, lostKeys: source.notOk, wrongValues: source.wrongValues });
+    send({ type: 'checked', ...total, lostKeys: isKnown || total.lostKeys > 0 ? total.lostKeys : null });
   }
 
   #sourceOf(
     phase: Phase,
     streams: readonly RequestStream[],
     ends: { measureNs: number; endsWithFirst: boolean },
+    { keys, frontier }: ClientStreams = this.#streams,
   ): StreamSource {
     const { local } = this.#session.fabric;
-    const { keys, frontier } = this.#streams;
     const writer = this.#plan.clientIndex + 1;
     const firstSequence = this.#sequence;
     const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...ends });
@@ -182,7 +220,8 @@ class ClientProcess {
   async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
     const { fabric, janitor } = this.#session;
     await enter(this.#session);
-    const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source), {
+    const [requests, patient] = this.#withFaults(this.#observed(source));
+    const reactor = new Reactor(fabric, this.#coroutines, requests, {
       deadlineNs: DEFAULT_DEADLINE_NS,
       janitor,
     });
@@ -190,7 +229,7 @@ class ClientProcess {
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     let isWarm = warmShare === null;
     let isMeasured = false;
-    while (reactor.active > 0) {
+    while (reactor.active > 0 || patient?.isResting) {
       let now = fabric.nowNs();
       for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
         for (let turn = 0; turn < TURNS; turn++) reactor.turn();
@@ -214,6 +253,7 @@ class ClientProcess {
         });
       }
       await new Promise((resolve) => setImmediate(resolve));
+      if (patient?.isResting) reactor.wake();
     }
     while (!reactor.isQuiet) reactor.turn();
     // Others may have requests in flight for a while yet: they need not wait for this client's.
@@ -222,10 +262,18 @@ class ClientProcess {
     this.#source = null;
   }
 
+  /** The requests of the measured window, where faults are to come, with what they need around them. */
+  #withFaults(source: RequestSource): [RequestSource, PatientSource | null] {
+    if (this.#faulty === null || this.#phase !== 'run') return [source, null];
+    const { coroutines } = this.#plan;
+    const patient = new PatientSource(source, { coroutines, nowNs: () => this.#session.fabric.nowNs() });
+    return [this.#faulty.watching(patient, this.#coroutines), patient];
+  }
+
   /** The source itself, or with a recorder of its history around it. */
   #observed(source: StreamSource): RequestSource {
     const { clientIndex, coroutines, requests, records } = this.#plan;
-    const history = this.#history;
+    const history = this.#history ?? this.#journal;
     if (history === null) return source;
     const { fabric } = this.#session;
     // Every stride of every client has room for all that one coroutine may insert, or load for itself.
@@ -253,6 +301,7 @@ class ClientProcess {
 
   #writeHistory(): void {
     const { historyPath } = this.#plan;
+    this.#journal?.flush();
     if (this.#history !== null && historyPath !== undefined) writeHistory(historyPath, this.#history);
   }
 
@@ -280,7 +329,7 @@ const client = new ClientProcess();
 let busy: Promise<void> = Promise.resolve();
 process.on('message', (message: ToClient) => {
   // These concern the phase under way, or one to come; everything else waits its turn.
-  const overtakes = message.type === 'stop' || message.type === 'measure';
+  const overtakes = ['stop', 'measure', 'report'].includes(message.type);
   const obeyed = overtakes ? client.obey(message) : busy.then(() => client.obey(message));
   if (!overtakes) busy = obeyed;
   obeyed.catch((error: unknown) => {

@@ -4,6 +4,7 @@ import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
 import type { EncodedHistogram } from '../../results/histogram.js';
 import type { Operation } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
+import type { ClientFaults } from '../fault/plan.js';
 
 /** What one client process of a cell is to do. */
 export interface ClientPlan {
@@ -22,6 +23,8 @@ export interface ClientPlan {
   readonly cacheBytes?: number;
   /** Record a history of all requests, and write it to this file at the end of the check. */
   readonly historyPath?: string;
+  /** What this client does to itself in the measured window; given when anything at all is to go wrong. */
+  readonly faults?: ClientFaults;
 }
 
 /** What a client does, one after the other, and what can be stopped. */
@@ -42,7 +45,10 @@ export type ToClient =
   | { readonly type: 'measure'; readonly measureNs: number }
   /** Ends a phase, also one that has not begun: a stop overtakes what waits its turn. */
   | { readonly type: 'stop'; readonly phase: Phase }
-  | { readonly type: 'check' };
+  /** Tell what was counted so far: this client may be about to die. */
+  | { readonly type: 'report' }
+  /** Reads back, also what those clients have loaded that have died. */
+  | { readonly type: 'check'; readonly alsoOf: readonly number[] };
 
 /** What happened to one kind of operation in the measured window. */
 export interface OperationReport {
@@ -94,11 +100,14 @@ export type FromClient =
     }
   | { readonly type: 'progress'; readonly operations: number; readonly p99Ns: number }
   | { readonly type: 'warm' }
+  | { readonly type: 'report'; readonly report: ClientReport }
   | { readonly type: 'finished'; readonly report: ClientReport }
   | {
       readonly type: 'checked';
       readonly keys: number;
       readonly lostKeys: number | null;
+      /** Keys whose SEARCH brought no answer. */
+      readonly unreadKeys: number;
       readonly wrongValues: number;
     }
   | Failed;

@@ -56,6 +56,7 @@ const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): C
   cpuBefore: cpu,
   cpuAfter: cpu,
   warmupMs: 1000,
+  faults: null,
   ...changes,
 });
 const rowOf = (reports: ClientReport[], changes: Partial<CellOutcome> = {}) =>
