@@ -3,9 +3,9 @@
  * come. Crashes at protocol steps and faults of links happen inside the clients; what is done here is to keep
  * a record of them.
  *
- * A client that is to be killed or stopped is asked for its counts right before: what it did until then is
- * known, and how long before its death that was is on record. One that dies at a protocol step writes its
- * counts down itself.
+ * A client that is to be killed tells its counts again and again: what it did until the last time is known,
+ * and how long before its death that was is on record. One that dies at a protocol step writes its counts down
+ * by itself.
  */
 import type { Child } from '../run/child.js';
 import type { Crew } from '../run/crew.js';
@@ -34,8 +34,6 @@ export interface Injected {
 /** A process that can be killed and stopped. A master's joins these once a bench has one. */
 type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isDead'>;
 
-/** How long a client may take to tell its counts. */
-const REPORT_MS = 200;
 /** The window's start may move until it has come: times are looked at anew so often. */
 const TICK_MS = 20;
 
@@ -49,7 +47,7 @@ export class Conductor {
   readonly #plan: readonly PlannedFault[];
   readonly #crew: Crew<ToClient, FromClient>;
   readonly #onInjected: (injected: Injected) => void;
-  readonly #reports = new Map<number, { report: ClientReport; atNs: number }>();
+  readonly #reports = new Map<number, ClientReport>();
   readonly #stops: Injected[] = [];
   #isOver = false;
   #done: Promise<void> = Promise.resolve();
@@ -66,12 +64,12 @@ export class Conductor {
 
   /** A client has told its counts. */
   reported(client: number, report: ClientReport): void {
-    this.#reports.set(client, { report, atNs: nowNs() });
+    this.#reports.set(client, report);
   }
 
   /** The last counts of a client that has died; null when it told none. */
   lastReport(client: number): ClientReport | null {
-    return this.#reports.get(client)?.report ?? null;
+    return this.#reports.get(client) ?? null;
   }
 
   /**
@@ -100,15 +98,10 @@ export class Conductor {
   }
 
   async #conduct(windowNs: () => number): Promise<void> {
-    const steps = this.#plan.flatMap((fault): { atNs: number; run: () => Promise<void> | void }[] => {
+    const steps = this.#plan.flatMap((fault): { atNs: number; run: () => void }[] => {
       if (fault.kind === 'crash') return [];
       if (isOnLink(fault)) return [{ atNs: fault.fromNs, run: () => this.#open(fault, windowNs()) }];
-      const strike = { atNs: fault.atNs, run: () => this.#strike(fault) };
-      if (fault.kind === 'kill') return [strike];
-      const resume = (): void => {
-        for (const stop of this.#stops) if (stop.fault === fault) this.#resume(stop);
-      };
-      return [strike, { atNs: fault.atNs + fault.forNs, run: resume }];
+      return [{ atNs: fault.atNs, run: () => this.#strike(fault) }];
     });
     steps.sort((a, b) => a.atNs - b.atNs);
     for (const { atNs, run } of steps) {
@@ -117,21 +110,26 @@ export class Conductor {
         if (left > 0) await sleep(Math.min(left / 1e6, TICK_MS));
       }
       if (this.#isOver) return;
-      await run();
+      run();
     }
   }
 
-  async #strike(fault: ProcessFault): Promise<void> {
+  #strike(fault: ProcessFault): void {
     const { kind, target } = fault;
     const victim = this.#victim(target);
     if (victim === null || victim.isDead) return;
-    const asked = target.role === 'client' ? await this.#askForReport(target.index) : {};
-    if (this.#isOver) return;
     const { pid } = victim;
     if (kind === 'kill') victim.kill();
     else victim.signal('SIGSTOP');
-    const injected = this.#record({ fault, atNs: nowNs(), endNs: null, detail: { pid, ...asked } });
-    if (kind === 'stop') this.#stops.push(injected);
+    const atNs = nowNs();
+    const counted =
+      kind === 'kill' && target.role === 'client' ? this.#countedBefore(target.index, atNs) : {};
+    const injected = this.#record({ fault, atNs, endNs: null, detail: { pid, ...counted } });
+    if (kind === 'kill') return;
+    this.#stops.push(injected);
+    // From when it really began: a busy harness may be late.
+    const resume = (): void => this.#resume(injected);
+    setTimeout(resume, fault.forNs / 1e6).unref();
   }
 
   #victim({ role, index }: ProcessName): Victim | null {
@@ -139,15 +137,10 @@ export class Conductor {
     return role === 'node' ? this.#crew.nodes[index] : null;
   }
 
-  /** How old the client's counts are, in ms; null when it has told none. */
-  async #askForReport(index: number): Promise<{ countedMsBefore: number | null }> {
-    const askedNs = nowNs();
-    const isStopped = this.#stops.some((stop) => stop.endNs === null && isOn(stop.fault, 'client', index));
-    if (!isStopped) this.#crew.clients[index].tell({ type: 'report' });
-    const heard = (): number | undefined => this.#reports.get(index)?.atNs;
-    while (!isStopped && (heard() ?? 0) < askedNs && nowNs() - askedNs < REPORT_MS * 1e6) await sleep(1);
-    const atNs = heard();
-    return { countedMsBefore: atNs === undefined ? null : (nowNs() - atNs) / 1e6 };
+  /** How old a client's counts are at its death, in ms; null when it has told none. */
+  #countedBefore(client: number, atNs: number): { countedMsBefore: number | null } {
+    const told = this.#reports.get(client);
+    return { countedMsBefore: told === undefined ? null : (atNs - told.endNs) / 1e6 };
   }
 
   /** Another stop of the same process may still hold: then it goes on when that one ends. */
@@ -179,7 +172,7 @@ export class Conductor {
       // It has one of its points only to die at.
       if (words === null || JSON.stringify(words.point) !== JSON.stringify(fault.point)) return;
       const { atNs, report, ...detail } = words;
-      if (report !== null) this.#reports.set(fault.client, { report: report as ClientReport, atNs });
+      if (report !== null) this.#reports.set(fault.client, report as ClientReport);
       this.#record({ fault, atNs, endNs: null, detail: { ...detail, countedMsBefore: 0 } });
     });
   }

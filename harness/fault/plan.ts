@@ -46,6 +46,8 @@ export type PlannedFault = ProcessFault | CrashFault | LinkFault;
 
 /** What one client process does to itself. */
 export interface ClientFaults {
+  /** It may be killed: others should know what it has counted. */
+  readonly mayDie: boolean;
   readonly crashes: readonly CrashPoint[];
   readonly links: readonly LinkFault[];
 }
@@ -72,7 +74,9 @@ export function targetOf(fault: PlannedFault): string {
 /** The client's own share of a plan. */
 export function clientFaults(plan: readonly PlannedFault[], client: number): ClientFaults {
   const isOwn = (one: number | undefined): boolean => one === undefined || one === client;
+  const name = `client ${client}`;
   return {
+    mayDie: plan.some((fault) => fault.kind === 'kill' && targetOf(fault) === name),
     crashes: plan.flatMap((fault) => (fault.kind === 'crash' && isOwn(fault.client) ? [fault.point] : [])),
     links: plan.filter(isOnLink).filter((fault) => isOwn(fault.client)),
   };

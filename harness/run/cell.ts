@@ -277,8 +277,8 @@ function answers<T extends FromClient['type']>(
   clients.forEach((client, i) => {
     client.onMessage = (message) => {
       if (message.type === 'warm') heard.onWarm?.();
-      if (message.type === 'report') heard.onReport?.(i, message.report);
       if (message.type !== 'progress') return;
+      if (message.report !== undefined) heard.onReport?.(i, message.report);
       latest[i] = message;
       heard.progress.update(
         latest.reduce((sum, p) => sum + p.operations, 0),

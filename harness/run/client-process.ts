@@ -30,6 +30,8 @@ import { StreamSource } from './stream-source.js';
 const TURNS = 16;
 const SLICE_NS = 1e6;
 const PROGRESS_NS = 200e6;
+/** What a client that dies has counted since its last report nobody knows. */
+const REPORT_NS = 50e6;
 
 const send = (message: FromClient): void => {
   process.send?.(message);
@@ -54,6 +56,8 @@ class ClientProcess {
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
   #switchesBefore = 0;
+  /** When the phase's source was closed; 0 before. */
+  #closedNs = 0;
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
 
@@ -81,11 +85,6 @@ class ClientProcess {
         break;
       case 'measure':
         if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
-        break;
-      case 'report':
-        if (this.#phase === 'run' && this.#source !== null) {
-          send({ type: 'report', report: this.#reportOf(this.#source) });
-        }
         break;
       case 'check':
         await this.#check(message.alsoOf);
@@ -163,6 +162,7 @@ class ClientProcess {
       notOk: source.notOk,
       measureNs: source.measureNs,
       endNs,
+      closedNs: this.#closedNs === 0 ? endNs : this.#closedNs,
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
@@ -229,6 +229,8 @@ class ClientProcess {
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     let isWarm = warmShare === null;
     let isMeasured = false;
+    const mayDie = this.#phase === 'run' && this.#plan.faults?.mayDie === true;
+    this.#closedNs = 0;
     while (reactor.active > 0 || patient?.isResting) {
       let now = fabric.nowNs();
       for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
@@ -240,16 +242,18 @@ class ClientProcess {
         this.#backgroundBefore = { ...janitor.work };
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
+      if (source.stopping && this.#closedNs === 0) this.#closedNs = now;
       if (!isWarm && source.share >= (warmShare ?? 0)) {
         isWarm = true;
         send({ type: 'warm' });
       }
       if (now > progressNs) {
-        progressNs = now + PROGRESS_NS;
+        progressNs = now + (mayDie ? REPORT_NS : PROGRESS_NS);
         send({
           type: 'progress',
           operations: source.recorder.operations,
           p99Ns: source.recorder.latestP99Ns,
+          ...(mayDie && now >= source.measureNs ? { report: this.#reportOf(source) } : {}),
         });
       }
       await new Promise((resolve) => setImmediate(resolve));
@@ -329,7 +333,7 @@ const client = new ClientProcess();
 let busy: Promise<void> = Promise.resolve();
 process.on('message', (message: ToClient) => {
   // These concern the phase under way, or one to come; everything else waits its turn.
-  const overtakes = ['stop', 'measure', 'report'].includes(message.type);
+  const overtakes = message.type === 'stop' || message.type === 'measure';
   const obeyed = overtakes ? client.obey(message) : busy.then(() => client.obey(message));
   if (!overtakes) busy = obeyed;
   obeyed.catch((error: unknown) => {

@@ -1,7 +1,7 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
-import type { EncodedHistogram } from '../../results/histogram.js';
+import type { PackedHistogram } from '../../results/histogram.js';
 import type { Operation } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
 import type { ClientFaults } from '../fault/plan.js';
@@ -45,15 +45,13 @@ export type ToClient =
   | { readonly type: 'measure'; readonly measureNs: number }
   /** Ends a phase, also one that has not begun: a stop overtakes what waits its turn. */
   | { readonly type: 'stop'; readonly phase: Phase }
-  /** Tell what was counted so far: this client may be about to die. */
-  | { readonly type: 'report' }
   /** Reads back, also what those clients have loaded that have died. */
   | { readonly type: 'check'; readonly alsoOf: readonly number[] };
 
 /** What happened to one kind of operation in the measured window. */
 export interface OperationReport {
   readonly operation: Operation;
-  readonly latency: EncodedHistogram;
+  readonly latency: PackedHistogram;
   /** Costs of all requests that ended in the window. */
   readonly ledger: Readonly<
     Pick<Ledger, 'rtts' | 'verbs' | 'bytes' | 'casFailures' | 'polls' | 'backgroundVerbs' | 'backgroundBytes'>
@@ -71,6 +69,8 @@ export interface ClientReport {
   /** First and last moment of the measured window. */
   readonly measureNs: number;
   readonly endNs: number;
+  /** When it began no more requests: until the end it only waited for those in flight. */
+  readonly closedNs: number;
   readonly wrongValues: number;
   /** Up to three of the values that were wrong, for a person. */
   readonly wrongExamples: readonly string[];
@@ -98,9 +98,14 @@ export type FromClient =
       /** What the failed ones ended in. */
       readonly outcomes: readonly string[];
     }
-  | { readonly type: 'progress'; readonly operations: number; readonly p99Ns: number }
+  | {
+      readonly type: 'progress';
+      readonly operations: number;
+      readonly p99Ns: number;
+      /** All that was counted so far in the measured window, where this client may die. */
+      readonly report?: ClientReport;
+    }
   | { readonly type: 'warm' }
-  | { readonly type: 'report'; readonly report: ClientReport }
   | { readonly type: 'finished'; readonly report: ClientReport }
   | {
       readonly type: 'checked';

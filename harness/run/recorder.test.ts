@@ -43,7 +43,7 @@ describe('a recorder', () => {
   it('keeps latencies in nanoseconds', () => {
     const recorder = new PhaseRecorder(1);
     for (let i = 1; i <= 1000; i++) recorder.record(RequestKind.SEARCH, 100, 100 + i, Outcome.OK, true);
-    const histogram = LatencyHistogram.decode(recorder.report()[0].latency);
+    const histogram = LatencyHistogram.unpack(recorder.report()[0].latency);
     expect(histogram.count).toBe(1000);
     expect(histogram.percentile(50)).toBeGreaterThanOrEqual(499);
     expect(histogram.percentile(50)).toBeLessThanOrEqual(502);

@@ -104,7 +104,7 @@ export class PhaseRecorder {
       return [
         {
           operation,
-          latency: latency.encode(),
+          latency: latency.pack(),
           ledger: { ...this.ledgers[i] },
           count: latency.count,
           outcomes,

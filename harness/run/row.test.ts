@@ -25,7 +25,7 @@ function operation(
   const histogram = new LatencyHistogram();
   for (const ns of latenciesNs) histogram.record(ns);
   const count = latenciesNs.length;
-  return { operation: name, latency: histogram.encode(), ledger, count, outcomes: { OK: count }, ...rest };
+  return { operation: name, latency: histogram.pack(), ledger, count, outcomes: { OK: count }, ...rest };
 }
 
 const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
@@ -34,6 +34,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   notOk: 0,
   measureNs: 1e9,
   endNs: 3e9,
+  closedNs: 3e9,
   wrongValues: 0,
   wrongExamples: [],
   series: [],

@@ -102,7 +102,11 @@ export function cellResult(
     streamHash: outcome.streamHash,
     interrupted: outcome.interrupted,
     linearizable: verification?.isLinearizable ?? null,
-    faults: faultRecords(outcome.faults?.injected ?? [], series, { measureNs, endNs }),
+    faults: faultRecords(outcome.faults?.injected ?? [], series, {
+      measureNs,
+      // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
+      closedNs: Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs),
+    }),
   };
   return {
     row,
@@ -120,10 +124,10 @@ export function cellResult(
 function faultRecords(
   injected: readonly Injected[],
   series: readonly SeriesPoint[],
-  { measureNs, endNs }: { measureNs: number; endNs: number },
+  { measureNs, closedNs }: { measureNs: number; closedNs: number },
 ): FaultRecord[] | null {
   if (injected.length === 0) return null;
-  const windowMs = (endNs - measureNs) / 1e6;
+  const windowMs = (closedNs - measureNs) / 1e6;
   const sinceStart = (ns: number): number => Math.max(0, (ns - measureNs) / 1e6);
   const records = injected.map((one): FaultRecord => {
     const atMs = sinceStart(one.atNs);
@@ -156,7 +160,7 @@ function mergeHistograms(reports: readonly ClientReport[]): Map<Operation, Laten
     for (const report of reports) {
       const found = report.operations.find((o) => o.operation === operation);
       if (found === undefined) continue;
-      const decoded = LatencyHistogram.decode(found.latency);
+      const decoded = LatencyHistogram.unpack(found.latency);
       const into = merged.get(operation);
       if (into === undefined) merged.set(operation, decoded);
       else into.merge(decoded);
