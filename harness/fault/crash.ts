@@ -48,9 +48,12 @@ export function lastWordsOf(stderr: string): LastWords | null {
   return line === undefined ? null : (JSON.parse(line.slice(MARK.length)) as LastWords);
 }
 
-/** How a process ends itself; a test looks on instead. */
-type Die = () => void;
-const die: Die = () => process.kill(process.pid, 'SIGKILL');
+/** How a process ends itself, with its last words; a test looks on instead. */
+type Die = (words: string) => void;
+const die: Die = (words) => {
+  writeSync(2, words);
+  process.kill(process.pid, 'SIGKILL');
+};
 
 /** Watches the requests of one client, and lets it die at the first of its points that comes. */
 export class Crasher {
@@ -144,8 +147,7 @@ export class Crasher {
     if (point.bytes !== undefined) batch.setField(executed, Field.LENGTH, point.bytes);
     batch.count = executed + (point.bytes === undefined ? 0 : 1);
     executeLast(fabric, batch);
-    writeSync(2, `${MARK}${JSON.stringify(words)}\n`);
-    this.#die();
+    this.#die(`${MARK}${JSON.stringify(words)}\n`);
   }
 }
 

@@ -112,8 +112,10 @@ export function parseTimeline(text: string, file: string, bench: BenchShape): Ti
       const at = isScalar(key) ? (key.range?.[0] ?? 0) : placeOf([i, ...issue.path]);
       return complain(at, `'${issue.keys[0]}' means nothing to ${kind}; leave it out`);
     }
-    if (issue.code === 'custom') return complain(placeOf([i, ...issue.path]), issue.message);
     const given: unknown = document.getIn([i, ...issue.path]);
+    if (issue.code === 'custom' && given !== undefined) {
+      return complain(placeOf([i, ...issue.path]), issue.message);
+    }
     const name = String(issue.path.at(-1) ?? kind);
     const wrong = given === undefined ? `${name} is missing` : `${name} is ${describe(given)}`;
     return complain(placeOf([i, ...issue.path]), `${wrong}; ${EXAMPLES[kind]}`);

@@ -9,6 +9,7 @@ import { DEFAULT_DEADLINE_NS, Reactor, type RequestSource } from '../../fusee/cl
 import { enter, rest, type Session } from '../../fusee/client/session.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { type Coroutine, makeCoroutine, Outcome } from '../../fusee/ops/index.js';
+import { FabricError } from '../../fusee/verbs/index.js';
 import type { RequestStream } from '../../workloads/index.js';
 import { History, JournalWriter, writeHistory } from '../check/linearizability/index.js';
 import { FaultyClient } from '../fault/faulty-client.js';
@@ -188,7 +189,7 @@ class ClientProcess {
       isKnown &&= streams !== null && (isOwn || made.inserts === 0);
       if (streams === null) continue;
       const source = this.#sourceOf('check', streams, { measureNs: 0, endsWithFirst: false }, made);
-      await this.#drive(source, Number.POSITIVE_INFINITY);
+      isKnown = (await this.#readBack(source)) && isKnown;
       const lost = source.recorder.ended(Outcome.NOT_FOUND);
       total.keys += source.recorder.operations;
       total.lostKeys += lost;
@@ -197,6 +198,17 @@ class ClientProcess {
     }
     this.#writeHistory();
     send({ type: 'checked', ...total, lostKeys: isKnown || total.lostKeys > 0 ? total.lostKeys : null });
+  }
+
+  /** False when this client cannot: it has lost a node, and the faults that were injected explain it. */
+  async #readBack(source: StreamSource): Promise<boolean> {
+    try {
+      await this.#drive(source, Number.POSITIVE_INFINITY);
+      return true;
+    } catch (error) {
+      if (this.#faulty === null || !(error instanceof FabricError)) throw error;
+      return false;
+    }
   }
 
   #sourceOf(
