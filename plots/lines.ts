@@ -180,7 +180,7 @@ const spanLayers = (panel: Panel): object[] => {
   ];
 };
 
-/** Labels of rules that follow each other stand one below the other, and left of the rule in the right half. */
+/** Labels that follow each other stand one below the other, and left of their rules in the right half. */
 const ruleLayers = (panel: Panel, [lowest, highest]: readonly [number, number]): object[] => {
   if (!panel.rules?.length) return [];
   const rules = [...panel.rules].sort((a, b) => a.x - b.x);

@@ -10,7 +10,7 @@ export interface FaultCost {
   readonly meanBeforeOps: number | null;
   /** From the fault until throughput was back; null when it never was. */
   readonly recoveryMs: number | null;
-  /** Area between the mean before and the throughput until then, or until the end of the window; at least 0. */
+  /** Area between the mean before and the throughput until then, or until the window's end; at least 0. */
   readonly lostOperations: number | null;
 }
 

@@ -1,4 +1,4 @@
-/** Steps have their names, and a batch is cut short exactly where it is to be. The death itself: harness/e2e. */
+/** Steps have their names, and a batch is cut short where it is to be. The death itself: harness/e2e. */
 import { describe, expect, it } from 'vitest';
 import { MemoryFabric } from '../../fusee/fabric/memory.js';
 import { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';

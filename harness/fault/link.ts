@@ -1,8 +1,8 @@
 /**
  * A fabric whose links can be slow or cut, around any fabric.
  *
- * A verb behind a slow link is posted so much later; one behind a cut link FAILs and is never posted. Verbs of
- * the same batch to other nodes go at once, so a batch is taken apart by node: posted are copies of its
+ * A verb behind a slow link is posted so much later; one behind a cut link FAILs and is never posted. Verbs
+ * of the same batch to other nodes go at once, so a batch is taken apart by node: posted are copies of its
  * descriptors in batches of their own, whose results go back. To one node everything goes in order (rule 2 of
  * the contract): each has a queue, and what is not due yet keeps what comes behind it waiting.
  */

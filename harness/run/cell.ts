@@ -224,8 +224,8 @@ const firstAnswer = (answers: readonly Promise<object | null>[]): Promise<unknow
 };
 
 /**
- * Where faults were injected, a key whose SEARCH brought no answer is not lost: nobody knows. The first client
- * alive reads back what the dead ones had loaded.
+ * Where faults were injected, a key whose SEARCH brought no answer is not lost: nobody knows. The first
+ * client alive reads back what the dead ones had loaded.
  */
 async function readBack(
   clients: readonly ClientChild[],

@@ -1,4 +1,4 @@
-/** A history that a process leaves behind which is killed: its requests in flight are PENDING, none is lost. */
+/** A history that a killed process leaves behind: its requests in flight are PENDING, none is lost. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync, truncateSync } from 'node:fs';
