@@ -1,7 +1,7 @@
 /**
  * Carries a plan out on the processes of a cell: SIGKILL, SIGSTOP and SIGCONT to real pids when their time
- * has come. Crashes at protocol steps and faults of links happen inside the clients; what is done here is to keep
- * a record of them.
+ * has come. Crashes at protocol steps and faults of links happen inside the clients; what is done here is to
+ * keep a record of them.
  *
  * A client that is to be killed tells its counts again and again: what it did until the last time is known,
  * and how long before its death that was is on record. One that dies at a protocol step writes its counts

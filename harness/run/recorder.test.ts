@@ -28,6 +28,10 @@ describe('a recorder', () => {
       ['insert', { UNAVAILABLE: 1 }],
       ['update', { OK: 1, NOT_FOUND: 1 }],
     ]);
+    // What brought no answer is no throughput, and its wait for the deadline no latency.
+    expect([recorder.operations, recorder.report()[0].count, recorder.series()[0].operations]).toEqual([
+      2, 0, 2,
+    ]);
   });
 
   it('numbers operations as the schema lists them', () => {
