@@ -62,11 +62,18 @@ export interface Rule {
   readonly label: string;
 }
 
+/** A shaded stretch of the x axis: something that lasted. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** One panel of curves. */
 export interface Panel {
   readonly title: string;
   readonly lines: readonly Line[];
   readonly rules?: readonly Rule[];
+  readonly spans?: readonly Span[];
 }
 
 /** Panels of curves over the same axes. */

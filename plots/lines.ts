@@ -9,6 +9,7 @@ import {
   type Origin,
   type Series,
   SOFT_INK,
+  SPAN_TINT,
   seriesColours,
   TEXT_SIZE,
   THEME,
@@ -18,6 +19,9 @@ import {
 const COLUMNS = 3;
 const ROW_WIDTH = 500;
 const SINGLE_WIDTH = 320;
+/** Rows of rules' labels, and the height of one. */
+const RULE_ROWS = 4;
+const RULE_ROW_PX = 11;
 
 /** All panels; since they share their axes, titles stand only at the left and in the last row. */
 export const lineSpec = (figure: LineFigure): TopLevelSpec => {
@@ -122,7 +126,8 @@ const panelLayers = (figure: LineFigure, panel: Panel, series: readonly Series[]
   const banded = values.some((value) => value.low !== undefined && value.low !== value.high);
   return [
     ...legendLayers(series, { shape: 'stroke', orient: 'bottom', offset: 6 }),
-    ...ruleLayers(panel),
+    ...spanLayers(panel),
+    ...ruleLayers(panel, figure.x.domain),
     ...(banded ? [bandLayer(values)] : []),
     ...origins.map((origin) => curveLayer(values, origin, figure.step)),
     ...origins.map((origin) => markLayer(marks, origin)),
@@ -163,24 +168,39 @@ const markLayer = (marks: readonly object[], origin: Origin): object => ({
   encoding: { x: X, y: Y, size: { value: 26 }, color: COLOUR },
 });
 
-const ruleLayers = (panel: Panel): object[] => {
-  if (!panel.rules?.length) return [];
-  const data = { values: panel.rules };
+/** Behind everything: what lasted, in a tint that a grey band of repetitions is not mistaken for. */
+const spanLayers = (panel: Panel): object[] => {
+  if (!panel.spans?.length) return [];
   return [
-    { data, mark: { type: 'rule', color: SOFT_INK, strokeWidth: 0.75, clip: true }, encoding: { x: X } },
     {
-      data,
+      data: { values: panel.spans },
+      mark: { type: 'rect', color: SPAN_TINT, opacity: 0.5, clip: true },
+      encoding: { x: { field: 'from', type: 'quantitative' }, x2: { field: 'to' } },
+    },
+  ];
+};
+
+/** Labels that follow each other stand one below the other, and left of their rules in the right half. */
+const ruleLayers = (panel: Panel, [lowest, highest]: readonly [number, number]): object[] => {
+  if (!panel.rules?.length) return [];
+  const rules = [...panel.rules].sort((a, b) => a.x - b.x);
+  const labels = rules.map((rule, i) => {
+    const isRight = rule.x > (lowest + highest) / 2;
+    return {
+      data: { values: [rule] },
       mark: {
         type: 'text',
-        align: 'left',
+        align: isRight ? 'right' : 'left',
         baseline: 'top',
-        dx: 3,
-        dy: 2,
+        dx: isRight ? -3 : 3,
+        dy: 2 + (i % RULE_ROWS) * RULE_ROW_PX,
         fontSize: 9,
         color: INK,
         clip: true,
       },
       encoding: { x: X, y: { value: 0 }, text: { field: 'label' } },
-    },
-  ];
+    };
+  });
+  const mark = { type: 'rule', color: SOFT_INK, strokeWidth: 0.75, clip: true };
+  return [{ data: { values: rules }, mark, encoding: { x: X } }, ...labels];
 };

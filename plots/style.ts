@@ -53,6 +53,8 @@ export const SOFT_INK = '#5a5a5a';
 export const WARNING_INK = '#a4001d';
 /** Published values stand in grey behind ours. */
 export const PUBLISHED_COLOUR = '#9a9a9a';
+/** Tint of a stretch of time in which something was wrong on purpose. */
+export const SPAN_TINT = '#f3d9c4';
 /** Size of labels, in points. */
 export const TEXT_SIZE = 10;
 /** Size of the caption, in points. */

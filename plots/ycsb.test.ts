@@ -100,7 +100,9 @@ describe('figures', () => {
 
   test('of throughput over time count a short last interval by its length, and show events', () => {
     const run = openRun({ root, experiment: 'x', resolved: {}, provenance: sampleProvenance });
-    run.appendRow(sampleRow());
+    const cost = { meanBeforeOps: null, recoveryMs: null, lostOperations: null };
+    const fault = { atMs: 20, endMs: 60, kind: 'stop' as const, target: 'MN 1', detail: {}, ...cost };
+    run.appendRow(sampleRow({ faults: [fault, { ...fault, kind: 'kill', endMs: null }] }));
     const { system, workload, fabric, clients, repetition } = sampleRow();
     const point = { system, workload, fabric, clients, repetition, p99Ns: null };
     run.appendSeries([
@@ -114,6 +116,7 @@ describe('figures', () => {
       [0.125, 50],
     ]);
     expect(panels[0].rules).toEqual([{ x: 0.06, label: 'MN 1' }]);
+    expect(panels[0].spans).toEqual([{ from: 0.02, to: 0.06 }]);
     expect(x.domain).toEqual([0, 0.15]);
   });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ResultError } from '../results/error.js';
 import type { LatencyHistogram, LatencySummary } from '../results/histogram.js';
 import { mergeByTag, parseTag } from '../results/hlog.js';
-import type { RunEvent, SeriesPoint } from '../results/schema.js';
+import type { ResultRow, RunEvent, SeriesPoint } from '../results/schema.js';
 import { readRun, type StoredRun } from '../results/stored-run.js';
 import { throughputUnit } from '../results/table.js';
 import { type Caption, runCaption } from './caption.js';
@@ -161,6 +161,7 @@ export const seriesFigure = (run: StoredRun): LineFigure => {
       title,
       lines: [overTime(points, unit.ops)],
       rules: rulesOf(run.events, points[0].workload),
+      spans: spansOf(run.rows, points[0].workload),
     })),
   };
 };
@@ -231,6 +232,13 @@ const overTime = (points: readonly SeriesPoint[], unitOps: number): Line => {
     });
   return { series: 'throughput', origin: rowOrigin(points[0]), points: drawn };
 };
+
+/** Faults that lasted: stops, slow and cut links. */
+const spansOf = (rows: readonly ResultRow[], workload: string): { from: number; to: number }[] =>
+  rows
+    .filter((row) => row.workload === workload)
+    .flatMap((row) => row.faults ?? [])
+    .flatMap(({ atMs, endMs }) => (endMs === null ? [] : [{ from: atMs / 1000, to: endMs / 1000 }]));
 
 const rulesOf = (events: readonly RunEvent[], workload: string): { x: number; label: string }[] =>
   events

@@ -160,6 +160,9 @@ describe('encoding', () => {
     fc.assert(
       fc.property(latencies, fc.integer({ min: 0, max: 3 }), (values, overflows) => {
         const before = ours([...values, ...Array.from({ length: overflows }, (_, i) => 61e9 + i)]);
+        const packed = LatencyHistogram.unpack(JSON.parse(JSON.stringify(before.pack())));
+        expect(packed).toEqual(before);
+        expect([packed.summary(), packed.overflow]).toEqual([before.summary(), before.overflow]);
         const after = LatencyHistogram.decode(JSON.parse(JSON.stringify(before.encode())));
         expect(percentiles(after)).toEqual(percentiles(before));
         expect([after.count, after.minNs, after.maxNs, after.overflow]).toEqual([

@@ -30,15 +30,24 @@ const MIN = 1;
 const MAX = 2;
 const OVERFLOW = 3;
 
-/** A histogram as it travels between processes. */
-export interface EncodedHistogram {
-  /** HdrHistogram's compressed V2 encoding, base64. Overflow is not in it. */
-  readonly base64: string;
+interface Beside {
   /** Exact extremes in ns, overflow included; null when nothing was recorded. */
   readonly minNs: number | null;
   readonly maxNs: number | null;
   /** How many values lay above {@link HIGHEST_NS}. */
   readonly overflow: number;
+}
+
+/** A histogram as other tools read it. */
+export interface EncodedHistogram extends Beside {
+  /** HdrHistogram's compressed V2 encoding, base64. Overflow is not in it. */
+  readonly base64: string;
+}
+
+/** A histogram as it travels between processes, many times a second: quick to make, as compression is not. */
+export interface PackedHistogram extends Beside {
+  /** Number of a counter and its count, for each that is not 0. */
+  readonly counters: readonly number[];
 }
 
 /** The percentiles a result row keeps, in ns; `max` is exact. */
@@ -194,12 +203,36 @@ export class LatencyHistogram {
 
   /** This histogram in a form that crosses process boundaries as JSON. */
   encode(): EncodedHistogram {
-    return {
-      base64: encodeIntoCompressedBase64(this.toHdr()),
-      minNs: this.count === 0 ? null : this.minNs,
-      maxNs: this.count === 0 ? null : this.maxNs,
-      overflow: this.overflow,
-    };
+    return { base64: encodeIntoCompressedBase64(this.toHdr()), ...this.#besides() };
+  }
+
+  /** The histogram for another process; {@link unpack} makes it one again. */
+  pack(): PackedHistogram {
+    const counters: number[] = [];
+    this.#counts.forEach((count, index) => {
+      if (count !== 0) counters.push(index, count);
+    });
+    return { counters, ...this.#besides() };
+  }
+
+  /** The histogram that {@link pack} packed. */
+  static unpack({ counters, minNs, maxNs, overflow }: PackedHistogram): LatencyHistogram {
+    const histogram = new LatencyHistogram();
+    const beside = histogram.#beside;
+    for (let i = 0; i < counters.length; i += 2) {
+      histogram.#counts[counters[i]] = counters[i + 1];
+      beside[TOTAL] += counters[i + 1];
+    }
+    beside[TOTAL] += overflow;
+    beside[OVERFLOW] = overflow;
+    if (minNs !== null) beside[MIN] = minNs;
+    if (maxNs !== null) beside[MAX] = maxNs;
+    return histogram;
+  }
+
+  #besides(): Beside {
+    const { count, minNs, maxNs, overflow } = this;
+    return { minNs: count === 0 ? null : minNs, maxNs: count === 0 ? null : maxNs, overflow };
   }
 
   /**

@@ -46,6 +46,7 @@ export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
   streamHash: 'c0ffee',
   interrupted: false,
   linearizable: null,
+  faults: null,
   ...changes,
 });
 

@@ -88,8 +88,14 @@ describe('versions', () => {
     expect(() => upgradeRow({ schemaVersion: 0 }, 3, migrations)).toThrow(/no way from schemaVersion 0/);
     expect(() => upgradeRow({}, 3, migrations)).toThrow(/schemaVersion is undefined/);
     expect(() => upgradeRow([], 3, migrations)).toThrow(/not an object/);
-    const newer = { ...sampleRow(), schemaVersion: 2 } as unknown as ResultRow;
-    expect(() => readRows(ndjson(newer), 'rows.ndjson')).toThrow(/^rows\.ndjson:1: schemaVersion is 2/);
+    const newer = { ...sampleRow(), schemaVersion: 3 } as unknown as ResultRow;
+    expect(() => readRows(ndjson(newer), 'rows.ndjson')).toThrow(/^rows\.ndjson:1: schemaVersion is 3/);
+  });
+
+  test('a row from before faults could be injected has none', () => {
+    const { faults: _, ...row } = sampleRow();
+    const [read] = readRows(ndjson({ ...row, schemaVersion: 1 } as unknown as ResultRow), 'rows.ndjson');
+    expect(read).toEqual(sampleRow());
   });
 });
 

@@ -7,7 +7,7 @@ import * as z from 'zod';
 import { ResultError } from './error.js';
 
 /** Version that {@link resultRowSchema} describes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Operations as results name them. */
 export const OPERATIONS = ['search', 'insert', 'update', 'delete', 'put', 'rmw'] as const;
@@ -56,6 +56,25 @@ const trustSchema = z.strictObject({
   reasons: z.array(z.string()),
 });
 
+/** Kinds of injected faults. */
+export const FAULT_KINDS = ['kill', 'stop', 'crash', 'delay', 'drop'] as const;
+
+/** One injected fault, and what it cost by the throughput series. */
+const faultSchema = z.strictObject({
+  /** When it happened, and ended where it has an end, since the start of the window. */
+  atMs: amount,
+  endMs: amount.nullable(),
+  kind: z.enum(FAULT_KINDS),
+  /** Such as "client 1", "node 0", "client 0 to node 1". */
+  target: name,
+  detail: z.record(z.string(), z.unknown()),
+  meanBeforeOps: amount.nullable(),
+  /** Until throughput was back at 90 % of the mean before; null when it never was, or nothing tells. */
+  recoveryMs: amount.nullable(),
+  /** Area between the mean before and the throughput until then, or to the end of the window. */
+  lostOperations: amount.nullable(),
+});
+
 /** One result row: a cell of the experiment and one repetition of it. */
 export const resultRowSchema = z.strictObject({
   schemaVersion: z.literal(SCHEMA_VERSION),
@@ -99,6 +118,8 @@ export const resultRowSchema = z.strictObject({
   streamHash: name.nullable(),
   interrupted: z.boolean(),
   linearizable: z.boolean().nullable(),
+  /** Faults that were injected, in order; null when there were none to be. */
+  faults: z.array(faultSchema).nullable(),
 });
 
 /** One result row. */
@@ -113,6 +134,9 @@ export type CacheCounts = z.infer<typeof cacheSchema>;
 export type BackgroundCounts = z.infer<typeof backgroundSchema>;
 /** What background work brought, loading included. */
 export type UpkeepCounts = z.infer<typeof upkeepSchema>;
+
+/** One injected fault. */
+export type FaultRecord = z.infer<typeof faultSchema>;
 /** Garbage collections in the measured window. */
 export type Collections = z.infer<typeof collectionsSchema>;
 
@@ -167,7 +191,10 @@ export const isSimulated = (row: { readonly fabric: string }): boolean => row.fa
 export type Migration = (row: Record<string, unknown>) => Record<string, unknown>;
 
 /** One entry for each version older than {@link SCHEMA_VERSION}. */
-const MIGRATIONS: Readonly<Record<number, Migration>> = {};
+const MIGRATIONS: Readonly<Record<number, Migration>> = {
+  // Nothing could be injected then.
+  1: (row) => ({ ...row, faults: null }),
+};
 
 /**
  * Brings a stored row up to version `current` by the migrations in between.

@@ -283,6 +283,10 @@ describe('background work', () => {
     for (let turns = 0; reactor.active > 0 && turns < 100_000; turns++) reactor.turn();
     expect(script.ends.length).toBe(2001);
     expect(janitors[1].reclaim.awaiting).toBeGreaterThan(0);
+    // It comes to rest with the requests, also when it is due for as long as no grace passes.
+    client.state.waiting = 1;
+    for (let turns = 0; !reactor.isQuiet && turns < 1000; turns++) reactor.turn();
+    expect([janitors[1].isDue, reactor.isQuiet]).toEqual([true, true]);
   });
 });
 

@@ -27,6 +27,7 @@ interface Flags {
   out: string;
   figures: boolean;
   verify: boolean;
+  faults?: string;
   json: boolean;
 }
 
@@ -81,6 +82,7 @@ export function benchCommand(): Command {
       'record all requests, check that their history is linearizable, and run fsck at the end',
       false,
     )
+    .option('--faults <file>', 'inject the faults of this timeline into the measured window')
     .addOption(new Option('--no-figures', 'draw nothing'))
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
@@ -123,6 +125,7 @@ function benchOptions(flags: Flags): BenchOptions {
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
+    ...(flags.faults === undefined ? {} : { faultsPath: flags.faults }),
     ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
     clients: flags.clients,

@@ -7,8 +7,10 @@ import { FabricError, FuseeError } from '../../fusee/verbs/index.js';
 import { ResultError } from '../../results/error.js';
 import { formatTag } from '../../results/hlog.js';
 import { collectProvenance } from '../../results/provenance.js';
-import type { Attempt, ResultRow } from '../../results/schema.js';
+import type { Attempt, FaultRecord, ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
+import type { Injected } from '../fault/conduct.js';
+import { targetOf } from '../fault/plan.js';
 import { faultsOf } from './faults.js';
 import type { LiveView } from './live.js';
 import { packageRoot, packageVersion } from './package-root.js';
@@ -142,7 +144,14 @@ async function attempt(
 ): Promise<{ result: CellResult | null; fault: string | null }> {
   const title =
     options.repetitions > 1 ? `${cell.name} (${cell.repetition + 1}/${options.repetitions})` : cell.name;
-  const progress = view.cell(title);
+  const shown = view.cell(title);
+  const progress = {
+    ...shown,
+    fault: (injected: Injected, windowNs: number): void => {
+      run.appendEvent(eventOf(cell, injected, windowNs));
+      shown.fault?.(injected, windowNs);
+    },
+  };
   const startedMs = Date.now();
   const log = (outcome: Attempt['outcome'], reason: string | null): void =>
     logAttempts(run, [cell], outcome, reason);
@@ -177,6 +186,20 @@ async function attempt(
     if (!(error instanceof FuseeError || error instanceof ResultError)) throw error;
     return { result: null, fault: `${cell.name}: ${message}` };
   }
+}
+
+/** A fault as an event of the run; written when it happens, so that it is there whatever follows. */
+function eventOf(cell: Cell, { fault, atNs, detail }: Injected, windowNs: number) {
+  const target = targetOf(fault);
+  return {
+    at: new Date().toISOString(),
+    kind: fault.kind,
+    label: `${fault.kind} ${target}`,
+    workload: cell.name,
+    repetition: cell.repetition,
+    tMs: Math.max(0, (atNs - windowNs) / 1e6),
+    detail: { target, ...detail },
+  };
 }
 
 const settingsOf = (cell: Cell, options: BenchOptions): Parameters<typeof cellResult>[0] => {
@@ -214,9 +237,16 @@ const describeMemory = ({ findingCount }: PoolReport): string =>
 const describeUpkeep = ({ upkeep }: ResultRow): string =>
   upkeep === null ? '' : `${upkeep.cellsReclaimed} cells reclaimed, ${upkeep.splits} splits, `;
 
+const describeFault = ({ kind, target, atMs, recoveryMs, lostOperations }: FaultRecord): string =>
+  `${kind} ${target} at ${(atMs / 1000).toFixed(2)} s ` +
+  (lostOperations === null
+    ? '(no telling what it cost)'
+    : `(${recoveryMs === null ? 'never back' : `back in ${recoveryMs.toFixed(0)} ms`}, ${lostOperations} lost)`);
+
 const summarise = ({ row, verification, memory }: CellResult): string =>
   `${(row.throughputOps / 1e6).toFixed(3)} Mops/s over ${row.seconds.toFixed(2)} s, ` +
   `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
   (verification === null ? '' : `${describeVerification(verification)}, ${describeUpkeep(row)}`) +
   (memory === null ? '' : `${describeMemory(memory)}, `) +
+  (row.faults === null ? '' : `${row.faults.map(describeFault).join(', ')}, `) +
   `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

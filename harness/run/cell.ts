@@ -4,7 +4,10 @@ import type { PoolReport } from '../../fusee/fsck/index.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
-import type { Child } from './child.js';
+import { Conductor, type Injected } from '../fault/conduct.js';
+import { lastWordsOf } from '../fault/crash.js';
+import type { PlannedFault } from '../fault/plan.js';
+import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
@@ -15,6 +18,8 @@ export interface CellProgress {
   phase(name: 'start' | 'load' | 'run' | 'check' | 'fsck'): void;
   /** Total operations so far in this phase, and the worst client's latest p99. */
   update(operations: number, p99Ns: number): void;
+  /** A fault has been injected, so many ns after the window began. */
+  fault?(injected: Injected, windowNs: number): void;
 }
 
 /** All that a cell is, resolved. */
@@ -28,6 +33,8 @@ export interface CellPlan {
   readonly secondsMax: number;
   /** Walk the pool's memory at the end, when nothing moves any more. */
   readonly inspects?: boolean;
+  /** What is to go wrong in the window; left out when nothing is. */
+  readonly faults?: readonly PlannedFault[];
 }
 
 /** What a cell brought, or what it had brought when it was interrupted. */
@@ -45,6 +52,8 @@ export interface CellOutcome {
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
   readonly warmupMs: number;
+  /** Faults that happened, and those that were planned and did not; null when there were none to be. */
+  readonly faults: { readonly injected: readonly Injected[]; readonly unmet: readonly string[] } | null;
 }
 
 type ClientChild = Child<ToClient, FromClient>;
@@ -70,7 +79,7 @@ export async function runCell(
   progress: CellProgress,
   abort: AbortSignal,
 ): Promise<CellOutcome> {
-  const crew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
+  const crew: ClientCrew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
   try {
     progress.phase('start');
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
@@ -90,7 +99,8 @@ async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
   await crew.startNodes(plan.config);
   const prepared = await Promise.all(
     plan.clients.map((clientPlan, i) => {
-      const client = crew.addClient(i);
+      const diesByItself = clientPlan.faults?.crashes.length ?? 0;
+      const client = crew.addClient(i, (stderr) => diesByItself > 0 && lastWordsOf(stderr) !== null);
       const answer = client.expect('prepared');
       client.tell({ type: 'prepare', plan: clientPlan });
       return answer;
@@ -125,8 +135,7 @@ async function runPhases(
       // One that nobody chose is a guess, which must not swallow the window.
       warmShare: plan.warmupMs === null ? WARM_SHARE : null,
     };
-    const { secondsMax } = plan;
-    const measured = await measure(crew, { ...warmup, secondsMax }, { progress, stop });
+    const measured = await measure(plan, crew, warmup, { progress, stop });
     const common = { ...measured, streamHash: streams.hash };
     const nothing = { lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, memory: null };
     const unchecked = { ...common, ...nothing, interrupted: true };
@@ -134,7 +143,7 @@ async function runPhases(
 
     progress.phase('check');
     phase = 'check';
-    const checked = await readBack(clients, progress);
+    const checked = await readBack(clients, progress, plan.faults !== undefined);
     if (abort.aborted) return { ...unchecked, ...checked, lostKeys: null };
     if (plan.inspects !== true) return { ...common, ...checked, memory: null, interrupted: false };
 
@@ -167,14 +176,16 @@ async function load(
 }
 
 async function measure(
-  { clients, pids }: ClientCrew,
-  when: { warmupMs: number; warmShare: number | null; secondsMax: number },
+  { secondsMax, faults }: CellPlan,
+  crew: ClientCrew,
+  { warmupMs, warmShare }: { warmupMs: number; warmShare: number | null },
   { progress, stop }: { progress: CellProgress; stop: () => void },
-): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs'>> {
-  const { warmupMs, warmShare, secondsMax } = when;
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs' | 'faults'>> {
+  const { clients, pids } = crew;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
-  const measureNs = startNs + warmupMs * 1e6;
+  let measureNs = startNs + warmupMs * 1e6;
   const endNs = measureNs + secondsMax * 1e9;
+  const conductor = new Conductor(faults ?? [], crew, (injected) => progress.fault?.(injected, measureNs));
   const own = [process.pid, ...pids];
   const cpuBefore = readCpuTimes(own);
   const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
@@ -184,60 +195,103 @@ async function measure(
     const nowNs = Number(process.hrtime.bigint());
     if (isStarted || nowNs >= measureNs) return;
     isStarted = true;
+    measureNs = nowNs;
     for (const client of clients) client.tell({ type: 'measure', measureNs: nowNs });
   };
-  const finished = answers(clients, order, 'finished', progress, onWarm);
-  // The first to end ends the window of all: the rest would run with less company.
-  await Promise.race(finished);
-  stop();
-  const reports = (await Promise.all(finished)).map((m) => m.report);
+  const onReport = (i: number, report: ClientReport): void => conductor.reported(i, report);
+  const finished = answers(clients, () => order, 'finished', { progress, onWarm, onReport });
+  conductor.begin(() => measureNs);
+  try {
+    // The first to end ends the window of all: the rest would run with less company.
+    await firstAnswer(finished);
+  } finally {
+    stop();
+    await conductor.end();
+  }
+  const ended = await Promise.all(finished);
+  const reports = ended.flatMap((answer, i) => answer?.report ?? conductor.lastReport(i) ?? []);
   const startedNs = Math.min(...reports.map((report) => report.measureNs));
   const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
-  return { reports, cpuBefore, cpuAfter: readCpuTimes(own), warmupMs: tookMs };
+  const cpuAfter = readCpuTimes(own);
+  const happened = faults === undefined ? null : { injected: conductor.injected, unmet: conductor.unmet() };
+  return { reports, cpuBefore, cpuAfter, warmupMs: tookMs, faults: happened };
 }
 
+/** The first answer; who has died gives way to the others. */
+const firstAnswer = (answers: readonly Promise<object | null>[]): Promise<unknown> => {
+  const every = Promise.all(answers);
+  return Promise.race([every, ...answers.map((answer) => answer.then((one) => one ?? every))]);
+};
+
+/**
+ * Where faults were injected, a key whose SEARCH brought no answer is not lost: nobody knows. The first
+ * client alive reads back what the dead ones had loaded.
+ */
 async function readBack(
   clients: readonly ClientChild[],
   progress: CellProgress,
+  hadFaults: boolean,
 ): Promise<Pick<CellOutcome, 'lostKeys' | 'checkedAtCheck' | 'wrongAtCheck'>> {
-  const checked = await all(clients, { type: 'check' }, 'checked', progress);
+  const dead = clients.flatMap((client, i) => (client.isDead ? [i] : []));
+  const heir = clients.findIndex((client) => !client.isDead);
+  const order = (i: number): ToClient => ({ type: 'check', alsoOf: i === heir ? dead : [] });
+  const checked = (await Promise.all(answers(clients, order, 'checked', { progress }))).filter(
+    (answer) => answer !== null,
+  );
   const sum = (of: (m: (typeof checked)[number]) => number): number =>
     checked.reduce((total, m) => total + of(m), 0);
+  const lost = sum((m) => m.lostKeys ?? 0);
+  const unread = sum((m) => m.unreadKeys);
+  const isUnknown = checked.some((m) => m.lostKeys === null) || (hadFaults && unread > 0);
   return {
-    lostKeys: checked.some((m) => m.lostKeys === null) ? null : sum((m) => m.lostKeys ?? 0),
+    lostKeys: isUnknown && lost === 0 ? null : hadFaults ? lost : lost + unread,
     checkedAtCheck: sum((m) => m.keys - (m.lostKeys ?? 0)),
     wrongAtCheck: sum((m) => m.wrongValues),
   };
 }
 
-const all = <T extends FromClient['type']>(
+/** Sends all clients an order, and waits for everybody's answer. */
+const all = async <T extends FromClient['type']>(
   clients: readonly ClientChild[],
   order: ToClient,
   answer: T,
   progress: CellProgress,
-): Promise<Extract<FromClient, { type: T }>[]> => Promise.all(answers(clients, order, answer, progress));
+): Promise<Extract<FromClient, { type: T }>[]> =>
+  (await Promise.all(answers(clients, () => order, answer, { progress }))).filter((one) => one !== null);
 
-/** Sends all clients an order; their answers, with the clients' progress on the display meanwhile. */
+/**
+ * Sends all clients their orders; their answers, with the clients' progress on the display meanwhile. Who
+ * dies as planned, or has done so, answers null.
+ */
 function answers<T extends FromClient['type']>(
   clients: readonly ClientChild[],
-  order: ToClient,
+  order: (client: number) => ToClient,
   answer: T,
-  progress: CellProgress,
-  onWarm: () => void = () => {},
-): Promise<Extract<FromClient, { type: T }>>[] {
+  heard: {
+    progress: CellProgress;
+    onWarm?: () => void;
+    onReport?: (client: number, report: ClientReport) => void;
+  },
+): Promise<Extract<FromClient, { type: T }> | null>[] {
   const latest = clients.map(() => ({ operations: 0, p99Ns: 0 }));
   clients.forEach((client, i) => {
     client.onMessage = (message) => {
-      if (message.type === 'warm') onWarm();
+      if (message.type === 'warm') heard.onWarm?.();
       if (message.type !== 'progress') return;
+      if (message.report !== undefined) heard.onReport?.(i, message.report);
       latest[i] = message;
-      progress.update(
+      heard.progress.update(
         latest.reduce((sum, p) => sum + p.operations, 0),
         latest.reduce((worst, p) => Math.max(worst, p.p99Ns), 0),
       );
     };
   });
-  const awaited = clients.map((client) => client.expect(answer, { silentMs: SILENT_MS }));
-  for (const client of clients) client.tell(order);
+  const awaited = clients.map((client) =>
+    client.expect(answer, { silentMs: SILENT_MS }).catch((error: unknown) => {
+      if (error instanceof PlannedDeath) return null;
+      throw error;
+    }),
+  );
+  for (const [i, client] of clients.entries()) client.tell(order(i));
   return awaited;
 }

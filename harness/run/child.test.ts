@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { smallPool } from '../../fusee/node/in-process.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
-import { Child } from './child.js';
+import { Child, PlannedDeath } from './child.js';
 import type { FromNode, ToNode } from './messages.js';
 
 type NodeChild = Child<ToNode, FromNode>;
@@ -54,6 +54,20 @@ describe('a child', () => {
     expect(await child.failure).toBeInstanceOf(UsageError);
     // Whoever asks later hears it too.
     await expect(child.expect('ready')).rejects.toThrow('nodes is 0');
+  });
+
+  it('that is killed as planned has not failed; whoever awaits it hears that it has died', async () => {
+    const child = await start();
+    let failure: Error | null = null;
+    void child.failure.then((error) => {
+      failure = error;
+    });
+    const awaited = child.expect('ready');
+    child.kill();
+    await expect(awaited).rejects.toBeInstanceOf(PlannedDeath);
+    await child.death;
+    expect([child.isDead, failure, isRunning(child.pid)]).toEqual([true, null, false]);
+    await expect(child.expect('ready')).rejects.toBeInstanceOf(PlannedDeath);
   });
 
   it('that is killed is noticed at once, also when nobody awaits it', async () => {

@@ -15,7 +15,13 @@ import type { Failed } from './messages.js';
 const END_MS = 2000;
 const DRAIN_MS = 200;
 /** What a process said on standard error is kept up to this. */
-const STDERR_CHARACTERS = 4000;
+const STDERR_CHARACTERS = 64_000;
+
+interface ChildOptions {
+  readonly nodeFlags?: readonly string[];
+  /** Whether what it said on standard error announces that it dies by SIGKILL. @default it never does */
+  readonly foretells?: (stderr: string) => boolean;
+}
 
 interface Expected {
   readonly type: string;
@@ -25,25 +31,37 @@ interface Expected {
   reject(error: Error): void;
 }
 
+/** A process has died as it was meant to. */
+export class PlannedDeath extends FabricError {}
+
 /** One forked process; `To` goes there, `From` comes back. */
 export class Child<To extends object, From extends { type: string }> {
   readonly name: string;
   /** Resolves with the reason when the process fails, or ends before {@link end}. */
   readonly failure: Promise<Error>;
+  /** Resolves when the process has died as it was meant to, with what it said on standard error. */
+  readonly death: Promise<string>;
   readonly #process: ChildProcess;
   readonly #exit: Promise<void>;
   #stderr = '';
   #expected: Expected | null = null;
   #failure: Error | null = null;
   #reportFailure: (error: Error) => void = () => {};
+  #reportDeath: (stderr: string) => void = () => {};
+  /** Its next death by SIGKILL is planned. */
+  #isDoomed = false;
+  #isDead = false;
   #heardMs = 0;
   #isEnding = false;
   /** Called for every message that nobody awaits. */
   onMessage: (message: From) => void = () => {};
 
   /** Forks `module` (a path relative to this folder, without its ending). */
-  constructor(name: string, module: string, options: { nodeFlags?: readonly string[] } = {}) {
+  constructor(name: string, module: string, options: ChildOptions = {}) {
     this.name = name;
+    this.death = new Promise((resolve) => {
+      this.#reportDeath = resolve;
+    });
     this.failure = new Promise((resolve) => {
       this.#reportFailure = resolve;
     });
@@ -71,6 +89,12 @@ export class Child<To extends object, From extends { type: string }> {
         const how = signal === null ? `status ${code}` : signal;
         void this.#drained().then(() => {
           const said = this.#stderr.trim();
+          const foretold = options.foretells?.(said) ?? false;
+          if (signal === 'SIGKILL' && (this.#isDoomed || foretold)) {
+            this.#isDead = true;
+            this.#reportDeath(said);
+            this.#settle(new PlannedDeath(`${name} died as planned`));
+          }
           this.#fail(new FabricError(`${name} ended unexpectedly (${how})${said === '' ? '' : `: ${said}`}`));
           resolve();
         });
@@ -81,6 +105,22 @@ export class Child<To extends object, From extends { type: string }> {
   /** Process id; -1 when it never ran. */
   get pid(): number {
     return this.#process.pid ?? -1;
+  }
+
+  /** It has died as it was meant to. */
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** Kills it, as planned: that is no failure. */
+  kill(): void {
+    this.#isDoomed = true;
+    this.#process.kill('SIGKILL');
+  }
+
+  /** Stops it, or lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.kill(signal);
   }
 
   /** Sends a message; one that cannot arrive is dropped, since the process's end is noticed anyway. */
@@ -159,8 +199,13 @@ export class Child<To extends object, From extends { type: string }> {
   }
 
   #fail(error: Error): void {
+    if (!this.#isEnding && !this.#isDead) this.#reportFailure(this.#failure ?? error);
+    this.#settle(error);
+  }
+
+  /** Whoever awaits something of it hears the first reason why it will not come. */
+  #settle(error: Error): void {
     this.#failure ??= error;
-    if (!this.#isEnding) this.#reportFailure(this.#failure);
     const expected = this.#expected;
     this.#expected = null;
     expected?.reject(this.#failure);

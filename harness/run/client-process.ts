@@ -8,9 +8,13 @@ import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
 import { enter, rest, type Session } from '../../fusee/client/session.js';
-import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
+import { type Coroutine, makeCoroutine, Outcome } from '../../fusee/ops/index.js';
+import { FabricError } from '../../fusee/verbs/index.js';
 import type { RequestStream } from '../../workloads/index.js';
-import { History, writeHistory } from '../check/linearizability/index.js';
+import { History, JournalWriter, writeHistory } from '../check/linearizability/index.js';
+import { FaultyClient } from '../fault/faulty-client.js';
+import { PatientSource } from '../fault/patience.js';
+import type { ClientFaults } from '../fault/plan.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
 import { HistorySource } from './history-source.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
@@ -21,6 +25,8 @@ import { StreamSource } from './stream-source.js';
 const TURNS = 16;
 const SLICE_NS = 1e6;
 const PROGRESS_NS = 200e6;
+/** What a client that dies has counted since its last report nobody knows. */
+const REPORT_NS = 50e6;
 
 const send = (message: FromClient): void => {
   process.send?.(message);
@@ -43,9 +49,15 @@ class ClientProcess {
   readonly #stopped = new Set<Phase>();
   #inserted: Float64Array = new Float64Array(0);
   #history: History | null = null;
+  /** In place of a history in memory when this client may be killed. */
+  #journal: JournalWriter | null = null;
+  #faulty: FaultyClient | null = null;
   /** What the cache had counted when the window began. */
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
+  #switchesBefore = 0;
+  /** When the phase's source was closed; 0 before. */
+  #closedNs = 0;
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
 
@@ -75,7 +87,7 @@ class ClientProcess {
         if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
         break;
       case 'check':
-        await this.#check();
+        await this.#check(message.alsoOf);
         break;
     }
   }
@@ -91,11 +103,25 @@ class ClientProcess {
       ...(plan.cacheBytes === undefined ? {} : { cache: { bytes: plan.cacheBytes } }),
     });
     const { state } = this.#session;
-    if (plan.historyPath !== undefined)
+    if (plan.faults !== undefined) this.#expectFaults(plan.faults);
+    else if (plan.historyPath !== undefined)
       this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
     const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
     send({ type: 'prepared', streamHash: this.#streams.hash, requests });
+  }
+
+  #expectFaults(faults: ClientFaults): void {
+    const { historyPath } = this.#plan;
+    this.#journal = historyPath === undefined ? null : new JournalWriter(historyPath);
+    this.#faulty = new FaultyClient({
+      fabric: this.#session.fabric,
+      faults,
+      windowNs: () => (this.#phase === 'run' ? (this.#source?.measureNs ?? Infinity) : Infinity),
+      report: () => (this.#source === null ? null : this.#reportOf(this.#source)),
+      beforePost: () => this.#journal?.flush(),
+    });
+    this.#session = { ...this.#session, fabric: this.#faulty.fabric };
   }
 
   async #load(): Promise<void> {
@@ -119,55 +145,79 @@ class ClientProcess {
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const switches = process.resourceUsage().involuntaryContextSwitches;
+    this.#switchesBefore = process.resourceUsage().involuntaryContextSwitches;
     await this.#drive(source, when.endNs, when.warmShare);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const collections = this.#collectionsSince(source.measureNs, endNs);
     this.#inserted = source.insertedKeys();
-    send({
-      type: 'finished',
-      report: {
-        operations: source.recorder.report(),
-        warmupOperations: source.recorder.warmupOperations,
-        notOk: source.notOk,
-        measureNs: source.measureNs,
-        endNs,
-        wrongValues: source.wrongValues,
-        wrongExamples: source.wrongExamples,
-        series: source.recorder.series(),
-        collections,
-        cache: this.#cacheCounts(),
-        background: this.#backgroundCounts(),
-        upkeep: upkeepOf(this.#session),
-        involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - switches,
-      },
-    });
+    send({ type: 'finished', report: this.#reportOf(source, endNs) });
   }
 
-  /** Reads back every key that must be there: the loaded share, and what this client has inserted. */
-  async #check(): Promise<void> {
-    const streams = readBackStreams(this.#plan, this.#streams, this.#inserted);
-    if (streams === null) {
-      this.#writeHistory();
-      send({ type: 'checked', keys: 0, lostKeys: null, wrongValues: 0 });
-      return;
+  /** What a source has measured so far. */
+  #reportOf(source: StreamSource, endNs = this.#session.fabric.nowNs()): ClientReport {
+    return {
+      operations: source.recorder.report(),
+      warmupOperations: source.recorder.warmupOperations,
+      notOk: source.notOk,
+      measureNs: source.measureNs,
+      endNs,
+      closedNs: this.#closedNs === 0 ? endNs : this.#closedNs,
+      wrongValues: source.wrongValues,
+      wrongExamples: source.wrongExamples,
+      series: source.recorder.series(),
+      collections: this.#collectionsSince(source.measureNs, endNs),
+      cache: this.#cacheCounts(),
+      background: this.#backgroundCounts(),
+      upkeep: upkeepOf(this.#session),
+      involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - this.#switchesBefore,
+    };
+  }
+
+  /**
+   * Reads back every key that must be there: the loaded share, and what this client has inserted; then what
+   * clients have loaded that have died. What those have inserted nobody remembers.
+   */
+  async #check(alsoOf: readonly number[]): Promise<void> {
+    const total = { keys: 0, lostKeys: 0, unreadKeys: 0, wrongValues: 0 };
+    let isKnown = true;
+    for (const clientIndex of [this.#plan.clientIndex, ...alsoOf]) {
+      const isOwn = clientIndex === this.#plan.clientIndex;
+      const plan = { ...this.#plan, clientIndex };
+      const made = isOwn ? this.#streams : await buildStreams(plan);
+      const streams = readBackStreams(plan, made, isOwn ? this.#inserted : new Float64Array(0));
+      isKnown &&= streams !== null && (isOwn || made.inserts === 0);
+      if (streams === null) continue;
+      const source = this.#sourceOf('check', streams, { measureNs: 0, endsWithFirst: false }, made);
+      isKnown = (await this.#readBack(source)) && isKnown;
+      const lost = source.recorder.ended(Outcome.NOT_FOUND);
+      total.keys += source.recorder.operations;
+      total.lostKeys += lost;
+      total.unreadKeys += source.notOk - lost;
+      total.wrongValues += source.wrongValues;
     }
-    const source = this.#sourceOf('check', streams, { measureNs: 0, endsWithFirst: false });
-    await this.#drive(source, Number.POSITIVE_INFINITY);
-    const keys = source.recorder.operations;
     this.#writeHistory();
-    send({ type: 'checked', keys, lostKeys: source.notOk, wrongValues: source.wrongValues });
+    send({ type: 'checked', ...total, lostKeys: isKnown || total.lostKeys > 0 ? total.lostKeys : null });
+  }
+
+  /** False when this client cannot: it has lost a node, and the faults that were injected explain it. */
+  async #readBack(source: StreamSource): Promise<boolean> {
+    try {
+      await this.#drive(source, Number.POSITIVE_INFINITY);
+      return true;
+    } catch (error) {
+      if (this.#faulty === null || !(error instanceof FabricError)) throw error;
+      return false;
+    }
   }
 
   #sourceOf(
     phase: Phase,
     streams: readonly RequestStream[],
     ends: { measureNs: number; endsWithFirst: boolean },
+    { keys, frontier }: ClientStreams = this.#streams,
   ): StreamSource {
     const { local } = this.#session.fabric;
-    const { keys, frontier } = this.#streams;
     const writer = this.#plan.clientIndex + 1;
     const firstSequence = this.#sequence;
     const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...ends });
@@ -182,7 +232,8 @@ class ClientProcess {
   async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
     const { fabric, janitor } = this.#session;
     await enter(this.#session);
-    const reactor = new Reactor(fabric, this.#coroutines, this.#observed(source), {
+    const [requests, patient] = this.#withFaults(this.#observed(source));
+    const reactor = new Reactor(fabric, this.#coroutines, requests, {
       deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
     });
@@ -190,7 +241,9 @@ class ClientProcess {
     let progressNs = fabric.nowNs() + PROGRESS_NS;
     let isWarm = warmShare === null;
     let isMeasured = false;
-    while (reactor.active > 0) {
+    const mayDie = this.#phase === 'run' && this.#plan.faults?.mayDie === true;
+    this.#closedNs = 0;
+    while (reactor.active > 0 || patient?.isResting) {
       let now = fabric.nowNs();
       for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
         for (let turn = 0; turn < TURNS; turn++) reactor.turn();
@@ -201,19 +254,22 @@ class ClientProcess {
         this.#backgroundBefore = { ...janitor.work };
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
+      if (source.stopping && this.#closedNs === 0) this.#closedNs = now;
       if (!isWarm && source.share >= (warmShare ?? 0)) {
         isWarm = true;
         send({ type: 'warm' });
       }
       if (now > progressNs) {
-        progressNs = now + PROGRESS_NS;
+        progressNs = now + (mayDie ? REPORT_NS : PROGRESS_NS);
         send({
           type: 'progress',
           operations: source.recorder.operations,
           p99Ns: source.recorder.latestP99Ns,
+          ...(mayDie && now >= source.measureNs ? { report: this.#reportOf(source) } : {}),
         });
       }
       await new Promise((resolve) => setImmediate(resolve));
+      if (patient?.isResting) reactor.wake();
     }
     while (!reactor.isQuiet) reactor.turn();
     // Others may have requests in flight for a while yet: they need not wait for this client's.
@@ -222,10 +278,18 @@ class ClientProcess {
     this.#source = null;
   }
 
+  /** The requests of the measured window, where faults are to come, with what they need around them. */
+  #withFaults(source: RequestSource): [RequestSource, PatientSource | null] {
+    if (this.#faulty === null || this.#phase !== 'run') return [source, null];
+    const { coroutines } = this.#plan;
+    const patient = new PatientSource(source, { coroutines, nowNs: () => this.#session.fabric.nowNs() });
+    return [this.#faulty.watching(patient, this.#coroutines), patient];
+  }
+
   /** The source itself, or with a recorder of its history around it. */
   #observed(source: StreamSource): RequestSource {
     const { clientIndex, coroutines, requests, records } = this.#plan;
-    const history = this.#history;
+    const history = this.#history ?? this.#journal;
     if (history === null) return source;
     const { fabric } = this.#session;
     // Every stride of every client has room for all that one coroutine may insert, or load for itself.
@@ -253,6 +317,7 @@ class ClientProcess {
 
   #writeHistory(): void {
     const { historyPath } = this.#plan;
+    this.#journal?.flush();
     if (this.#history !== null && historyPath !== undefined) writeHistory(historyPath, this.#history);
   }
 

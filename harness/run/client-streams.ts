@@ -23,6 +23,8 @@ export interface ClientStreams {
   /** Which key is the newest, for workload D. */
   readonly frontier: LatestFrontier | null;
   readonly hash: string;
+  /** INSERTs among the measured requests: whose keys only their client knows to be acknowledged. */
+  readonly inserts: number;
   /** False when the requests' outcomes decide what must be there at the end, and nobody can know it. */
   readonly canReadBack: boolean;
 }
@@ -108,6 +110,7 @@ export async function buildStreams(plan: ClientPlan): Promise<ClientStreams> {
     }),
     frontier: spec.distribution === 'latest' ? LatestFrontier.forStreams(records, measured) : null,
     hash: hashStreams(measured),
+    inserts: inserts.reduce((sum, count) => sum + count, 0),
     canReadBack: spec.shares.remove === 0,
   };
 }
@@ -123,6 +126,7 @@ async function traceStreams(plan: ClientPlan): Promise<ClientStreams> {
     const sizes = Uint32Array.from(split(trace.loadSizes, lanes, lane));
     return plainStream(RequestKind.INSERT, split(trace.loadKeys, lanes, lane), plan.valueBytes, sizes);
   });
+  const adds = measured.map((s) => s.kinds.filter((k) => k === RequestKind.INSERT || k === RequestKind.PUT));
   const deletes = measured.some((s) => s.kinds.includes(RequestKind.DELETE));
   return {
     load,
@@ -130,6 +134,7 @@ async function traceStreams(plan: ClientPlan): Promise<ClientStreams> {
     keys: trace.table,
     frontier: null,
     hash: hashStreams(measured),
+    inserts: adds.reduce((sum, { length }) => sum + length, 0),
     canReadBack: !deletes,
   };
 }

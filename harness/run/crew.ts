@@ -53,16 +53,17 @@ export class Crew<To extends object, From extends { type: string }> {
     );
   }
 
-  addClient(index: number): Child<To, From> {
-    const client = this.#add(
-      (): Child<To, From> => new Child(`client ${index}`, this.#module, { nodeFlags: HOT_FLAGS }),
-    );
+  /** @param foretells tells from its standard error that a client dies by SIGKILL as planned. */
+  addClient(index: number, foretells?: (stderr: string) => boolean): Child<To, From> {
+    const options = { nodeFlags: HOT_FLAGS, ...(foretells === undefined ? {} : { foretells }) };
+    const client = this.#add((): Child<To, From> => new Child(`client ${index}`, this.#module, options));
     this.clients.push(client);
     return client;
   }
 
   /**
    * Waits for work of the crew; when one of them fails or dies, whatever it was doing, the work has failed.
+   * A death as planned ends nothing but what was awaited of that process.
    */
   whileWhole<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#lost]);

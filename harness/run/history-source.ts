@@ -37,10 +37,13 @@ export function historyKey(key: number, space: KeySpace): number {
 /** The id of a value: who wrote it, and which of its writes. */
 export const valueId = (writer: number, sequence: number): number => writer * 2 ** 32 + sequence;
 
+/** Where operations are recorded: memory, or a file that outlives the process. */
+export type HistorySink = Pick<History, 'begin' | 'complete'>;
+
 /** Wraps a source; every request it feeds becomes a row of the history. */
 export class HistorySource implements RequestSource {
   readonly #inner: Observed;
-  readonly #history: History;
+  readonly #history: HistorySink;
   readonly #space: KeySpace;
   readonly #writer: number;
   readonly #nowNs: () => number;
@@ -49,7 +52,13 @@ export class HistorySource implements RequestSource {
 
   constructor(
     inner: Observed,
-    options: { history: History; space: KeySpace; writer: number; coroutines: number; nowNs: () => number },
+    options: {
+      history: HistorySink;
+      space: KeySpace;
+      writer: number;
+      coroutines: number;
+      nowNs: () => number;
+    },
   ) {
     this.#inner = inner;
     this.#history = options.history;

@@ -1,5 +1,6 @@
 /** What a person sees while a run goes on: one moving line per phase on a terminal, plain lines elsewhere. */
 import { createLogUpdate } from 'log-update';
+import { targetOf } from '../fault/plan.js';
 import type { CellProgress } from './cell.js';
 
 /** Where progress goes, and how it looks. */
@@ -62,6 +63,11 @@ export function liveView(stream: LiveStream, now: () => number = () => performan
           last = { operations, atMs: nowMs };
           const p99 = p99Ns > 0 ? `, p99 ${micros(p99Ns)}` : '';
           show(`${title}: ${PHASES[phase]}, ${operations} operations, ${rate(current)}${p99}`);
+        },
+        fault: ({ fault, atNs }, windowNs) => {
+          moving?.done();
+          const seconds = Math.max(0, (atNs - windowNs) / 1e9).toFixed(2);
+          stream.write(`${title}: ${fault.kind} ${targetOf(fault)} at ${seconds} s\n`);
         },
         done: (summary) => {
           moving?.done();

@@ -1,9 +1,10 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
-import type { EncodedHistogram } from '../../results/histogram.js';
+import type { PackedHistogram } from '../../results/histogram.js';
 import type { Operation, UpkeepCounts } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
+import type { ClientFaults } from '../fault/plan.js';
 
 /** What one client process of a cell is to do. */
 export interface ClientPlan {
@@ -24,6 +25,8 @@ export interface ClientPlan {
   readonly deadlineNs?: number;
   /** Record a history of all requests, and write it to this file at the end of the check. */
   readonly historyPath?: string;
+  /** What this client does to itself in the measured window; given when anything at all is to go wrong. */
+  readonly faults?: ClientFaults;
 }
 
 /** What a client does, one after the other, and what can be stopped. */
@@ -44,12 +47,13 @@ export type ToClient =
   | { readonly type: 'measure'; readonly measureNs: number }
   /** Ends a phase, also one that has not begun: a stop overtakes what waits its turn. */
   | { readonly type: 'stop'; readonly phase: Phase }
-  | { readonly type: 'check' };
+  /** Reads back, also what those clients have loaded that have died. */
+  | { readonly type: 'check'; readonly alsoOf: readonly number[] };
 
 /** What happened to one kind of operation in the measured window. */
 export interface OperationReport {
   readonly operation: Operation;
-  readonly latency: EncodedHistogram;
+  readonly latency: PackedHistogram;
   /** Costs of all requests that ended in the window. */
   readonly ledger: Readonly<
     Pick<Ledger, 'rtts' | 'verbs' | 'bytes' | 'casFailures' | 'polls' | 'backgroundVerbs' | 'backgroundBytes'>
@@ -67,6 +71,8 @@ export interface ClientReport {
   /** First and last moment of the measured window. */
   readonly measureNs: number;
   readonly endNs: number;
+  /** When it began no more requests: until the end it only waited for those in flight. */
+  readonly closedNs: number;
   readonly wrongValues: number;
   /** Up to three of the values that were wrong, for a person. */
   readonly wrongExamples: readonly string[];
@@ -96,13 +102,21 @@ export type FromClient =
       /** What the failed ones ended in. */
       readonly outcomes: readonly string[];
     }
-  | { readonly type: 'progress'; readonly operations: number; readonly p99Ns: number }
+  | {
+      readonly type: 'progress';
+      readonly operations: number;
+      readonly p99Ns: number;
+      /** All that was counted so far in the measured window, where this client may die. */
+      readonly report?: ClientReport;
+    }
   | { readonly type: 'warm' }
   | { readonly type: 'finished'; readonly report: ClientReport }
   | {
       readonly type: 'checked';
       readonly keys: number;
       readonly lostKeys: number | null;
+      /** Keys whose SEARCH brought no answer. */
+      readonly unreadKeys: number;
       readonly wrongValues: number;
     }
   | Failed;

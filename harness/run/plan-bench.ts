@@ -1,4 +1,5 @@
 /** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
+import { readFileSync } from 'node:fs';
 import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
@@ -17,6 +18,8 @@ import {
 import { keyRowCountMax } from '../../workloads/keys.js';
 import { requestCountMax } from '../../workloads/requests.js';
 import { headBytes } from '../../workloads/values.js';
+import { clientFaults, type PlannedFault, planFaults } from '../fault/plan.js';
+import { type BenchShape, parseTimeline, type TimelineEvent } from '../fault/timeline.js';
 import type { CellPlan } from './cell.js';
 import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
 import { planVerified } from './plan-verified.js';
@@ -45,6 +48,8 @@ export interface BenchOptions {
   readonly cacheBytes?: number;
   /** Record histories and check that they are linearizable. @default false */
   readonly verify?: boolean;
+  /** File with the timeline of what is to go wrong in each cell. */
+  readonly faultsPath?: string;
   /** Folder of all runs. */
   readonly out: string;
   readonly figures: boolean;
@@ -78,6 +83,8 @@ const REQUEST_BYTES = 14;
  */
 export async function planBench(options: BenchOptions, available?: Available): Promise<Cell[]> {
   checkOptions(options);
+  const shape = shapeOf(options);
+  const timeline = readTimeline(options.faultsPath, shape);
   const cells: Cell[] = [];
   for (const workload of options.workloads) {
     checkWorkload(workload, options);
@@ -88,10 +95,31 @@ export async function planBench(options: BenchOptions, available?: Available): P
     const clientBytes = options.clients * clientMemory(options, trace);
     requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
     for (let repetition = 0; repetition < options.repetitions; repetition++) {
-      cells.push({ name: workload, repetition, plan: cellPlan(options, { workload, repetition }, config) });
+      const seed = options.seed + repetition;
+      const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
+      const plan = cellPlan(options, { workload, repetition, faults }, config);
+      cells.push({ name: workload, repetition, plan });
     }
   }
   return cells;
+}
+
+const shapeOf = ({ clients, nodes, secondsMax }: BenchOptions): BenchShape => ({
+  clients,
+  nodes,
+  hasMaster: false,
+  windowNs: secondsMax * 1e9,
+});
+
+function readTimeline(path: string | undefined, shape: BenchShape): TimelineEvent[] | null {
+  if (path === undefined) return null;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--faults ${path} cannot be read (${(error as Error).message}); name a file`);
+  }
+  return parseTimeline(text, path, shape);
 }
 
 /** Refuses a number outside its limits. */
@@ -231,7 +259,7 @@ function clientMemory(options: BenchOptions, trace: Trace | null): number {
 
 function cellPlan(
   options: BenchOptions,
-  { workload, repetition }: { workload: string; repetition: number },
+  { workload, repetition, faults }: { workload: string; repetition: number; faults: PlannedFault[] | null },
   config: CellPlan['config'],
 ): CellPlan {
   const { clients, coroutines, records, tracePath, cacheBytes } = options;
@@ -241,6 +269,7 @@ function cellPlan(
     config,
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
+    ...(faults === null ? {} : { faults }),
     clients: Array.from({ length: clients }, (_, clientIndex) => ({
       pool,
       clientIndex,
@@ -259,6 +288,7 @@ function cellPlan(
       valueBytes: valueBytesOf(options.kvBytes),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
       ...(options.verify === true ? { deadlineNs: VERIFIED_DEADLINE_NS } : {}),
+      ...(faults === null ? {} : { faults: clientFaults(faults, clientIndex) }),
     })),
   };
 }

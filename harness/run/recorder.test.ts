@@ -28,6 +28,10 @@ describe('a recorder', () => {
       ['insert', { UNAVAILABLE: 1 }],
       ['update', { OK: 1, NOT_FOUND: 1 }],
     ]);
+    // What brought no answer is no throughput, and its wait for the deadline no latency.
+    expect([recorder.operations, recorder.report()[0].count, recorder.series()[0].operations]).toEqual([
+      2, 0, 2,
+    ]);
   });
 
   it('numbers operations as the schema lists them', () => {
@@ -43,7 +47,7 @@ describe('a recorder', () => {
   it('keeps latencies in nanoseconds', () => {
     const recorder = new PhaseRecorder(1);
     for (let i = 1; i <= 1000; i++) recorder.record(RequestKind.SEARCH, 100, 100 + i, Outcome.OK, true);
-    const histogram = LatencyHistogram.decode(recorder.report()[0].latency);
+    const histogram = LatencyHistogram.unpack(recorder.report()[0].latency);
     expect(histogram.count).toBe(1000);
     expect(histogram.percentile(50)).toBeGreaterThanOrEqual(499);
     expect(histogram.percentile(50)).toBeLessThanOrEqual(502);

@@ -63,12 +63,19 @@ export class PhaseRecorder {
       this.warmupOperations++;
       return;
     }
+    this.#outcomes[operation][outcome]++;
+    // Waiting for a deadline is no throughput, and its length no latency of the store.
+    if (outcome === Outcome.UNAVAILABLE) return;
     this.operations++;
     const latencyNs = completedNs - postedNs;
     const times = this.#times;
     if (completedNs >= times[END]) this.#closeUntil(completedNs);
     this.#open[operation].record(latencyNs);
-    this.#outcomes[operation][outcome]++;
+  }
+
+  /** How many requests ended so in the window. */
+  ended(outcome: Outcome): number {
+    return this.#outcomes.reduce((sum, counts) => sum + counts[outcome], 0);
   }
 
   /** The latest interval's p99, for progress displays. */
@@ -76,10 +83,11 @@ export class PhaseRecorder {
     return this.#intervals.at(-1)?.p99Ns ?? 0;
   }
 
-  /** Closes the open interval and gives the series. */
+  /** The series so far, with the open interval as its last. */
   series(): readonly { operations: number; p99Ns: number }[] {
-    this.#close();
-    return this.#intervals;
+    const interval = new LatencyHistogram();
+    for (const open of this.#open) interval.merge(open);
+    return [...this.#intervals, pointOf(interval)];
   }
 
   /** What happened, per operation that happened at all. */
@@ -88,15 +96,15 @@ export class PhaseRecorder {
       const latency = new LatencyHistogram();
       latency.merge(this.#closed[i]);
       latency.merge(this.#open[i]);
-      if (latency.count === 0) return [];
       const outcomes: Record<string, number> = {};
       this.#outcomes[i].forEach((count, outcome) => {
         if (count > 0) outcomes[outcomeName(outcome as Outcome)] = count;
       });
+      if (Object.keys(outcomes).length === 0) return [];
       return [
         {
           operation,
-          latency: latency.encode(),
+          latency: latency.pack(),
           ledger: { ...this.ledgers[i] },
           count: latency.count,
           outcomes,
@@ -125,8 +133,12 @@ export class PhaseRecorder {
       this.#closed[i].merge(open);
       open.reset();
     });
-    const operations = interval.count;
-    this.#intervals.push({ operations, p99Ns: operations === 0 ? 0 : interval.percentile(99) });
-    if (operations > 0) interval.reset();
+    this.#intervals.push(pointOf(interval));
+    if (interval.count > 0) interval.reset();
   }
 }
+
+const pointOf = (interval: LatencyHistogram): { operations: number; p99Ns: number } => ({
+  operations: interval.count,
+  p99Ns: interval.count === 0 ? 0 : interval.percentile(99),
+});

@@ -25,7 +25,7 @@ function operation(
   const histogram = new LatencyHistogram();
   for (const ns of latenciesNs) histogram.record(ns);
   const count = latenciesNs.length;
-  return { operation: name, latency: histogram.encode(), ledger, count, outcomes: { OK: count }, ...rest };
+  return { operation: name, latency: histogram.pack(), ledger, count, outcomes: { OK: count }, ...rest };
 }
 
 const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
@@ -34,6 +34,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   notOk: 0,
   measureNs: 1e9,
   endNs: 3e9,
+  closedNs: 3e9,
   wrongValues: 0,
   wrongExamples: [],
   series: [],
@@ -57,10 +58,76 @@ const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): C
   cpuBefore: cpu,
   cpuAfter: cpu,
   warmupMs: 1000,
+  faults: null,
   ...changes,
 });
 const rowOf = (reports: ClientReport[], changes: Partial<CellOutcome> = {}) =>
   cellResult(settings, outcome(reports, changes)).row;
+
+describe('a row with faults', () => {
+  const kill = {
+    kind: 'kill',
+    repeats: false,
+    target: { role: 'client', index: 1 },
+    atNs: 1e9,
+    forNs: 0,
+  } as const;
+  const seriesOf = (...counts: number[]) => counts.map((operations) => ({ operations, p99Ns: 1 }));
+  const faults = {
+    injected: [{ fault: kill, atNs: 2e9, endNs: null, detail: { pid: 1 } }],
+    unmet: [],
+  };
+  const before = new Array<number>(10).fill(100);
+
+  it('tells what each cost by the series of all clients, up to the end of the window', () => {
+    const survivor = client({
+      series: seriesOf(...before, 50, 50, 100, 100, 100),
+      closedNs: 2.5e9,
+      endNs: 3e9,
+    });
+    const row = rowOf([survivor], { faults });
+    expect(row.faults).toEqual([
+      {
+        atMs: 1000,
+        endMs: null,
+        kind: 'kill',
+        target: 'client 1',
+        detail: { pid: 1 },
+        meanBeforeOps: 1000,
+        recoveryMs: 200,
+        lostOperations: 100,
+      },
+    ]);
+    // Behind its window a client only waits for what is in flight: that is no fault's doing.
+    const waits = client({ series: seriesOf(...before, 50, 100, 100, 0, 0), closedNs: 2.3e9, endNs: 2.5e9 });
+    expect(rowOf([waits], { faults }).faults?.[0]).toMatchObject({ recoveryMs: 100, lostOperations: 50 });
+    expect(rowOf([waits]).faults).toBeNull();
+  });
+
+  it('may have requests without an answer, which are no throughput; any other failure is one', () => {
+    const search = operation('search', [1000], { outcomes: { OK: 1, UNAVAILABLE: 3 } });
+    const update = operation('update', [], { outcomes: { UNAVAILABLE: 2 } });
+    const report = client({ operations: [search, update], notOk: 5 });
+    const result = cellResult(settings, outcome([report], { faults }));
+    expect([result.row.operations, result.row.perOperation.update?.rtts]).toEqual([1, null]);
+    expect(resultRowSchema.safeParse(result.row).success).toBe(true);
+    expect(faultsOf('ycsb-a', result)).toBeNull();
+    expect(faultsOf('ycsb-a', cellResult(settings, outcome([report])))).toMatch(
+      /3 search requests ended UNAV/,
+    );
+    const full = client({ operations: [operation('insert', [1], { outcomes: { NO_MEMORY: 1 } })], notOk: 1 });
+    const failed = cellResult(settings, outcome([full], { faults }));
+    expect(faultsOf('ycsb-a', failed)).toMatch(/1 insert requests ended NO_MEMORY/);
+  });
+
+  it('fails when something was planned that did not happen', () => {
+    const unmet = ['crash of client 0'];
+    const result = cellResult(settings, outcome([client()], { faults: { injected: [], unmet } }));
+    expect(faultsOf('ycsb-a', result)).toMatch(
+      /the window ended after 2.00 s, before crash of client 0; raise/,
+    );
+  });
+});
 
 describe('a row', () => {
   it('is what the schema asks for', () => {

@@ -2,9 +2,11 @@
 
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
+import { faultCost } from '../../results/recovery.js';
 import {
   type BackgroundCounts,
   type CacheCounts,
+  type FaultRecord,
   OPERATIONS,
   type Operation,
   type PerOperation,
@@ -13,6 +15,8 @@ import {
   type SeriesPoint,
   type UpkeepCounts,
 } from '../../results/schema.js';
+import type { Injected } from '../fault/conduct.js';
+import { targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
 import type { ClientReport, OperationReport } from './messages.js';
 import { SERIES_MS } from './recorder.js';
@@ -49,6 +53,8 @@ export interface CellResult {
   readonly verification: Verification | null;
   /** What a walk over the pool's memory found at the end; null when nobody looked. */
   readonly memory: PoolReport | null;
+  /** Faults that were planned and did not happen. */
+  readonly unmetFaults: readonly string[];
 }
 
 /** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
@@ -64,6 +70,7 @@ export function cellResult(
   const endNs = Math.max(...reports.map((r) => r.endNs));
   const seconds = Math.max(0, (endNs - measureNs) / 1e9);
   const collections = mergeCollections(reports, seconds);
+  const series = mergeSeries(settings, reports);
   const row: ResultRow = {
     schemaVersion: SCHEMA_VERSION,
     ...settings,
@@ -97,16 +104,45 @@ export function cellResult(
     streamHash: outcome.streamHash,
     interrupted: outcome.interrupted,
     linearizable: verification?.isLinearizable ?? null,
+    faults: faultRecords(outcome.faults?.injected ?? [], series, {
+      measureNs,
+      // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
+      closedNs: Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs),
+    }),
   };
   return {
     row,
     histograms,
-    series: mergeSeries(settings, reports),
+    series,
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
     verification,
     memory: outcome.memory,
+    unmetFaults: outcome.faults?.unmet ?? [],
   };
+}
+
+/** The faults that happened, with what they cost by the series; null when there were none. */
+function faultRecords(
+  injected: readonly Injected[],
+  series: readonly SeriesPoint[],
+  { measureNs, closedNs }: { measureNs: number; closedNs: number },
+): FaultRecord[] | null {
+  if (injected.length === 0) return null;
+  const windowMs = (closedNs - measureNs) / 1e6;
+  const sinceStart = (ns: number): number => Math.max(0, (ns - measureNs) / 1e6);
+  const records = injected.map((one): FaultRecord => {
+    const atMs = sinceStart(one.atNs);
+    return {
+      atMs,
+      endMs: one.endNs === null ? null : sinceStart(one.endNs),
+      kind: one.fault.kind,
+      target: targetOf(one.fault),
+      detail: one.detail,
+      ...faultCost(series, { atMs, windowMs }),
+    };
+  });
+  return records.sort((a, b) => a.atMs - b.atMs);
 }
 
 /** Wrong values; null when not one value was read, so that none could be found wrong. */
@@ -126,7 +162,7 @@ function mergeHistograms(reports: readonly ClientReport[]): Map<Operation, Laten
     for (const report of reports) {
       const found = report.operations.find((o) => o.operation === operation);
       if (found === undefined) continue;
-      const decoded = LatencyHistogram.decode(found.latency);
+      const decoded = LatencyHistogram.unpack(found.latency);
       const into = merged.get(operation);
       if (into === undefined) merged.set(operation, decoded);
       else into.merge(decoded);
@@ -149,8 +185,9 @@ function byOperation<T>(
 
 function perOperation(parts: readonly OperationReport[]): PerOperation {
   const count = parts.reduce((sum, p) => sum + p.count, 0);
-  const mean = (of: (p: OperationReport) => number): number =>
-    parts.reduce((sum, p) => sum + of(p), 0) / count;
+  // Requests without an answer cost something too; but when not one was answered, nothing has a mean.
+  const mean = (of: (p: OperationReport) => number): number | null =>
+    count === 0 ? null : parts.reduce((sum, p) => sum + of(p), 0) / count;
   return {
     count,
     rtts: mean((p) => p.ledger.rtts),

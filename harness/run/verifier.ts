@@ -5,7 +5,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkHistory, explain, mergeHistories, readHistory } from '../check/linearizability/index.js';
+import {
+  checkHistory,
+  explain,
+  type History,
+  mergeHistories,
+  readHistory,
+  readJournal,
+} from '../check/linearizability/index.js';
 import { type CellOutcome, type CellPlan, type CellProgress, runCell } from './cell.js';
 
 /** What the check of a cell came to. */
@@ -33,8 +40,11 @@ export async function runVerified(
   try {
     const paths = plan.clients.map((_, i) => join(folder, `client-${i}.history`));
     const clients = plan.clients.map((client, i) => ({ ...client, historyPath: paths[i] }));
-    const outcome = await runCell({ ...plan, clients, inspects: true }, progress, abort);
-    const verification = outcome.interrupted ? UNCHECKED : verifyHistories(paths);
+    // What faults leave half done waits for a recoverer: until then a walk would find it.
+    const inspects = plan.faults === undefined;
+    const outcome = await runCell({ ...plan, clients, inspects }, progress, abort);
+    const read = plan.faults === undefined ? readHistory : readJournal;
+    const verification = outcome.interrupted ? UNCHECKED : verifyHistories(paths, read);
     return { outcome, verification };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -50,9 +60,12 @@ const UNCHECKED: Verification = {
 };
 
 /** Merges histories of one host and checks them: one monotonic clock, so no bound widens the intervals. */
-export function verifyHistories(paths: readonly string[]): Verification {
+export function verifyHistories(
+  paths: readonly string[],
+  read: (path: string) => History = readHistory,
+): Verification {
   const startMs = performance.now();
-  const history = mergeHistories(paths.map((path) => readHistory(path)));
+  const history = mergeHistories(paths.map((path) => read(path)));
   const result = checkHistory(history);
   return {
     isLinearizable: result.verdict === 'unknown' ? null : result.verdict === 'ok',

@@ -1,0 +1,197 @@
+/**
+ * Carries a plan out on the processes of a cell: SIGKILL, SIGSTOP and SIGCONT to real pids when their time
+ * has come. Crashes at protocol steps and faults of links happen inside the clients; what is done here is to
+ * keep a record of them.
+ *
+ * A client that is to be killed tells its counts again and again: what it did until the last time is known,
+ * and how long before its death that was is on record. One that dies at a protocol step writes its counts
+ * down by itself.
+ */
+import type { Child } from '../run/child.js';
+import type { Crew } from '../run/crew.js';
+import type { ClientReport, FromClient, ToClient } from '../run/messages.js';
+import { lastWordsOf } from './crash.js';
+import {
+  type CrashFault,
+  isOnLink,
+  type LinkFault,
+  nameOf,
+  type PlannedFault,
+  type ProcessFault,
+  type ProcessName,
+  targetOf,
+} from './plan.js';
+
+/** A fault that has happened. Times are of the host's monotonic clock. */
+export interface Injected {
+  readonly fault: PlannedFault;
+  readonly atNs: number;
+  /** When it was over; null for what does not end. */
+  endNs: number | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** A process that can be killed and stopped. A master's joins these once a bench has one. */
+type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isDead'>;
+
+/** The window's start may move until it has come: times are looked at anew so often. */
+const TICK_MS = 20;
+
+const nowNs = (): number => Number(process.hrtime.bigint());
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Carries one cell's plan out. */
+export class Conductor {
+  /** What has happened, in order. */
+  readonly injected: Injected[] = [];
+  readonly #plan: readonly PlannedFault[];
+  readonly #crew: Crew<ToClient, FromClient>;
+  readonly #onInjected: (injected: Injected) => void;
+  readonly #reports = new Map<number, ClientReport>();
+  readonly #stops: Injected[] = [];
+  #isOver = false;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(
+    plan: readonly PlannedFault[],
+    crew: Crew<ToClient, FromClient>,
+    onInjected: (injected: Injected) => void = () => {},
+  ) {
+    this.#plan = plan;
+    this.#crew = crew;
+    this.#onInjected = onInjected;
+  }
+
+  /** A client has told its counts. */
+  reported(client: number, report: ClientReport): void {
+    this.#reports.set(client, report);
+  }
+
+  /** The last counts of a client that has died; null when it told none. */
+  lastReport(client: number): ClientReport | null {
+    return this.#reports.get(client) ?? null;
+  }
+
+  /**
+   * Begins, before the window does.
+   * @param windowNs when it begins, which may change until it has begun.
+   */
+  begin(windowNs: () => number): void {
+    for (const fault of this.#plan) if (fault.kind === 'crash') this.#awaitCrash(fault);
+    this.#done = this.#conduct(windowNs);
+  }
+
+  /** The window is over: nothing more is injected, and what is stopped goes on. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.#done;
+    for (const stop of this.#stops) this.#resume(stop);
+    for (const one of this.injected) if (isOnLink(one.fault)) one.endNs ??= nowNs();
+  }
+
+  /** What was planned and did not happen, repetitions aside: they end with the window. */
+  unmet(): string[] {
+    const happened = new Set(this.injected.map(({ fault }) => fault));
+    return this.#plan
+      .filter((fault) => !happened.has(fault) && !('repeats' in fault && fault.repeats))
+      .map((fault) => `${fault.kind} of ${targetOf(fault)}${whenOf(fault)}`);
+  }
+
+  async #conduct(windowNs: () => number): Promise<void> {
+    const steps = this.#plan.flatMap((fault): { atNs: number; run: () => void }[] => {
+      if (fault.kind === 'crash') return [];
+      if (isOnLink(fault)) return [{ atNs: fault.fromNs, run: () => this.#open(fault, windowNs()) }];
+      return [{ atNs: fault.atNs, run: () => this.#strike(fault) }];
+    });
+    steps.sort((a, b) => a.atNs - b.atNs);
+    for (const { atNs, run } of steps) {
+      for (let left = 1; left > 0 && !this.#isOver; ) {
+        left = windowNs() + atNs - nowNs();
+        if (left > 0) await sleep(Math.min(left / 1e6, TICK_MS));
+      }
+      if (this.#isOver) return;
+      run();
+    }
+  }
+
+  #strike(fault: ProcessFault): void {
+    const { kind, target } = fault;
+    const victim = this.#victim(target);
+    if (victim === null || victim.isDead) return;
+    const { pid } = victim;
+    if (kind === 'kill') victim.kill();
+    else victim.signal('SIGSTOP');
+    const atNs = nowNs();
+    const counted =
+      kind === 'kill' && target.role === 'client' ? this.#countedBefore(target.index, atNs) : {};
+    const injected = this.#record({ fault, atNs, endNs: null, detail: { pid, ...counted } });
+    if (kind === 'kill') return;
+    this.#stops.push(injected);
+    // From when it really began: a busy harness may be late.
+    const resume = (): void => this.#resume(injected);
+    setTimeout(resume, fault.forNs / 1e6).unref();
+  }
+
+  #victim({ role, index }: ProcessName): Victim | null {
+    if (role === 'client') return this.#crew.clients[index];
+    return role === 'node' ? this.#crew.nodes[index] : null;
+  }
+
+  /** How old a client's counts are at its death, in ms; null when it has told none. */
+  #countedBefore(client: number, atNs: number): { countedMsBefore: number | null } {
+    const told = this.#reports.get(client);
+    return { countedMsBefore: told === undefined ? null : (atNs - told.endNs) / 1e6 };
+  }
+
+  /** Another stop of the same process may still hold: then it goes on when that one ends. */
+  #resume(stop: Injected): void {
+    if (stop.endNs !== null) return;
+    const { target } = stop.fault as ProcessFault;
+    stop.endNs = nowNs();
+    const others = this.#stops.some(
+      (one) => one.endNs === null && isOn(one.fault, target.role, target.index),
+    );
+    if (!others) this.#victim(target)?.signal('SIGCONT');
+  }
+
+  #open(fault: LinkFault, windowNs: number): void {
+    const detail = fault.kind === 'delay' ? { byMs: fault.byNs / 1e6 } : {};
+    const injected = this.#record({ fault, atNs: windowNs + fault.fromNs, endNs: null, detail });
+    const close = setTimeout(
+      () => {
+        injected.endNs ??= windowNs + fault.toNs;
+      },
+      (fault.toNs - fault.fromNs) / 1e6,
+    );
+    close.unref();
+  }
+
+  #awaitCrash(fault: CrashFault): void {
+    void this.#crew.clients[fault.client].death.then((stderr) => {
+      const words = lastWordsOf(stderr);
+      // It has one of its points only to die at.
+      if (words === null || JSON.stringify(words.point) !== JSON.stringify(fault.point)) return;
+      const { atNs, report, ...detail } = words;
+      if (report !== null) this.#reports.set(fault.client, report as ClientReport);
+      this.#record({ fault, atNs, endNs: null, detail: { ...detail, countedMsBefore: 0 } });
+    });
+  }
+
+  #record(injected: Injected): Injected {
+    this.injected.push(injected);
+    this.#onInjected(injected);
+    return injected;
+  }
+}
+
+const isOn = (fault: PlannedFault, role: ProcessName['role'], index: number): boolean =>
+  'target' in fault && nameOf(fault.target) === nameOf({ role, index });
+
+function whenOf(fault: PlannedFault): string {
+  if (fault.kind === 'crash') {
+    const { operation, batch, occurrence } = fault.point;
+    const step = typeof batch === 'number' ? `batch ${batch}` : batch;
+    return ` at ${operation}, ${step}, occurrence ${occurrence}`;
+  }
+  return ` at ${(isOnLink(fault) ? fault.fromNs : fault.atNs) / 1e9} s`;
+}
