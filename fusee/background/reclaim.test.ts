@@ -4,13 +4,14 @@ import { inspectFabric } from '../client/fsck.js';
 import { type MemoryPool, memoryPool } from '../client/memory-client.js';
 import { Reactor } from '../client/reactor.js';
 import { DEFAULT_DEADLINE_NS } from '../client/request-source.js';
-import { enter, leave } from '../client/session.js';
+import { drive, enter, leave } from '../client/session.js';
 import { executeVerb } from '../fabric/execute-verb.js';
 import { MemoryFabric } from '../fabric/memory.js';
 import { WALK_BYTES } from '../fsck/index.js';
-import { Geometry, HEADER_BYTES, View } from '../layout/index.js';
+import { Geometry, HEADER_BYTES, LogOperation, View } from '../layout/index.js';
 import { type ByHand, poolByHand } from '../ops/by-hand.js';
 import { type Coroutine, Outcome, RequestKind } from '../ops/index.js';
+import { getReady } from '../ops/obtain-cell.js';
 import { Ledger, type Op, type OpLoop } from '../verbs/index.js';
 import { Janitor } from './index.js';
 import { Reclaim } from './reclaim.js';
@@ -155,3 +156,27 @@ it.each([1, 2])(
   },
   60_000,
 );
+
+it('leaves a cell alone that others have freed while its request has not ended', async () => {
+  const pool = memoryPool({
+    indexReplicas: 2,
+    dataReplicas: 2,
+    regionBytes: 1 << 14,
+    blockBytes: 1 << 12,
+    regionsPerNode: 1,
+    groupsPerSubtable: 32,
+  });
+  const { fabric, state, coroutines } = pool.join(1);
+  const { cx } = coroutines[0];
+  const { reclaim } = new Janitor(state);
+  const session = { fabric, state, janitor: new Janitor(state), giveUpPlace: async () => undefined };
+  await enter(session);
+  [cx.keyBytes, cx.valueBytes] = [1, 20];
+  expect(await drive(session, getReady(cx, LogOperation.INSERT))).toBe(true);
+  state.frees.objects.push(cx.cell);
+  expect(await drive(session, reclaim.free())).toBe(true);
+  for (let i = 0; i < 3; i++) expect(await drive(session, reclaim.collect())).toBe(false);
+  cx.end();
+  expect(await drive(session, reclaim.collect())).toBe(true);
+  expect(reclaim.awaiting).toBe(1);
+});

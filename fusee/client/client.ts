@@ -222,9 +222,9 @@ export class Client implements RequestSource {
     while (this.#running || this.#calls > 0) await nextTurn();
     // A client that failed may have left requests half done: it keeps its place, as one that has crashed
     // does, until recovery has seen to them.
-    if (this.#failure === null) await leave(this.#session);
+    const hasLeft = this.#failure === null && (await leave(this.#session));
     this.#fabric.close();
-    if (this.#failure !== null) this.#session.resign?.();
+    if (!hasLeft) this.#session.resign?.();
   }
 
   /** Runs a task that polls the fabric itself, while nothing else does. */

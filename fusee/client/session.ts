@@ -109,10 +109,13 @@ export async function tidy(session: Session): Promise<void> {
 /**
  * Leaves the pool: nothing is in flight, and no request will follow. What this client owns is left to others.
  * Never fails because nodes have died.
+ * @returns false: something is left to recover.
  */
-export async function leave(session: Session): Promise<void> {
+export async function leave(session: Session): Promise<boolean> {
   await rest(session);
   const hasLeft = await drive(session, session.janitor.blocks.leave());
   // Whoever leaves something to recover keeps its place, as one that has crashed does, until that is done.
-  if (hasLeft && !session.state.grace.isActive) await session.giveUpPlace();
+  const isOut = hasLeft && !session.state.grace.isActive;
+  if (isOut) await session.giveUpPlace();
+  return isOut;
 }

@@ -186,6 +186,8 @@ export class MasterLink {
     this.#isClosed = true;
     clearInterval(this.#renewal);
     clearTimeout(this.#retry);
+    // Until this is out the process stays.
+    this.#session.socket.ref();
     if (this.#member !== undefined) this.#session.send({ type: as });
     this.#session.socket.end();
   }
@@ -205,7 +207,6 @@ export class MasterLink {
   }
 
   #serve(session: Session): void {
-    session.socket.unref();
     session.onMessage = (message) => this.#obey(message);
     session.onClosed = () => {
       if (!this.#isClosed) this.#reopen();
@@ -235,13 +236,17 @@ export class MasterLink {
   #obey(message: FromMaster): void {
     switch (message.type) {
       case 'in':
+        // From now on the link keeps no process alive that has nothing else to do, unless it waits for the master.
+        this.#session.socket.unref();
         this.#onIn?.(message.view);
         this.#onIn = undefined;
         return;
       case 'stop':
+        this.#session.socket.ref();
         this.#obedient?.stop();
         return;
       case 'adopt':
+        this.#session.socket.unref();
         this.#obedient?.adopt(
           message.view,
           new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),

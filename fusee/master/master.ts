@@ -194,7 +194,8 @@ export class Master {
 
   /** A memory node has died. */
   nodeDied(mn: number): Effect[] {
-    if (!this.#view.dead.includes(mn) && !this.#lost.has(mn)) {
+    const known = this.#next ?? this.#view;
+    if (!known.dead.includes(mn) && !this.#lost.has(mn)) {
       this.#lost.add(mn);
       this.#goOn();
     }

@@ -6,6 +6,7 @@ import { benchCommand } from './bench-command.js';
 import { explain } from './explain.js';
 import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
+import { masterCommand, recoverCommand } from './master-command.js';
 import { nodeCommand } from './node-command.js';
 import { statsCommand } from './stats-command.js';
 import { verifyCommand } from './verify-command.js';
@@ -16,6 +17,7 @@ Examples:
   fusee bench -w ycsb-a -r 3 -c 2 --json        one workload, three replicas, results as JSON
   fusee bench -w mix --search-ratio 0.7 --rtt 2us
   fusee node --pool demo                        a memory node; ends with Ctrl-C
+  fusee master --pool demo                      leases, dead nodes, recovery of dead clients
   fusee kv put user1 Ada --pool demo            requests to the pool that it makes
   fusee kv get user1 --pool demo
   fusee stats --pool demo                       blocks, objects and load, per node and size class
@@ -36,6 +38,8 @@ async function main(): Promise<void> {
     .addCommand(benchCommand())
     .addCommand(kvCommand())
     .addCommand(nodeCommand())
+    .addCommand(masterCommand())
+    .addCommand(recoverCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
     .addCommand(verifyCommand());

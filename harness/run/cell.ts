@@ -1,6 +1,7 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
+import { MasterHost } from '../../fusee/host/master-host.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
@@ -80,11 +81,16 @@ export async function runCell(
   abort: AbortSignal,
 ): Promise<CellOutcome> {
   const crew: ClientCrew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
+  let master: MasterHost | null = null;
   try {
     progress.phase('start');
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config), abort));
+    // Where something is to die, somebody must see to what it leaves.
+    if (plan.faults !== undefined) master = await MasterHost.start({ pool: plan.pool });
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
     return await crew.whileWhole(runPhases(plan, crew, { streams, progress, abort }));
   } finally {
+    await master?.close();
     await crew.end();
   }
 }
@@ -96,7 +102,6 @@ interface Streams {
 }
 
 async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
-  await crew.startNodes(plan.config);
   const prepared = await Promise.all(
     plan.clients.map((clientPlan, i) => {
       const diesByItself = clientPlan.faults?.crashes.length ?? 0;

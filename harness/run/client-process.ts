@@ -230,12 +230,13 @@ class ClientProcess {
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
   async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
-    const { fabric, janitor } = this.#session;
+    const { fabric, janitor, failover } = this.#session;
     await enter(this.#session);
     const [requests, patient] = this.#withFaults(this.#observed(source));
     const reactor = new Reactor(fabric, this.#coroutines, requests, {
       deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
+      failover,
     });
     reactor.wake();
     let progressNs = fabric.nowNs() + PROGRESS_NS;

@@ -232,7 +232,10 @@ export class Cluster implements Run {
     const recoverer = new Recoverer(this, {
       cid: ++this.#cids,
       dead,
-      diesAfter: random.happens(plan.recovererCrash) ? random.between(1, 8) : Number.POSITIVE_INFINITY,
+      // While it claims blocks and recovers requests, or anywhere in what comes behind.
+      diesAfter: random.happens(plan.recovererCrash)
+        ? random.between(1, random.pick([8, 80]))
+        : Number.POSITIVE_INFINITY,
       onWalked,
       onDone: () => {
         for (const result of recoverer.results) this.recovered[result]++;
