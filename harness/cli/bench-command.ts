@@ -27,7 +27,8 @@ interface Flags {
   out: string;
   figures: boolean;
   verify: boolean;
-  faults?: string;
+  master: boolean;
+  readonly faults?: string;
   json: boolean;
 }
 
@@ -83,6 +84,7 @@ export function benchCommand(): Command {
       false,
     )
     .option('--faults <file>', 'inject the faults of this timeline into the measured window')
+    .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
     .addOption(new Option('--no-figures', 'draw nothing'))
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
@@ -126,6 +128,7 @@ function benchOptions(flags: Flags): BenchOptions {
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
     ...(flags.faults === undefined ? {} : { faultsPath: flags.faults }),
+    hasMaster: flags.faults !== undefined && flags.master,
     ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
     clients: flags.clients,

@@ -36,6 +36,8 @@ export interface CellPlan {
   readonly inspects?: boolean;
   /** What is to go wrong in the window; left out when nothing is. */
   readonly faults?: readonly PlannedFault[];
+  /** A master runs beside it, in this process. */
+  readonly hasMaster?: boolean;
 }
 
 /** What a cell brought, or what it had brought when it was interrupted. */
@@ -86,7 +88,7 @@ export async function runCell(
     progress.phase('start');
     await crew.whileWhole(orAbort(crew.startNodes(plan.config), abort));
     // Where something is to die, somebody must see to what it leaves.
-    if (plan.faults !== undefined) master = await MasterHost.start({ pool: plan.pool });
+    if (plan.hasMaster === true) master = await MasterHost.start({ pool: plan.pool });
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
     return await crew.whileWhole(runPhases(plan, crew, { streams, progress, abort }));
   } finally {

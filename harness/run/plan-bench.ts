@@ -50,6 +50,8 @@ export interface BenchOptions {
   readonly verify?: boolean;
   /** File with the timeline of what is to go wrong in each cell. */
   readonly faultsPath?: string;
+  /** A master sees to what the dead leave behind. @default false */
+  readonly hasMaster?: boolean;
   /** Folder of all runs. */
   readonly out: string;
   readonly figures: boolean;
@@ -270,6 +272,7 @@ function cellPlan(
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
     ...(faults === null ? {} : { faults }),
+    hasMaster: options.hasMaster ?? false,
     clients: Array.from({ length: clients }, (_, clientIndex) => ({
       pool,
       clientIndex,

@@ -1,0 +1,189 @@
+/** `fusee master` and benches with one: real processes die, and the others go on as if nothing had been lost. */
+import { writeFileSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { connect } from '../../fusee/client/index.js';
+import { secretPath, socketPath } from '../../fusee/control/channel.js';
+import { askStatus } from '../../fusee/control/link.js';
+import type { MasterStatus } from '../../fusee/host/master-host.js';
+import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+
+const running: Running[] = [];
+afterEach(async () => {
+  for (const one of running) if (isRunning(one.pid)) one.process.kill('SIGTERM');
+  await Promise.all(running.splice(0).map((one) => one.ended));
+});
+const folder = new RunFolder();
+afterAll(() => folder.remove());
+
+let count = 0;
+
+/** A pool of three nodes with a master, every process of its own. */
+async function start(...args: string[]): Promise<{ pool: string; nodes: Running[]; master: Running }> {
+  const pool = `e2e-master-${process.pid}-${count++}`;
+  const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2'];
+  const nodes = await Promise.all(
+    [0, 1, 2].map(async (id) => {
+      const sizes = ['--memory', '32MiB', '--keys', '10k', '--id', String(id)];
+      const node = new Running(['node', '--pool', pool, ...sizes, ...shape]);
+      running.push(node);
+      await node.says(/is ready/);
+      return node;
+    }),
+  );
+  const master = new Running(['master', '--pool', pool, ...args]);
+  running.push(master);
+  await master.says(/is ready/);
+  return { pool, nodes, master };
+}
+
+const statusOf = async (pool: string): Promise<MasterStatus> => (await askStatus({ pool })) as MasterStatus;
+
+/** Waits until the master says so. */
+async function masterSays(pool: string, isSo: (status: MasterStatus) => boolean): Promise<MasterStatus> {
+  let status = await statusOf(pool);
+  for (const end = performance.now() + 10_000; !isSo(status) && performance.now() < end; )
+    status = await statusOf(pool);
+  return status;
+}
+
+describe('a pool with a master', () => {
+  it('loses a memory node, and nothing else: what was acknowledged is there, and writes go on', async () => {
+    const { pool, nodes } = await start();
+    const client = await connect({ pool });
+    for (let i = 0; i < 200; i++) expect(await client.put(`k${i}`, `v${i}`)).toEqual({ outcome: 'OK' });
+    nodes[0].process.kill('SIGKILL');
+    // The one that grants client ids, and keeps the client table of a third of the pools.
+    const outcomes = await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => (await client.update(`k${i}`, `w${i}`)).outcome),
+    );
+    expect(new Set(outcomes)).toEqual(new Set(['OK']));
+    for (let i = 0; i < 200; i++) {
+      const found = await client.search(`k${i}`);
+      expect(found.outcome === 'OK' && Buffer.from(found.value).toString()).toBe(`w${i}`);
+    }
+    expect((await statusOf(pool)).view).toEqual({ number: 2, dead: [0] });
+    // Who comes later finds its way without the dead node.
+    expect(await fusee('kv', 'put', 'late', 'x', '--pool', pool)).toMatchObject({ status: 0 });
+    await client.close();
+    const { stdout } = await fusee('recover', '--pool', pool);
+    expect(stdout).toMatch(
+      /^view 2, without node 0; 0 clients, lease 1000 ms\nno client has been recovered\n$/,
+    );
+  }, 60_000);
+
+  it('says which data is lost when too many nodes are, and refuses to invent any', async () => {
+    const { pool, nodes } = await start();
+    const client = await connect({ pool, deadlineMs: 300 });
+    for (let i = 0; i < 50; i++) await client.put(`k${i}`, `v${i}`);
+    nodes[1].process.kill('SIGKILL');
+    await masterSays(pool, ({ view }) => view.number === 2);
+    nodes[2].process.kill('SIGKILL');
+    const { lost } = await masterSays(pool, ({ view }) => view.number === 3);
+    expect([lost.regions > 0, lost.subtables > 0]).toEqual([true, true]);
+    const found = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => client.search(`k${i}`).catch(() => ({ outcome: 'UNAVAILABLE' }))),
+    );
+    const outcomes = new Set(found.map(({ outcome }) => outcome));
+    expect([...outcomes].every((outcome) => outcome === 'OK' || outcome === 'UNAVAILABLE')).toBe(true);
+    expect(outcomes).toContain('UNAVAILABLE');
+    expect((await fusee('recover', '--pool', pool)).stdout).toMatch(/have no replica left/);
+    await client.close();
+  }, 60_000);
+
+  it('fences a client that is stopped when its lease ends, and recovers it', async () => {
+    const { pool } = await start('--lease', '200ms');
+    const script = join(folder.path, 'stopped.mjs');
+    const client = new URL('../../dist/fusee.js', import.meta.url).href;
+    writeFileSync(
+      script,
+      `import { connect } from '${client}';
+       const client = await connect({ pool: '${pool}' });
+       await client.put('k', 'v');
+       console.log('busy');
+       for (;;) await client.update('k', 'v');`,
+    );
+    const busy = new Running([], { main: script });
+    running.push(busy);
+    await busy.says(/busy/);
+    busy.process.kill('SIGSTOP');
+    const { recoveries } = await masterSays(pool, ({ recoveries }) => recoveries.length > 0);
+    expect(recoveries.length).toBe(1);
+    expect(Object.keys(recoveries[0].steps)).toEqual(
+      expect.arrayContaining(['connect', 'metadata', 'log', 'requests', 'frees', 'blocks', 'place']),
+    );
+    await until(() => !isRunning(busy.pid));
+    expect((await busy.ended).signal).toBe('SIGKILL');
+    expect(await fusee('kv', 'put', 'k', 'w', '--pool', pool)).toMatchObject({ status: 0 });
+    const fsck = await fusee('fsck', '--pool', pool);
+    expect([fsck.status, fsck.stderr]).toEqual([0, '']);
+  }, 60_000);
+
+  it('goes on without its master, and with the next one', async () => {
+    const { pool, master } = await start();
+    const client = await connect({ pool });
+    master.process.kill('SIGKILL');
+    await master.ended;
+    expect(await client.put('k', 'v')).toEqual({ outcome: 'OK' });
+    const next = new Running(['master', '--pool', pool]);
+    running.push(next);
+    await next.says(/is ready/);
+    expect((await masterSays(pool, ({ clients }) => clients > 0)).clients).toBe(1);
+    await client.close();
+  }, 60_000);
+});
+
+describe('refused:', () => {
+  it('a second master, a lease that is too short, a wrong secret, and nonsense', async () => {
+    const { pool } = await start();
+    const second = await fusee('master', '--pool', pool);
+    expect([second.status, second.stderr]).toEqual([
+      2,
+      `fusee: pool '${pool}' has a master already; end that one first\n`,
+    ]);
+    const short = await fusee('master', '--pool', pool, '--lease', '5ms');
+    expect(short.stderr).toMatch(/^fusee: the lease is 5 ms; choose 50 ms to 10 min: /);
+    const secretFile = join(folder.path, 'secret');
+    writeFileSync(secretFile, 'another secret altogether', { mode: 0o600 });
+    const wrong = await fusee('recover', '--pool', pool, '--secret-file', secretFile);
+    expect(wrong.stderr).toMatch(
+      /^fusee: the secret of the master of pool '.*' is another; .* \(the proof is wrong\)\n$/,
+    );
+    writeFileSync(secretFile, 'short', { mode: 0o600 });
+    expect((await fusee('recover', '--pool', pool, '--secret-file', secretFile)).stderr).toMatch(
+      /has 5 bytes; use 16 or more/,
+    );
+    for (const bytes of ['{}\n', 'x'.repeat(2 << 20), '{"type":"hello","nonce":1,"proof":2}\n']) {
+      const socket = connectSocket(socketPath(pool));
+      socket.on('error', () => {});
+      socket.write(bytes);
+      await new Promise((resolve) => socket.once('close', resolve));
+    }
+    expect((await statusOf(pool)).refused).toBeGreaterThanOrEqual(4);
+    expect(secretPath(pool)).toMatch(/\.secret$/);
+  }, 60_000);
+});
+
+describe('a bench with faults and a master', () => {
+  it('survives clients and a node that are killed: linearizable, nothing lost, nobody UNAVAILABLE', async () => {
+    const path = join(folder.path, 'faults.yaml');
+    writeFileSync(
+      path,
+      '- {at: 500ms, kill: client 1}\n- {at: 900ms, kill: node 1}\n- {at: 1300ms, kill: client 2}\n',
+    );
+    const sizes = ['--records', '500', '--requests', '200000', '--kv-bytes', '128', '--rtt', '100us'];
+    const args = ['-w', 'ycsb-a', '-c', '4', '--seconds', '2', '--verify', '--faults', path, ...sizes];
+    const bench = new Running(folder.bench(...args));
+    running.push(bench);
+    const { status, stderr } = await bench.ended;
+    expect(stderr).not.toMatch(/fusee:/);
+    expect(status).toBe(0);
+    const [run] = folder.runs();
+    expect(run.rows[0]).toMatchObject({ wrongValues: 0, lostKeys: 0, linearizable: true });
+    const outcomes = Object.values(run.rows[0].outcomes).flatMap((by) => Object.keys(by ?? {}));
+    expect(outcomes).not.toContain('UNAVAILABLE');
+    expect(run.rows[0].faults?.length).toBe(3);
+    expect(regions(`fusee-bench-${bench.pid}-`)).toEqual([]);
+  }, 90_000);
+});
