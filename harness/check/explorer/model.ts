@@ -1,8 +1,7 @@
 /**
  * A scenario as a transition system over small vectors of numbers, and what must hold in each of its states.
  *
- * State: the scenario's slots on every replica | per client its local state and its cells | the set of
- * explanations | what may still go wrong.
+ * What a state holds stands in `layout.ts`.
  *
  * The reduction, and why it is sound. A client's verbs on *data* (WRITE of its object, log commit, reset of a
  * used bit, READ of an object that a slot names) execute at once, in posting order, when their batch is
@@ -23,6 +22,13 @@
  *
  * Resuming touches local state only and is no event. Responses happen with the last verb, invocations with
  * the first on a slot, which gives the strictest real-time order of all schedules with the same results.
+ *
+ * With a master, one MN may die at any verb (FUSEE section 5.2). Its verbs FAIL from then on; a CAS, or what
+ * stands in the log, may also have executed there unanswered, at any time before. Who meets a FAIL waits; who
+ * meets none may go on, or have stopped: a client that has stopped is one whose batch is complete and that is
+ * not resumed. When all are so, or fenced, the master decides (`arbitration.ts`) and everybody adopts the new
+ * view, in one step: what a client does first in it are verbs again. Recoveries that were under way begin anew,
+ * wherever they stood.
  */
 import { formatWord, word } from '../../../fusee/verbs/index.js';
 import { TinyPool } from '../scenario/pool.js';
@@ -32,8 +38,13 @@ import { Configurations, IMPOSSIBLE } from './configurations.js';
 import { Contents } from './contents.js';
 import type { Emit, Event } from './event.js';
 import { Interner } from './interner.js';
-import { type Node, Unfolding } from './unfolding.js';
-import { FAILED, type Unit, UnitKind } from './units.js';
+import { Arbitration } from './arbitration.js';
+import { StateLayout } from './layout.js';
+import type { Local, Node } from './local-state.js';
+import { primaryOf } from './merging.js';
+import { Strays } from './strays.js';
+import { Unfolding } from './unfolding.js';
+import { FAILED, isPrivate, PENDING, type Unit, UNANSWERED, UnitKind } from './units.js';
 
 export interface ModelOptions {
   /** Executes data verbs at once. @default true */
@@ -45,16 +56,6 @@ export interface ModelOptions {
   readonly merges?: boolean;
 }
 
-/**
- * The budget: client crashes left, cuts left, a bit for each cut link, a bit for each dead MN, MN crashes
- * left.
- */
-const CUTS_SHIFT = 4;
-const LINKS_SHIFT = 8;
-const DEAD_SHIFT = 24;
-const KILLS_SHIFT = 28;
-const MNS_MAX = 4;
-
 /** The states of one scenario, and the steps between them. */
 export class Model {
   readonly scenario: Scenario;
@@ -64,14 +65,15 @@ export class Model {
   readonly cells: Cells;
   readonly configurations: Configurations;
   readonly contents: Contents;
-  /** Numbers in a state. */
-  readonly width: number;
+  readonly layout: StateLayout;
   readonly clients: number;
   readonly slots: number;
   readonly replicas: number;
-  readonly #firstClient: number;
-  readonly #set: number;
-  readonly #budget: number;
+  readonly #arbitration: Arbitration;
+  readonly #strays: Strays = new Strays();
+  /** The MN that may die with a master there, or -1; and the slots' primary before and after. */
+  readonly #dying: number;
+  readonly #primaries: readonly [number, number];
   readonly #open = new Int32Array(MAX_CLIENTS);
 
   constructor(scenario: Scenario, options: ModelOptions = {}) {
@@ -87,15 +89,15 @@ export class Model {
     this.clients = scenario.programs.length;
     this.slots = scenario.slots.length;
     this.replicas = scenario.replicas;
-    this.#firstClient = this.slots * this.replicas;
-    this.#set = this.#firstClient + 2 * this.clients;
-    this.#budget = this.#set + 1;
-    this.width = this.#budget + 1;
+    this.layout = new StateLayout(scenario);
+    this.#arbitration = new Arbitration(this.pool, this.interner);
+    this.#dying = this.pool.dyingMn;
+    this.#primaries = [0, primaryOf(this.pool, this.pool.viewWithout(this.#dying))];
   }
 
   /** Emits the states in which exploration begins: data verbs of the first batches have executed. */
   start(emit: Emit): void {
-    const state = new Int32Array(this.width);
+    const state = new Int32Array(this.layout.width);
     this.pool.initialWords.forEach((w, slot) => {
       for (let r = 0; r < this.replicas; r++)
         state[slot * this.replicas + r] = this.interner.word(w.hi, w.lo);
@@ -104,17 +106,28 @@ export class Model {
       state[this.#local(c)] = this.unfolding.initial[c];
       state[this.#local(c) + 1] = this.cells.initial;
     }
-    state[this.#set] = this.configurations.initial;
-    state[this.#budget] =
-      this.scenario.crashes | (this.scenario.cuts << CUTS_SHIFT) | (this.scenario.mnCrashes << KILLS_SHIFT);
-    const startFrom = (client: number): Emit => {
+    state[this.layout.set] = this.configurations.initial;
+    this.layout.begin(state, this.scenario);
+    this.#forEachClient(state, [], emit, (next, client, events, then) =>
+      this.#settle(next, client, events, then),
+    );
+  }
+
+  /** Takes a step with each client in turn, in every way that it can be taken. */
+  #forEachClient(
+    state: Int32Array,
+    events: readonly Event[],
+    emit: Emit,
+    step: (state: Int32Array, client: number, events: readonly Event[], emit: Emit) => void,
+  ): void {
+    const from = (client: number): Emit => {
       if (client === this.clients) return emit;
-      return (next, violation, events) => {
-        if (violation !== undefined) emit(next, violation, events);
-        else this.#settle(next, client, events, startFrom(client + 1));
+      return (next, violation, sofar) => {
+        if (violation !== undefined) emit(next, violation, sofar);
+        else step(next, client, sofar, from(client + 1));
       };
     };
-    startFrom(0)(state, undefined, []);
+    from(0)(state, undefined, events);
   }
 
   /** Emits every successor of a state. */
@@ -122,21 +135,33 @@ export class Model {
     for (let c = 0; c < this.clients; c++) {
       const local = this.unfolding.locals[state[this.#local(c)]];
       for (const unit of local.enabled) {
-        const next = state.slice();
-        const events: Event[] = [{ type: 'unit', client: c, unit }];
-        const torn = this.#execute(next, c, unit);
-        if (torn !== undefined) emit(next, torn, events);
-        else this.#settle(next, c, events, emit);
+        this.#executeOne(state.slice(), c, unit, emit);
+        if (this.#mayLose(state, c, this.nodeOf(state, c).units[unit])) {
+          const next = state.slice();
+          this.#execute(next, c, unit, false);
+          emit(next, undefined, [{ type: 'lose', client: c, unit }]);
+        }
       }
       if (this.#mayCrash(state, c)) this.#crash(state.slice(), c, [], emit);
-      if ((state[this.#budget] >> CUTS_SHIFT) & 15) this.#cutLinks(state, c, emit);
+      if (this.layout.mayCut(state)) this.#cutLinks(state, c, emit);
     }
-    for (let mn = 0; state[this.#budget] >> KILLS_SHIFT > 0 && mn < this.pool.config.nodes; mn++) {
-      if (this.isDead(state, mn)) continue;
+    for (let mn = 0; this.layout.mayKill(state) && mn < this.pool.config.nodes; mn++) {
+      if (!this.isDead(state, mn) && (this.#dying < 0 || mn === this.#dying)) this.#kill(state, mn, emit);
+    }
+    if (this.#mayArbitrate(state)) this.#arbitrate(state.slice(), emit);
+    this.#strays.forEach(state[this.layout.strays], (unit, left, i) => {
       const next = state.slice();
-      next[this.#budget] = (next[this.#budget] - (1 << KILLS_SHIFT)) | (1 << (DEAD_SHIFT + mn));
-      emit(next, undefined, [{ type: 'kill', mn }]);
-    }
+      next[this.layout.strays] = left;
+      if (!this.isDead(state, unit.mn) && next[unit.place] === unit.expect) next[unit.place] = unit.swap;
+      emit(next, undefined, [{ type: 'stray', index: i }]);
+    });
+  }
+
+  #executeOne(next: Int32Array, client: number, unit: number, emit: Emit): void {
+    const events: Event[] = [{ type: 'unit', client, unit }];
+    const torn = this.#execute(next, client, unit);
+    if (torn !== undefined) emit(next, torn, events);
+    else this.#settle(next, client, events, emit);
   }
 
   /**
@@ -147,7 +172,7 @@ export class Model {
     const [unit] = this.unfolding.locals[state[this.#local(client)]].enabled;
     if (unit === undefined) return undefined;
     const from = state.slice();
-    from[this.#budget] &= ~255;
+    this.layout.calm(from);
     this.#execute(from, client, unit);
     let after: Int32Array | undefined;
     this.#settle(from, client, [], (next, violation) => {
@@ -163,8 +188,23 @@ export class Model {
 
   /** True when the MN has died; without `mn`, when any has. */
   isDead(state: Int32Array, mn?: number): boolean {
-    const dead = (state[this.#budget] >> DEAD_SHIFT) & ((1 << MNS_MAX) - 1);
-    return mn === undefined ? dead !== 0 : ((dead >> mn) & 1) !== 0;
+    return this.layout.isDead(state, mn);
+  }
+
+  /** A master has mended what a dead MN left, or will. */
+  get hasMaster(): boolean {
+    return this.#dying >= 0;
+  }
+
+  /** An MN has died, and no master has mended that yet. */
+  isBroken(state: Int32Array): boolean {
+    return this.isDead(state) && state[this.layout.view] === 0;
+  }
+
+  /** The replica of the slots that readers go by; -1 when it is dead. */
+  primaryOf(state: Int32Array): number {
+    const replica = this.#primaries[state[this.layout.view] === 0 ? 0 : 1];
+    return this.isDead(state, this.pool.view.slotMn(this.pool.slotOffsets[0], replica)) ? -1 : replica;
   }
 
   localOf(state: Int32Array, client: number): number {
@@ -177,21 +217,21 @@ export class Model {
 
   /** True when some explanation of the history leaves the keys with these values. */
   explains(state: Int32Array, values: readonly number[]): boolean {
-    return this.configurations.explains(state[this.#set], this.#fillOpen(state), values);
+    return this.configurations.explains(state[this.layout.set], this.#fillOpen(state), values);
   }
 
   /**
    * What can be told of a state from outside: slots and explanations. Equal in models of the same scenario.
    */
   describe(state: Int32Array): string {
-    const words = Array.from(state.subarray(0, this.#firstClient), (id) =>
+    const words = Array.from(state.subarray(0, this.layout.local(0)), (id) =>
       formatWord(this.interner.wordAt(id, word())),
     );
-    return `${words.join(' ')} | ${this.configurations.describe(state[this.#set])}`;
+    return `${words.join(' ')} | ${this.configurations.describe(state[this.layout.set])}`;
   }
 
   #local(client: number): number {
-    return this.#firstClient + 2 * client;
+    return this.layout.local(client);
   }
 
   /** Per client its open request, -1 for none. */
@@ -207,11 +247,11 @@ export class Model {
   }
 
   /** Executes one unit in place; a message when it is a READ of an object that is not whole. */
-  #execute(state: Int32Array, client: number, index: number): string | undefined {
+  #execute(state: Int32Array, client: number, index: number, isAnswered = true): string | undefined {
     const at = this.#local(client);
     const node = this.unfolding.nodeOf(state[at]);
     const unit = node.units[index];
-    if (this.#isCut(state, client, unit.mn)) {
+    if (this.layout.isCut(state, client, unit.mn)) {
       state[at] = this.unfolding.step(state[at], index, FAILED);
       return undefined;
     }
@@ -232,52 +272,193 @@ export class Model {
         if (this.contents.of(result).key < 0) torn = `client ${client} reads an object that is not whole`;
       }
     }
-    state[at] = this.unfolding.step(state[at], index, result);
+    state[at] = this.unfolding.step(state[at], index, isAnswered ? result : UNANSWERED);
     return torn;
   }
 
   /** The interned line that a data unit names. */
   lineAt(state: Int32Array, unit: Pick<Unit, 'owner' | 'place'>): number {
-    if (unit.owner >= this.clients)
-      return this.contents.initialLines[Math.floor(unit.place / this.scenario.dataReplicas)];
+    const { dataReplicas } = this.scenario;
+    if (unit.owner >= this.clients) return this.contents.initialLines[Math.floor(unit.place / dataReplicas)];
     return this.cells.line(state[this.#local(unit.owner) + 1], unit.place);
   }
 
   /** Goes on with a client until it waits for verbs on slots, in every way it can; emits what comes of it. */
   #settle(state: Int32Array, client: number, events: readonly Event[], emit: Emit): void {
-    const local = this.unfolding.locals[state[this.#local(client)]];
+    const at = this.#local(client);
+    if (this.#dying >= 0 && this.isDead(state)) state[at] = this.unfolding.lose(state[at]);
+    const local = this.unfolding.locals[state[at]];
     if (local.isComplete) {
       if (this.#mayCrash(state, client)) this.#crash(state.slice(), client, events, emit);
-      const choices = this.unfolding.choices(state[this.#local(client)]);
+      if (this.#mayStop(state, local)) {
+        emit(state.slice(), undefined, events);
+        if (this.#mustWait(local)) return;
+      }
+      if (this.#goesAlone(state, local)) {
+        const known = state[this.layout.view] - 1;
+        const decided = known < 0 ? this.unfolding.internDecisions(this.pool.slotOffsets.map(() => -1)) : known;
+        this.#adopt(state, client, decided, events, emit);
+        return;
+      }
+      const choices = this.unfolding.choices(state[at]);
       for (let choice = 0; choice < choices; choice++) {
         const next = choice + 1 === choices ? state : state.slice();
         this.#resume(next, client, choice, [...events, { type: 'resume', client, choice }], emit);
       }
     } else if (local.eager.length > 0) {
       if (this.#mayCrash(state, client)) this.#crashAmid(state, client, local.eager, events, emit);
-      const executed: Event[] = [];
-      for (const unit of local.eager) {
-        executed.push({ type: 'unit', client, unit });
-        const torn = this.#execute(state, client, unit);
-        if (torn !== undefined) {
-          emit(state, torn, [...events, ...executed]);
-          return;
-        }
-      }
-      this.#settle(state, client, [...events, ...executed], emit);
+      const { units } = this.nodeOf(state, client);
+      if (local.eager.some((unit) => this.#mayLose(state, client, units[unit])))
+        this.#executeEager(state.slice(), client, local.eager, { events, emit, loses: true });
+      this.#executeEager(state, client, local.eager, { events, emit, loses: false });
     } else emit(state, undefined, events);
+  }
+
+  #executeEager(
+    state: Int32Array,
+    client: number,
+    eager: readonly number[],
+    { events, emit, loses }: { events: readonly Event[]; emit: Emit; loses: boolean },
+  ): void {
+    const { units } = this.nodeOf(state, client);
+    const sofar = [...events];
+    for (const unit of eager) {
+      const isLost = loses && units[unit].mn === this.#dying;
+      sofar.push({ type: isLost ? 'lose' : 'unit', client, unit });
+      const torn = this.#execute(state, client, unit, !isLost);
+      if (torn !== undefined) {
+        emit(state, torn, sofar);
+        return;
+      }
+    }
+    this.#settle(state, client, sofar, emit);
+  }
+
+  /** May the unit execute without an answer, since its MN is to die? READs leave nothing: they just FAIL then. */
+  #mayLose(state: Int32Array, client: number, unit: Unit): boolean {
+    return (
+      unit.mn === this.#dying &&
+      (unit.kind === UnitKind.CAS || isPrivate(unit)) &&
+      this.layout.mayKill(state) &&
+      this.nodeOf(state, client).origin.dead === undefined
+    );
+  }
+
+  /** Its batch is answered, an MN has died: the client may have stopped, for the master. */
+  #mayStop(state: Int32Array, { node }: Local): boolean {
+    const isClient = this.unfolding.nodes[node].origin.dead === undefined;
+    return this.#dying >= 0 && this.isBroken(state) && isClient;
+  }
+
+  /** Who meets a FAIL waits for the master. */
+  #mustWait({ node, results }: Local): boolean {
+    return results.includes(FAILED) && this.unfolding.nodes[node].kind !== this.scenario.variant?.ignoresSilence;
+  }
+
+  /**
+   * Naive ways: a client whose link is lost takes the node for dead, all by itself; or the master has waited for
+   * nobody, and the client learns of the view when it meets a FAIL.
+   */
+  #goesAlone(state: Int32Array, { node, results }: Local): boolean {
+    const { variant } = this.scenario;
+    if (variant?.adoptsAlone !== true && variant?.stopsNobody !== true) return false;
+    const { origin, isAfter } = this.unfolding.nodes[node];
+    if (isAfter || origin.dead !== undefined || this.isBroken(state)) return false;
+    return results.includes(FAILED);
+  }
+
+  #kill(state: Int32Array, mn: number, emit: Emit): void {
+    const next = state.slice();
+    this.layout.kill(next, mn);
+    const events: Event[] = [{ type: 'kill', mn }];
+    if (this.#dying < 0) emit(next, undefined, events);
+    else this.#forEachClient(next, events, emit, (...step) => this.#settle(...step));
+  }
+
+  /** Everybody has stopped, ended, or is fenced. */
+  #mayArbitrate(state: Int32Array): boolean {
+    if (this.#dying < 0 || !this.isBroken(state)) return false;
+    if (this.scenario.variant?.stopsNobody === true) return true;
+    for (let c = 0; c < this.clients; c++) if (!this.#hasStopped(state, c)) return false;
+    return true;
+  }
+
+  #hasStopped(state: Int32Array, client: number): boolean {
+    const local = this.unfolding.locals[state[this.#local(client)]];
+    const { isDone, origin } = this.unfolding.nodes[local.node];
+    return isDone || origin.dead !== undefined || local.isComplete;
+  }
+
+  #arbitrate(state: Int32Array, emit: Emit): void {
+    const nodes = Array.from({ length: this.clients }, (_, c) => this.nodeOf(state, c));
+    const isLeft = (node: Node): boolean => !node.isDone || node.isUnavailable;
+    const slots = this.slots * this.replicas;
+    const words = new Int32Array(slots + this.clients);
+    words.set(state.subarray(0, slots));
+    for (let c = 0; c < this.clients; c++) words[slots + c] = state[this.#local(c) + 1];
+    const touched = {
+      words,
+      line: ({ owner, place }: Unit): number =>
+        owner >= this.clients ? this.lineAt(state, { owner, place }) : this.cells.line(words[slots + owner], place),
+      write: ({ owner, place, lineOffset, bytes }: Unit): void => {
+        words[slots + owner] = this.cells.write(words[slots + owner], place, lineOffset, bytes);
+      },
+    };
+    const decided = this.unfolding.internDecisions(
+      this.#arbitration.run(touched, {
+        slots: [...new Set(nodes.flatMap((node) => (isLeft(node) ? node.openSlots : [])))].sort((a, b) => a - b),
+        dead: nodes.flatMap((node) => (node.origin.dead && isLeft(node) ? [node.objects] : [])),
+      }),
+    );
+    state.set(words.subarray(0, slots));
+    for (let c = 0; c < this.clients; c++) state[this.#local(c) + 1] = words[slots + c];
+    state[this.layout.view] = 1 + decided;
+    for (let c = 0; c < this.clients; c++) this.#forget(state, c);
+    this.#forEachClient(state, [{ type: 'arbitrate' }], emit, (next, client, events, then) => {
+      const isAtWork = !this.#hasStopped(next, client);
+      if (isAtWork || !isLeft(nodes[client])) then(next, undefined, events);
+      else this.#adopt(next, client, decided, events, then);
+    });
+  }
+
+  #adopt(state: Int32Array, client: number, decided: number, events: readonly Event[], emit: Emit): void {
+    const at = this.#local(client);
+    const before = state[at];
+    if (this.unfolding.nodeOf(before).origin.dead !== undefined) {
+      state[at] = this.unfolding.restart(before);
+      this.#settle(state, client, [...events, { type: 'adopt', client, choice: 0 }], emit);
+      return;
+    }
+    const choices = this.unfolding.adoptionChoices(before);
+    for (let choice = 0; choice < choices; choice++) {
+      const next = choice + 1 === choices ? state : state.slice();
+      const open = this.#fillOpen(next);
+      next[at] = this.unfolding.adopt(before, decided, choice);
+      this.#answer(next, client, open, [...events, { type: 'adopt', client, choice }], emit);
+    }
   }
 
   #resume(state: Int32Array, client: number, choice: number, events: readonly Event[], emit: Emit): void {
     const at = this.#local(client);
     const open = this.#fillOpen(state);
     state[at] = this.unfolding.resume(state[at], choice);
-    const node = this.unfolding.nodeOf(state[at]);
+    this.#answer(state, client, open, events, emit);
+  }
+
+  /** What a client's generator has come to: answers first. */
+  #answer(
+    state: Int32Array,
+    client: number,
+    open: Int32Array,
+    events: readonly Event[],
+    emit: Emit,
+  ): void {
+    const node = this.nodeOf(state, client);
     for (const result of node.responses) {
       // A request that was answered without touching a slot began and ended here.
       const request = node.request - 1;
       open[client] = request;
-      const set = this.configurations.respond(state[this.#set], open, client, result);
+      const set = this.configurations.respond(state[this.layout.set], open, client, result);
       if (set === IMPOSSIBLE) {
         emit(
           state,
@@ -286,7 +467,7 @@ export class Model {
         );
         return;
       }
-      state[this.#set] = set;
+      state[this.layout.set] = set;
     }
     if (node.error !== undefined) {
       emit(state, node.error, events);
@@ -336,19 +517,26 @@ export class Model {
 
   #mayCrash(state: Int32Array, client: number): boolean {
     const node = this.nodeOf(state, client);
-    return (state[this.#budget] & ((1 << CUTS_SHIFT) - 1)) > 0 && !node.isDone && !node.isCut;
+    return this.layout.mayCrash(state) && !node.isDone && !node.isCut;
   }
 
   #crash(state: Int32Array, client: number, events: readonly Event[], emit: Emit): void {
-    state[this.#budget]--;
+    this.layout.crash(state);
     this.#die(state, client, [...events, { type: 'crash', client }], emit);
   }
 
   #die(state: Int32Array, client: number, events: readonly Event[], emit: Emit): void {
+    if (this.scenario.variant?.fencesNobody === true) {
+      const { node, results } = this.unfolding.locals[state[this.#local(client)]];
+      const flying = this.unfolding.nodes[node].units.filter(
+        (unit, u) => unit.kind === UnitKind.CAS && results[u] === PENDING,
+      );
+      state[this.layout.strays] = this.#strays.add(state[this.layout.strays], flying);
+    }
     state[this.#local(client)] = this.unfolding.crash(state[this.#local(client)]);
     for (let c = 0; c < this.clients; c++) this.#forget(state, c);
     // The recoverer has links of its own.
-    state[this.#budget] &= ~(((1 << MNS_MAX) - 1) << (LINKS_SHIFT + client * MNS_MAX));
+    this.layout.mendLinks(state, client);
     this.#settle(state, client, events, emit);
   }
 
@@ -356,8 +544,9 @@ export class Model {
   #forget(state: Int32Array, client: number): void {
     const at = this.#local(client);
     const { origin, isDone, isFresh, keptCells } = this.unfolding.nodeOf(state[at]);
-    const links = (state[this.#budget] >> (LINKS_SHIFT + client * MNS_MAX)) & ((1 << MNS_MAX) - 1);
-    const mayDie = (state[this.#budget] & ((1 << LINKS_SHIFT) - 1)) > 0 || links !== 0;
+    // A master may still look at all of them.
+    if (this.#dying >= 0 && (this.layout.mayKill(state) || this.isBroken(state))) return;
+    const mayDie = this.layout.mayEnd(state, client);
     const { dataReplicas } = this.scenario;
     if (origin.dead === undefined ? !mayDie : isDone)
       state[at + 1] = this.cells.forget(state[at + 1], 0, dataReplicas);
@@ -369,12 +558,6 @@ export class Model {
     return this.unfolding.locals[local].results.every((r) => r < FAILED);
   }
 
-  #isCut(state: Int32Array, client: number, mn: number): boolean {
-    return (
-      this.isDead(state, mn) || ((state[this.#budget] >> (LINKS_SHIFT + client * MNS_MAX + mn)) & 1) !== 0
-    );
-  }
-
   /**
    * A link of the client fails: a prefix of the verbs in flight on it may still execute, all of them FAIL.
    */
@@ -383,7 +566,7 @@ export class Model {
     if (node.isDone || node.origin.dead !== undefined) return;
     const { results } = this.unfolding.locals[state[this.#local(client)]];
     for (let mn = 0; mn < this.pool.config.nodes; mn++) {
-      if (this.#isCut(state, client, mn)) continue;
+      if (this.layout.isCut(state, client, mn) || (this.#dying >= 0 && mn !== this.#dying)) continue;
       const flying = node.units.flatMap((u, i) => (u.mn === mn && results[i] < FAILED ? [i] : []));
       for (let executed = 0; executed <= flying.length; executed++) {
         const next = state.slice();
@@ -391,8 +574,7 @@ export class Model {
           const unit = node.units[index];
           if (unit.kind === UnitKind.CAS && next[unit.place] === unit.expect) next[unit.place] = unit.swap;
         }
-        next[this.#budget] -= 1 << CUTS_SHIFT;
-        next[this.#budget] |= 1 << (LINKS_SHIFT + client * MNS_MAX + mn);
+        this.layout.cut(next, client, mn);
         this.#settle(next, client, [{ type: 'cut', client, mn, executed }], emit);
       }
     }

@@ -46,6 +46,8 @@ export class TinyPool {
   readonly initialWords: readonly Word[];
   /** Lines of a block that hold cells. */
   readonly cellsPerBlock: number;
+  /** The MN that may die with a master there to mend it, or -1. */
+  readonly dyingMn: number;
   readonly #fillers: readonly { offset: number; word: Word }[];
 
   constructor(scenario: Scenario) {
@@ -81,6 +83,23 @@ export class TinyPool {
       fillers.push({ offset: candidateSlot(place, i), word: filler });
     }
     this.#fillers = fillers;
+    this.dyingMn = this.#findDying();
+  }
+
+  #findDying(): number {
+    const { dying, replicas } = this.scenario;
+    if (dying < replicas) return dying < 0 ? -1 : this.view.slotMn(this.slotOffsets[0], dying);
+    const held = Array.from({ length: replicas }, (_, r) => this.view.slotMn(this.slotOffsets[0], r));
+    for (let r = 0; r < this.config.dataReplicas; r++)
+      if (!held.includes(this.view.dataMn(0, r))) return this.view.dataMn(0, r);
+    throw new Error(`r = ${replicas}: no MN holds objects only; use more data replicas`);
+  }
+
+  /** The view that follows when node `mn` has died; without, the first one. */
+  viewWithout(mn = -1): View {
+    const view = new View(this.view.geometry, this.view);
+    if (mn >= 0) view.change(2, [mn]);
+    return view;
   }
 
   /** First byte of the block whose cells client `client` uses. */

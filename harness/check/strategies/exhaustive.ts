@@ -65,7 +65,7 @@ export class Exhaustive {
   constructor(scenario: Scenario, options: ExhaustiveOptions = {}) {
     this.model = new Model(scenario, options);
     this.#options = options;
-    this.#store = new StateStore(this.model.width);
+    this.#store = new StateStore(this.model.layout.width);
     this.#invariants = new Invariants(this.model);
     this.#edges = options.countsSchedules === true ? new Edges() : undefined;
   }
@@ -95,6 +95,8 @@ export class Exhaustive {
       if (!this.#goesOn(state, at)) continue;
       ordinal = 0;
       this.model.expand(state, emit);
+      if (ordinal === 0)
+        this.#violation ??= { message: 'nothing more can happen, and somebody waits', events: this.#eventsTo(at) };
     }
     return {
       scenario: this.model.scenario,
