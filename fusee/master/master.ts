@@ -156,8 +156,8 @@ export class Master {
 
   /** A client lives. False: it is no member any more, and must not go on. */
   renew(cid: number, nowNs: number): boolean {
-    const known = this.#members.get(cid);
-    if (known === undefined || known.state > STOPPED) return this.#joining.some((one) => one.cid === cid);
+    const known = this.#members.get(cid) ?? this.#joining.find((one) => one.cid === cid);
+    if (known === undefined || known.state > STOPPED) return false;
     known.leaseEndNs = this.#until(nowNs);
     return true;
   }
@@ -192,7 +192,8 @@ export class Master {
 
   /** A memory node has died. */
   nodeDied(mn: number): Effect[] {
-    if (!this.#view.dead.includes(mn) && !this.#lost.has(mn)) {
+    // Everybody who meets its silence tells, while the view that is being made knows it already.
+    if (!(this.#next ?? this.#view).dead.includes(mn) && !this.#lost.has(mn)) {
       this.#lost.add(mn);
       this.#goOn();
     }

@@ -56,7 +56,9 @@ function describeEvent(world: World, event: Event, apply: () => unknown): string
   if (event.type === 'arbitrate' || event.type === 'stray') {
     apply();
     const what =
-      event.type === 'stray' ? 'a verb of a dead client executes' : 'the master decides, and publishes the next view';
+      event.type === 'stray'
+        ? 'a verb of a dead client executes'
+        : 'the master decides, and publishes the next view';
     return `${what}: ${describeSlots(world)}`;
   }
   const actor = world.actors[event.client];

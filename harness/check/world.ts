@@ -5,7 +5,7 @@
  */
 import { executePart, executeVerb } from '../../fusee/fabric/execute-verb.js';
 import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
-import { isKv, isTent, LINE_BYTES, ownerPointer, type View } from '../../fusee/layout/index.js';
+import { isKv, isTent, LINE_BYTES, ownerPointer } from '../../fusee/layout/index.js';
 import type { Decisions } from '../../fusee/ops/index.js';
 import {
   Field,
@@ -218,7 +218,7 @@ export class World {
   lineOf(w: Word): Uint8Array {
     const bytes = new Uint8Array(LINE_BYTES);
     const pointer = ownerPointer(w);
-    const view = this.#hasLost ? this.pool.viewWithout(this.pool.dyingMn) : this.pool.view;
+    const view = this.#hasLost ? this.pool.viewAfter : this.pool.view;
     this.nodes.read(view.dataMn(pointer, 0), view.dataOffset(pointer, 0), bytes, 0, LINE_BYTES);
     return bytes;
   }
@@ -226,7 +226,7 @@ export class World {
   #doubleCopies(): string | undefined {
     const seen = new Map<number, number>();
     const { pool } = this;
-    const view: View = this.#decided === undefined ? pool.view : pool.viewWithout(pool.dyingMn);
+    const view = this.#decided === undefined ? pool.view : pool.viewAfter;
     const mn = view.slotMn(pool.slotOffsets[0], 0);
     if (!this.nodes.isAlive(mn)) return undefined;
     for (let slot = 0; slot < this.scenario.slots.length; slot++) {
@@ -271,8 +271,9 @@ export class World {
     const { run } = actor;
     const open = this.#open();
     this.#endBatch(actor);
-    if (this.#goesAlone(actor)) this.#adoptRun(actor, choice);
-    else run.resume(choice);
+    const decided = this.#adopting(actor);
+    if (decided === undefined) run.resume(choice);
+    else (run as ClientRun).adopt(this.pool.dyingMn, decided, choice);
     return this.#answer(actor, client, open);
   }
 
@@ -310,12 +311,13 @@ export class World {
     return actor.run.kind !== this.scenario.variant?.ignoresSilence;
   }
 
-  /** Naive ways: see the model. */
-  #goesAlone(actor: Actor): boolean {
+  /** By which decisions a client that has met a FAIL goes on, if it does: see `explorer/states.ts`. */
+  #adopting(actor: Actor): Decisions | undefined {
+    if (actor.isRecovery || this.scenario.dying < 0 || !hasFailed(actor)) return undefined;
     const { variant } = this.scenario;
-    if (variant?.adoptsAlone !== true && variant?.stopsNobody !== true) return false;
     const isAfter = actor.run.cx.client.view.number > 1;
-    return !actor.isRecovery && !isAfter && !this.#isBroken && hasFailed(actor);
+    const goesAlone = this.#decided === undefined && variant?.adoptsAlone === actor.run.kind;
+    return isAfter || goesAlone ? new Map() : this.#decided;
   }
 
   #arbitrate(): void {
@@ -340,13 +342,9 @@ export class World {
       actor.run.start();
     } else {
       this.#endBatch(actor);
-      this.#adoptRun(actor, choice);
+      (actor.run as ClientRun).adopt(this.pool.dyingMn, this.#decided ?? new Map(), choice);
     }
     return this.#answer(actor, client, open);
-  }
-
-  #adoptRun({ run }: Actor, choice: number): void {
-    (run as ClientRun).adopt(this.pool.dyingMn, this.#decided ?? new Map(), choice);
   }
 
   /** What an actor waits for from an MN that is dead FAILs, answered or not. */

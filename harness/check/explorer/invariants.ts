@@ -59,7 +59,8 @@ export class Invariants {
       const first = state[slot * replicas + primary];
       if (isTent(interner.wordAt(first, this.#word))) return `slot ${slot} is tentative at the end`;
       for (let r = 0; r < replicas; r++)
-        if (!this.#isGone(state, r) && state[slot * replicas + r] !== first) return `the replicas of slot ${slot} differ at the end`;
+        if (!this.#isGone(state, r) && state[slot * replicas + r] !== first)
+          return `the replicas of slot ${slot} differ at the end`;
     }
     const values = pool.keys.map(() => 0);
     for (let slot = 0; slot < slots; slot++) {

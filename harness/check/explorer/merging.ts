@@ -51,7 +51,11 @@ export function liveState(
   const cas = units.filter((u) => u.kind === UnitKind.CAS);
   const reads = units.length - cas.length;
   const vNew = interner.word(write.vNew.hi, write.vNew.lo);
-  const commits = cas.length === 1 && reads === 0 && cas[0].place % pool.scenario.replicas === primary && cas[0].swap === vNew;
+  const commits =
+    cas.length === 1 &&
+    reads === 0 &&
+    cas[0].place % pool.scenario.replicas === primary &&
+    cas[0].swap === vNew;
   if (commits) return `commit|${slotWrite}|${verbs}`;
   const { isPoll } = run.batch;
   if (run.kind !== RequestKind.INSERT) {

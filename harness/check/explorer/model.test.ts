@@ -10,7 +10,7 @@ import { Exhaustive } from '../strategies/exhaustive.js';
 import { Random } from '../strategies/seeded.js';
 import { World } from '../world.js';
 import type { Event } from './event.js';
-import type { ModelOptions } from './model.js';
+import type { ModelOptions } from './states.js';
 import { Unfolding } from './unfolding.js';
 import { type Unit, UnitKind } from './units.js';
 

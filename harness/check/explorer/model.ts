@@ -30,71 +30,14 @@
  * view, in one step: what a client does first in it are verbs again. Recoveries that were under way begin anew,
  * wherever they stood.
  */
-import { formatWord, word } from '../../../fusee/verbs/index.js';
-import { TinyPool } from '../scenario/pool.js';
-import { MAX_CLIENTS, type Scenario } from '../scenario/scenario.js';
-import { Cells } from './cells.js';
-import { Configurations, IMPOSSIBLE } from './configurations.js';
-import { Contents } from './contents.js';
-import type { Emit, Event } from './event.js';
-import { Interner } from './interner.js';
-import { Arbitration } from './arbitration.js';
-import { StateLayout } from './layout.js';
-import type { Local, Node } from './local-state.js';
-import { primaryOf } from './merging.js';
-import { Strays } from './strays.js';
-import { Unfolding } from './unfolding.js';
-import { FAILED, isPrivate, PENDING, type Unit, UNANSWERED, UnitKind } from './units.js';
 
-export interface ModelOptions {
-  /** Executes data verbs at once. @default true */
-  readonly reduces?: boolean;
-  /**
-   * Takes local states for one that agree in what is still used; else only a poll that found nothing new.
-   * @default true
-   */
-  readonly merges?: boolean;
-}
+import { IMPOSSIBLE } from './configurations.js';
+import type { Emit, Event } from './event.js';
+import { States } from './states.js';
+import { FAILED, PENDING, UnitKind } from './units.js';
 
 /** The states of one scenario, and the steps between them. */
-export class Model {
-  readonly scenario: Scenario;
-  readonly pool: TinyPool;
-  readonly interner = new Interner();
-  readonly unfolding: Unfolding;
-  readonly cells: Cells;
-  readonly configurations: Configurations;
-  readonly contents: Contents;
-  readonly layout: StateLayout;
-  readonly clients: number;
-  readonly slots: number;
-  readonly replicas: number;
-  readonly #arbitration: Arbitration;
-  readonly #strays: Strays = new Strays();
-  /** The MN that may die with a master there, or -1; and the slots' primary before and after. */
-  readonly #dying: number;
-  readonly #primaries: readonly [number, number];
-  readonly #open = new Int32Array(MAX_CLIENTS);
-
-  constructor(scenario: Scenario, options: ModelOptions = {}) {
-    this.scenario = scenario;
-    this.pool = new TinyPool(scenario);
-    this.unfolding = new Unfolding(this.pool, this.interner, {
-      reduces: options.reduces ?? true,
-      merges: options.merges ?? true,
-    });
-    this.cells = new Cells(this.interner, this.pool.cellsPerBlock * scenario.dataReplicas);
-    this.configurations = new Configurations(scenario);
-    this.contents = new Contents(this.pool, this.interner);
-    this.clients = scenario.programs.length;
-    this.slots = scenario.slots.length;
-    this.replicas = scenario.replicas;
-    this.layout = new StateLayout(scenario);
-    this.#arbitration = new Arbitration(this.pool, this.interner);
-    this.#dying = this.pool.dyingMn;
-    this.#primaries = [0, primaryOf(this.pool, this.pool.viewWithout(this.#dying))];
-  }
-
+export class Model extends States {
   /** Emits the states in which exploration begins: data verbs of the first batches have executed. */
   start(emit: Emit): void {
     const state = new Int32Array(this.layout.width);
@@ -103,8 +46,8 @@ export class Model {
         state[slot * this.replicas + r] = this.interner.word(w.hi, w.lo);
     });
     for (let c = 0; c < this.clients; c++) {
-      state[this.#local(c)] = this.unfolding.initial[c];
-      state[this.#local(c) + 1] = this.cells.initial;
+      state[this.local(c)] = this.unfolding.initial[c];
+      state[this.local(c) + 1] = this.cells.initial;
     }
     state[this.layout.set] = this.configurations.initial;
     this.layout.begin(state, this.scenario);
@@ -133,23 +76,23 @@ export class Model {
   /** Emits every successor of a state. */
   expand(state: Int32Array, emit: Emit): void {
     for (let c = 0; c < this.clients; c++) {
-      const local = this.unfolding.locals[state[this.#local(c)]];
+      const local = this.unfolding.locals[state[this.local(c)]];
       for (const unit of local.enabled) {
         this.#executeOne(state.slice(), c, unit, emit);
-        if (this.#mayLose(state, c, this.nodeOf(state, c).units[unit])) {
+        if (this.mayLose(state, c, this.nodeOf(state, c).units[unit])) {
           const next = state.slice();
-          this.#execute(next, c, unit, false);
+          this.execute(next, c, unit, false);
           emit(next, undefined, [{ type: 'lose', client: c, unit }]);
         }
       }
-      if (this.#mayCrash(state, c)) this.#crash(state.slice(), c, [], emit);
+      if (this.mayCrash(state, c)) this.#crash(state.slice(), c, [], emit);
       if (this.layout.mayCut(state)) this.#cutLinks(state, c, emit);
     }
     for (let mn = 0; this.layout.mayKill(state) && mn < this.pool.config.nodes; mn++) {
-      if (!this.isDead(state, mn) && (this.#dying < 0 || mn === this.#dying)) this.#kill(state, mn, emit);
+      if (!this.isDead(state, mn) && (this.dying < 0 || mn === this.dying)) this.#kill(state, mn, emit);
     }
-    if (this.#mayArbitrate(state)) this.#arbitrate(state.slice(), emit);
-    this.#strays.forEach(state[this.layout.strays], (unit, left, i) => {
+    if (this.mayArbitrate(state)) this.#arbitrate(state.slice(), emit);
+    this.strays.forEach(state[this.layout.strays], (unit, left, i) => {
       const next = state.slice();
       next[this.layout.strays] = left;
       if (!this.isDead(state, unit.mn) && next[unit.place] === unit.expect) next[unit.place] = unit.swap;
@@ -159,7 +102,7 @@ export class Model {
 
   #executeOne(next: Int32Array, client: number, unit: number, emit: Emit): void {
     const events: Event[] = [{ type: 'unit', client, unit }];
-    const torn = this.#execute(next, client, unit);
+    const torn = this.execute(next, client, unit);
     if (torn !== undefined) emit(next, torn, events);
     else this.#settle(next, client, events, emit);
   }
@@ -169,11 +112,11 @@ export class Model {
    * wrong.
    */
   stepAlone(state: Int32Array, client: number): Int32Array | undefined {
-    const [unit] = this.unfolding.locals[state[this.#local(client)]].enabled;
+    const [unit] = this.unfolding.locals[state[this.local(client)]].enabled;
     if (unit === undefined) return undefined;
     const from = state.slice();
     this.layout.calm(from);
-    this.#execute(from, client, unit);
+    this.execute(from, client, unit);
     let after: Int32Array | undefined;
     this.#settle(from, client, [], (next, violation) => {
       if (violation === undefined) after ??= next;
@@ -181,122 +124,19 @@ export class Model {
     return after;
   }
 
-  /** The node at which a client stands. */
-  nodeOf(state: Int32Array, client: number): Node {
-    return this.unfolding.nodeOf(state[this.#local(client)]);
-  }
-
-  /** True when the MN has died; without `mn`, when any has. */
-  isDead(state: Int32Array, mn?: number): boolean {
-    return this.layout.isDead(state, mn);
-  }
-
-  /** A master has mended what a dead MN left, or will. */
-  get hasMaster(): boolean {
-    return this.#dying >= 0;
-  }
-
-  /** An MN has died, and no master has mended that yet. */
-  isBroken(state: Int32Array): boolean {
-    return this.isDead(state) && state[this.layout.view] === 0;
-  }
-
-  /** The replica of the slots that readers go by; -1 when it is dead. */
-  primaryOf(state: Int32Array): number {
-    const replica = this.#primaries[state[this.layout.view] === 0 ? 0 : 1];
-    return this.isDead(state, this.pool.view.slotMn(this.pool.slotOffsets[0], replica)) ? -1 : replica;
-  }
-
-  localOf(state: Int32Array, client: number): number {
-    return state[this.#local(client)];
-  }
-
-  cellsOf(state: Int32Array, client: number): number {
-    return state[this.#local(client) + 1];
-  }
-
-  /** True when some explanation of the history leaves the keys with these values. */
-  explains(state: Int32Array, values: readonly number[]): boolean {
-    return this.configurations.explains(state[this.layout.set], this.#fillOpen(state), values);
-  }
-
-  /**
-   * What can be told of a state from outside: slots and explanations. Equal in models of the same scenario.
-   */
-  describe(state: Int32Array): string {
-    const words = Array.from(state.subarray(0, this.layout.local(0)), (id) =>
-      formatWord(this.interner.wordAt(id, word())),
-    );
-    return `${words.join(' ')} | ${this.configurations.describe(state[this.layout.set])}`;
-  }
-
-  #local(client: number): number {
-    return this.layout.local(client);
-  }
-
-  /** Per client its open request, -1 for none. */
-  #fillOpen(state: Int32Array): Int32Array {
-    this.#open.fill(-1);
-    for (let c = 0; c < this.clients; c++) {
-      const local = this.unfolding.locals[state[this.#local(c)]];
-      const { dead, client } = this.unfolding.nodes[local.node].origin;
-      if (dead === undefined ? local.isOpen : dead.isOpen)
-        this.#open[client] = this.unfolding.nodes[local.node].request;
-    }
-    return this.#open;
-  }
-
-  /** Executes one unit in place; a message when it is a READ of an object that is not whole. */
-  #execute(state: Int32Array, client: number, index: number, isAnswered = true): string | undefined {
-    const at = this.#local(client);
-    const node = this.unfolding.nodeOf(state[at]);
-    const unit = node.units[index];
-    if (this.layout.isCut(state, client, unit.mn)) {
-      state[at] = this.unfolding.step(state[at], index, FAILED);
-      return undefined;
-    }
-    let result = 0;
-    let torn: string | undefined;
-    if (unit.kind === UnitKind.READ_SLOT) result = state[unit.place];
-    else if (unit.kind === UnitKind.CAS) {
-      result = state[unit.place];
-      if (result === unit.expect) state[unit.place] = unit.swap;
-    } else if (unit.kind === UnitKind.WRITE) {
-      const owner = this.#local(unit.owner) + 1;
-      state[owner] = this.cells.write(state[owner], unit.place, unit.lineOffset, unit.bytes);
-      this.#forget(state, unit.owner);
-    } else {
-      result = this.lineAt(state, unit);
-      if (node.origin.dead === undefined) {
-        result = this.cells.payload(result);
-        if (this.contents.of(result).key < 0) torn = `client ${client} reads an object that is not whole`;
-      }
-    }
-    state[at] = this.unfolding.step(state[at], index, isAnswered ? result : UNANSWERED);
-    return torn;
-  }
-
-  /** The interned line that a data unit names. */
-  lineAt(state: Int32Array, unit: Pick<Unit, 'owner' | 'place'>): number {
-    const { dataReplicas } = this.scenario;
-    if (unit.owner >= this.clients) return this.contents.initialLines[Math.floor(unit.place / dataReplicas)];
-    return this.cells.line(state[this.#local(unit.owner) + 1], unit.place);
-  }
-
   /** Goes on with a client until it waits for verbs on slots, in every way it can; emits what comes of it. */
   #settle(state: Int32Array, client: number, events: readonly Event[], emit: Emit): void {
-    const at = this.#local(client);
-    if (this.#dying >= 0 && this.isDead(state)) state[at] = this.unfolding.lose(state[at]);
+    const at = this.local(client);
+    if (this.dying >= 0 && this.isDead(state)) state[at] = this.unfolding.lose(state[at]);
     const local = this.unfolding.locals[state[at]];
     if (local.isComplete) {
-      if (this.#mayCrash(state, client)) this.#crash(state.slice(), client, events, emit);
-      if (this.#mayStop(state, local)) {
+      if (this.mayCrash(state, client)) this.#crash(state.slice(), client, events, emit);
+      if (this.mayStop(state, local)) {
         emit(state.slice(), undefined, events);
-        if (this.#mustWait(local)) return;
+        if (this.mustWait(local)) return;
       }
-      if (this.#goesAlone(state, local)) {
-        const known = state[this.layout.view] - 1;
-        const decided = known < 0 ? this.unfolding.internDecisions(this.pool.slotOffsets.map(() => -1)) : known;
+      const decided = this.adopting(state, local);
+      if (decided >= 0) {
         this.#adopt(state, client, decided, events, emit);
         return;
       }
@@ -306,9 +146,9 @@ export class Model {
         this.#resume(next, client, choice, [...events, { type: 'resume', client, choice }], emit);
       }
     } else if (local.eager.length > 0) {
-      if (this.#mayCrash(state, client)) this.#crashAmid(state, client, local.eager, events, emit);
+      if (this.mayCrash(state, client)) this.#crashAmid(state, client, local.eager, events, emit);
       const { units } = this.nodeOf(state, client);
-      if (local.eager.some((unit) => this.#mayLose(state, client, units[unit])))
+      if (local.eager.some((unit) => this.mayLose(state, client, units[unit])))
         this.#executeEager(state.slice(), client, local.eager, { events, emit, loses: true });
       this.#executeEager(state, client, local.eager, { events, emit, loses: false });
     } else emit(state, undefined, events);
@@ -323,9 +163,9 @@ export class Model {
     const { units } = this.nodeOf(state, client);
     const sofar = [...events];
     for (const unit of eager) {
-      const isLost = loses && units[unit].mn === this.#dying;
+      const isLost = loses && units[unit].mn === this.dying;
       sofar.push({ type: isLost ? 'lose' : 'unit', client, unit });
-      const torn = this.#execute(state, client, unit, !isLost);
+      const torn = this.execute(state, client, unit, !isLost);
       if (torn !== undefined) {
         emit(state, torn, sofar);
         return;
@@ -334,95 +174,25 @@ export class Model {
     this.#settle(state, client, sofar, emit);
   }
 
-  /** May the unit execute without an answer, since its MN is to die? READs leave nothing: they just FAIL then. */
-  #mayLose(state: Int32Array, client: number, unit: Unit): boolean {
-    return (
-      unit.mn === this.#dying &&
-      (unit.kind === UnitKind.CAS || isPrivate(unit)) &&
-      this.layout.mayKill(state) &&
-      this.nodeOf(state, client).origin.dead === undefined
-    );
-  }
-
-  /** Its batch is answered, an MN has died: the client may have stopped, for the master. */
-  #mayStop(state: Int32Array, { node }: Local): boolean {
-    const isClient = this.unfolding.nodes[node].origin.dead === undefined;
-    return this.#dying >= 0 && this.isBroken(state) && isClient;
-  }
-
-  /** Who meets a FAIL waits for the master. */
-  #mustWait({ node, results }: Local): boolean {
-    return results.includes(FAILED) && this.unfolding.nodes[node].kind !== this.scenario.variant?.ignoresSilence;
-  }
-
-  /**
-   * Naive ways: a client whose link is lost takes the node for dead, all by itself; or the master has waited for
-   * nobody, and the client learns of the view when it meets a FAIL.
-   */
-  #goesAlone(state: Int32Array, { node, results }: Local): boolean {
-    const { variant } = this.scenario;
-    if (variant?.adoptsAlone !== true && variant?.stopsNobody !== true) return false;
-    const { origin, isAfter } = this.unfolding.nodes[node];
-    if (isAfter || origin.dead !== undefined || this.isBroken(state)) return false;
-    return results.includes(FAILED);
-  }
-
   #kill(state: Int32Array, mn: number, emit: Emit): void {
     const next = state.slice();
     this.layout.kill(next, mn);
     const events: Event[] = [{ type: 'kill', mn }];
-    if (this.#dying < 0) emit(next, undefined, events);
+    if (this.dying < 0) emit(next, undefined, events);
     else this.#forEachClient(next, events, emit, (...step) => this.#settle(...step));
   }
 
-  /** Everybody has stopped, ended, or is fenced. */
-  #mayArbitrate(state: Int32Array): boolean {
-    if (this.#dying < 0 || !this.isBroken(state)) return false;
-    if (this.scenario.variant?.stopsNobody === true) return true;
-    for (let c = 0; c < this.clients; c++) if (!this.#hasStopped(state, c)) return false;
-    return true;
-  }
-
-  #hasStopped(state: Int32Array, client: number): boolean {
-    const local = this.unfolding.locals[state[this.#local(client)]];
-    const { isDone, origin } = this.unfolding.nodes[local.node];
-    return isDone || origin.dead !== undefined || local.isComplete;
-  }
-
   #arbitrate(state: Int32Array, emit: Emit): void {
-    const nodes = Array.from({ length: this.clients }, (_, c) => this.nodeOf(state, c));
-    const isLeft = (node: Node): boolean => !node.isDone || node.isUnavailable;
-    const slots = this.slots * this.replicas;
-    const words = new Int32Array(slots + this.clients);
-    words.set(state.subarray(0, slots));
-    for (let c = 0; c < this.clients; c++) words[slots + c] = state[this.#local(c) + 1];
-    const touched = {
-      words,
-      line: ({ owner, place }: Unit): number =>
-        owner >= this.clients ? this.lineAt(state, { owner, place }) : this.cells.line(words[slots + owner], place),
-      write: ({ owner, place, lineOffset, bytes }: Unit): void => {
-        words[slots + owner] = this.cells.write(words[slots + owner], place, lineOffset, bytes);
-      },
-    };
-    const decided = this.unfolding.internDecisions(
-      this.#arbitration.run(touched, {
-        slots: [...new Set(nodes.flatMap((node) => (isLeft(node) ? node.openSlots : [])))].sort((a, b) => a - b),
-        dead: nodes.flatMap((node) => (node.origin.dead && isLeft(node) ? [node.objects] : [])),
-      }),
-    );
-    state.set(words.subarray(0, slots));
-    for (let c = 0; c < this.clients; c++) state[this.#local(c) + 1] = words[slots + c];
-    state[this.layout.view] = 1 + decided;
-    for (let c = 0; c < this.clients; c++) this.#forget(state, c);
+    const left = Array.from({ length: this.clients }, (_, c) => this.isLeft(state, c));
+    const decided = this.decide(state);
     this.#forEachClient(state, [{ type: 'arbitrate' }], emit, (next, client, events, then) => {
-      const isAtWork = !this.#hasStopped(next, client);
-      if (isAtWork || !isLeft(nodes[client])) then(next, undefined, events);
-      else this.#adopt(next, client, decided, events, then);
+      if (left[client] && this.hasStopped(next, client)) this.#adopt(next, client, decided, events, then);
+      else then(next, undefined, events);
     });
   }
 
   #adopt(state: Int32Array, client: number, decided: number, events: readonly Event[], emit: Emit): void {
-    const at = this.#local(client);
+    const at = this.local(client);
     const before = state[at];
     if (this.unfolding.nodeOf(before).origin.dead !== undefined) {
       state[at] = this.unfolding.restart(before);
@@ -432,27 +202,21 @@ export class Model {
     const choices = this.unfolding.adoptionChoices(before);
     for (let choice = 0; choice < choices; choice++) {
       const next = choice + 1 === choices ? state : state.slice();
-      const open = this.#fillOpen(next);
+      const open = this.fillOpen(next);
       next[at] = this.unfolding.adopt(before, decided, choice);
       this.#answer(next, client, open, [...events, { type: 'adopt', client, choice }], emit);
     }
   }
 
   #resume(state: Int32Array, client: number, choice: number, events: readonly Event[], emit: Emit): void {
-    const at = this.#local(client);
-    const open = this.#fillOpen(state);
+    const at = this.local(client);
+    const open = this.fillOpen(state);
     state[at] = this.unfolding.resume(state[at], choice);
     this.#answer(state, client, open, events, emit);
   }
 
   /** What a client's generator has come to: answers first. */
-  #answer(
-    state: Int32Array,
-    client: number,
-    open: Int32Array,
-    events: readonly Event[],
-    emit: Emit,
-  ): void {
+  #answer(state: Int32Array, client: number, open: Int32Array, events: readonly Event[], emit: Emit): void {
     const node = this.nodeOf(state, client);
     for (const result of node.responses) {
       // A request that was answered without touching a slot began and ended here.
@@ -473,7 +237,7 @@ export class Model {
       emit(state, node.error, events);
       return;
     }
-    if (node.isFresh) this.#forget(state, client);
+    if (node.isFresh) this.forget(state, client);
     if (
       node.isUnavailable &&
       node.origin.dead === undefined &&
@@ -507,17 +271,12 @@ export class Model {
       const next = state.slice();
       const sofar: Event[] = [...events];
       for (const unit of executed) {
-        this.#execute(next, client, unit);
+        this.execute(next, client, unit);
         sofar.push({ type: 'unit', client, unit });
       }
       this.#crash(next, client, sofar, emit);
     };
     tryPrefixes(0, []);
-  }
-
-  #mayCrash(state: Int32Array, client: number): boolean {
-    const node = this.nodeOf(state, client);
-    return this.layout.mayCrash(state) && !node.isDone && !node.isCut;
   }
 
   #crash(state: Int32Array, client: number, events: readonly Event[], emit: Emit): void {
@@ -527,35 +286,17 @@ export class Model {
 
   #die(state: Int32Array, client: number, events: readonly Event[], emit: Emit): void {
     if (this.scenario.variant?.fencesNobody === true) {
-      const { node, results } = this.unfolding.locals[state[this.#local(client)]];
+      const { node, results } = this.unfolding.locals[state[this.local(client)]];
       const flying = this.unfolding.nodes[node].units.filter(
         (unit, u) => unit.kind === UnitKind.CAS && results[u] === PENDING,
       );
-      state[this.layout.strays] = this.#strays.add(state[this.layout.strays], flying);
+      state[this.layout.strays] = this.strays.add(state[this.layout.strays], flying);
     }
-    state[this.#local(client)] = this.unfolding.crash(state[this.#local(client)]);
-    for (let c = 0; c < this.clients; c++) this.#forget(state, c);
+    state[this.local(client)] = this.unfolding.crash(state[this.local(client)]);
+    for (let c = 0; c < this.clients; c++) this.forget(state, c);
     // The recoverer has links of its own.
     this.layout.mendLinks(state, client);
     this.#settle(state, client, events, emit);
-  }
-
-  /** Drops from a client's cells the log entries that no recovery will look at. */
-  #forget(state: Int32Array, client: number): void {
-    const at = this.#local(client);
-    const { origin, isDone, isFresh, keptCells } = this.unfolding.nodeOf(state[at]);
-    // A master may still look at all of them.
-    if (this.#dying >= 0 && (this.layout.mayKill(state) || this.isBroken(state))) return;
-    const mayDie = this.layout.mayEnd(state, client);
-    const { dataReplicas } = this.scenario;
-    if (origin.dead === undefined ? !mayDie : isDone)
-      state[at + 1] = this.cells.forget(state[at + 1], 0, dataReplicas);
-    else if (origin.dead === undefined && isFresh && this.#isUntouched(state[at]))
-      state[at + 1] = this.cells.forget(state[at + 1], keptCells, dataReplicas);
-  }
-
-  #isUntouched(local: number): boolean {
-    return this.unfolding.locals[local].results.every((r) => r < FAILED);
   }
 
   /**
@@ -564,9 +305,9 @@ export class Model {
   #cutLinks(state: Int32Array, client: number, emit: Emit): void {
     const node = this.nodeOf(state, client);
     if (node.isDone || node.origin.dead !== undefined) return;
-    const { results } = this.unfolding.locals[state[this.#local(client)]];
+    const { results } = this.unfolding.locals[state[this.local(client)]];
     for (let mn = 0; mn < this.pool.config.nodes; mn++) {
-      if (this.layout.isCut(state, client, mn) || (this.#dying >= 0 && mn !== this.#dying)) continue;
+      if (this.layout.isCut(state, client, mn) || (this.dying >= 0 && mn !== this.dying)) continue;
       const flying = node.units.flatMap((u, i) => (u.mn === mn && results[i] < FAILED ? [i] : []));
       for (let executed = 0; executed <= flying.length; executed++) {
         const next = state.slice();

@@ -17,9 +17,9 @@ import { ClientRun, type Run } from '../scenario/client-run.js';
 import type { TinyPool } from '../scenario/pool.js';
 import { RecoveryRun } from '../scenario/recovery-run.js';
 import type { Interner } from './interner.js';
-import { liveState, wholeState } from './merging.js';
 import { describeOrigin, enabledUnits, type Local, type Node, type Origin } from './local-state.js';
-import { deliver, FAILED, isPrivate, PENDING, type Unit, UNANSWERED, UnitKind, unitsOf } from './units.js';
+import { liveState, wholeState } from './merging.js';
+import { deliver, FAILED, isPrivate, PENDING, UNANSWERED, type Unit, UnitKind, unitsOf } from './units.js';
 
 const LIVE_RUNS = 64;
 /** More than the choices of any local state. */
@@ -57,7 +57,9 @@ export class Unfolding {
     this.#reduces = options.reduces;
     this.#merges = options.merges;
     this.#image = pool.makeNodes();
-    this.initial = pool.scenario.programs.map((_, client) => this.#root({ client, dead: undefined, isAfter: false }));
+    this.initial = pool.scenario.programs.map((_, client) =>
+      this.#root({ client, dead: undefined, isAfter: false }),
+    );
   }
 
   nodeOf(local: number): Node {
@@ -285,7 +287,7 @@ export class Unfolding {
       ),
       isAfter: run.cx.client.view.number > 1,
       openSlots: run.openSlots,
-      isInterrupted: this.pool.dyingMn >= 0 && run.isInterruptedBy(this.pool.dyingMn),
+      isInterrupted: run.isInterruptible,
       parent,
       choice,
       decided,
@@ -298,12 +300,7 @@ export class Unfolding {
     return local;
   }
 
-  #mergeKey(
-    run: Run,
-    origin: Origin,
-    units: readonly Unit[],
-    isInvoked: boolean,
-  ): string | undefined {
+  #mergeKey(run: Run, origin: Origin, units: readonly Unit[], isInvoked: boolean): string | undefined {
     if (run.error !== undefined || !this.#merges) return undefined;
     const { client } = origin;
     if (origin.dead !== undefined) {

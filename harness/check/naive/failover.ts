@@ -9,7 +9,16 @@ import {
   RequestKind,
 } from '../../../fusee/ops/index.js';
 import { Round } from '../../../fusee/replication/index.js';
-import { DONE, type Op, type OpLoop, replicaRef, sameWord, Status, type Word, word } from '../../../fusee/verbs/index.js';
+import {
+  DONE,
+  type Op,
+  type OpLoop,
+  replicaRef,
+  Status,
+  sameWord,
+  type Word,
+  word,
+} from '../../../fusee/verbs/index.js';
 import type { MasterRun } from '../scenario/master-run.js';
 import type { Variant } from '../scenario/scenario.js';
 
@@ -37,7 +46,8 @@ function* takeFirst({ cx }: MasterRun, slots: readonly number[]): Op<Decisions> 
     const held = Array.from({ length: count }, (_, r) => b.found(r, word()));
     decided.set(slot, held[0]);
     b.reset();
-    for (let r = 1; r < count; r++) if (!sameWord(held[r], held[0])) b.cas(mn[r], offsetBytes[r], held[r], held[0]);
+    for (let r = 1; r < count; r++)
+      if (!sameWord(held[r], held[0])) b.cas(mn[r], offsetBytes[r], held[r], held[0]);
     if (b.count > 0) yield b;
   }
   return decided;
@@ -84,5 +94,8 @@ export const fencesNobody: Variant = { name: 'no fence', fencesNobody: true };
 /** H7: the master decides while clients are at work. */
 export const stopsNobody: Variant = { name: 'nobody stops', stopsNobody: true };
 
-/** H18: a client takes its lost link for the death of the node. */
-export const adoptsAlone: Variant = { name: 'a lost link taken for a crash', adoptsAlone: true };
+/** H18: a reader takes its lost link for the death of the node. */
+export const adoptsAlone: Variant = {
+  name: 'a lost link taken for a crash',
+  adoptsAlone: RequestKind.SEARCH,
+};

@@ -69,7 +69,7 @@ export interface Run {
   readonly returnedCell: number;
   /** What it would tell a master that stops it now. */
   readonly openSlots: readonly number[];
-  isInterruptedBy(mn: number): boolean;
+  readonly isInterruptible: boolean;
   start(): void;
   resume(choice?: number): void;
   lasting(): string;
@@ -170,34 +170,38 @@ export class ClientRun implements Run {
   }
 
   /**
-   * Goes on in the view in which node `mn` is dead, with what the master decided of open slots.
+   * Goes on in the view in which node `mn` is dead, with what the master decided of open slots. Again and again:
+   * what was aimed in the former view may meet the dead node once more.
    * @param choice as for {@link resume}, where the request was not interrupted.
    */
   adopt(mn: number, decided: Decisions, choice = 0): void {
     const { cx, batch } = this;
     const { view, grace } = cx.client;
-    const control = view.controlMn;
-    view.change(2, [mn]);
-    grace.adoptTable(control !== view.controlMn);
-    const hasChanged = isInterrupted(cx);
     if (batch === null) throw new Error('a client that has ended adopts no view');
-    if (!hasChanged && fateOf(batch, view) === Fate.GO_ON) {
-      this.resume(choice);
-      return;
+    let isOpen = false;
+    if (view.number === 1) {
+      const control = view.controlMn;
+      view.change(2, [mn]);
+      grace.adoptTable(control !== view.controlMn);
+      isOpen = isInterrupted(cx);
     }
-    const known = hasChanged ? decided : new Map();
+    if (!isOpen && fateOf(batch, view) === Fate.GO_ON) this.resume(choice);
+    else this.#continue(isOpen ? decided : new Map());
+  }
+
+  #continue(decided: Decisions): void {
     const { variant } = this.pool.scenario;
     this.#resumes = true;
     this.#rest =
-      variant?.continues?.(this, known) ?? continueRequest(this.coroutine, this.kind as RequestKind, known);
+      variant?.continues?.(this, decided) ??
+      continueRequest(this.coroutine, this.kind as RequestKind, decided);
     this.#loops = this.#makeLoops();
     this.#advance();
   }
 
-  /** Does the view in which node `mn` is dead interrupt the request in hand? */
-  isInterruptedBy(mn: number): boolean {
-    const view = this.pool.viewWithout(mn);
-    return view.hasChanged(this.cx.place.combined[0]);
+  /** Does the death of the MN that may die interrupt the request in hand? */
+  get isInterruptible(): boolean {
+    return this.pool.viewAfter.hasChanged(this.cx.place.combined[0]);
   }
 
   #makeLoops(): OpLoop[] {

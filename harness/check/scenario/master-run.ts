@@ -5,7 +5,7 @@
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { IndexCache } from '../../../fusee/index/index.js';
 import { ARBITER_BYTES, Arbiter } from '../../../fusee/master/arbitrate.js';
-import { type Context, type Decisions, ClientState, makeCoroutine } from '../../../fusee/ops/index.js';
+import { ClientState, type Context, type Decisions, makeCoroutine } from '../../../fusee/ops/index.js';
 import { slotsOfObject } from '../../../fusee/recovery/index.js';
 import { LocalMemory, type Op } from '../../../fusee/verbs/index.js';
 import { RUN_BYTES, type TakenObject } from './client-run.js';

@@ -48,6 +48,8 @@ export class TinyPool {
   readonly cellsPerBlock: number;
   /** The MN that may die with a master there to mend it, or -1. */
   readonly dyingMn: number;
+  /** The view in which it is dead; the first one when none may die. */
+  readonly viewAfter: View;
   readonly #fillers: readonly { offset: number; word: Word }[];
 
   constructor(scenario: Scenario) {
@@ -84,6 +86,7 @@ export class TinyPool {
     }
     this.#fillers = fillers;
     this.dyingMn = this.#findDying();
+    this.viewAfter = this.viewWithout(this.dyingMn);
   }
 
   #findDying(): number {
@@ -95,7 +98,7 @@ export class TinyPool {
     throw new Error(`r = ${replicas}: no MN holds objects only; use more data replicas`);
   }
 
-  /** The view that follows when node `mn` has died; without, the first one. */
+  /** A view for a client: the one that follows when node `mn` has died; without, the first one. */
   viewWithout(mn = -1): View {
     const view = new View(this.view.geometry, this.view);
     if (mn >= 0) view.change(2, [mn]);

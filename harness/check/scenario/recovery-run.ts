@@ -39,7 +39,7 @@ export class RecoveryRun implements Run {
   readonly kind = -1;
   readonly returnedCell = 0;
   readonly openSlots: readonly number[] = [];
-  readonly isInterruptedBy = (): boolean => false;
+  readonly isInterruptible = false;
   readonly #loop: OpLoop;
 
   constructor(pool: TinyPool, task: Task, buffer: ArrayBuffer = new ArrayBuffer(RUN_BYTES)) {

@@ -44,8 +44,8 @@ export interface Variant {
   readonly stopsNobody?: boolean;
   /** A dead client's verbs in flight still execute when its recovery is at work. */
   readonly fencesNobody?: boolean;
-  /** A client whose link is lost goes on by itself, as if the node were dead. */
-  readonly adoptsAlone?: boolean;
+  /** A request of this kind that meets a lost link goes on by itself, as if the node were dead. */
+  readonly adoptsAlone?: number;
 }
 
 export interface Scenario {

@@ -64,7 +64,11 @@ export const FAILOVER_MIXES: readonly Mix[] = [
 /**
  * An MN dies, with a master there: the one with that replica of the slots, see {@link Scenario.dying}.
  */
-const failover = (dying: number, options: Partial<Scenario>, mixes: readonly Mix[] = FAILOVER_MIXES): Suite => {
+const failover = (
+  dying: number,
+  options: Partial<Scenario>,
+  mixes: readonly Mix[] = FAILOVER_MIXES,
+): Suite => {
   const { replicas = 2, crashes = 0 } = options;
   const what = dying === replicas ? 'objects only' : dying === 0 ? 'primary' : `backup ${dying}`;
   return suiteOf(`MN crash, ${what}${crashes > 0 ? ' and client' : ''}`, mixes, { ...options, dying });

@@ -6,8 +6,9 @@
 import { countSchedules, Edges } from '../explorer/count-schedules.js';
 import type { Event } from '../explorer/event.js';
 import { Invariants } from '../explorer/invariants.js';
-import { Model, type ModelOptions } from '../explorer/model.js';
+import { Model } from '../explorer/model.js';
 import { StateStore } from '../explorer/state-store.js';
+import type { ModelOptions } from '../explorer/states.js';
 import type { Scenario } from '../scenario/scenario.js';
 
 /** A schedule that breaks a promise. */
@@ -96,7 +97,10 @@ export class Exhaustive {
       ordinal = 0;
       this.model.expand(state, emit);
       if (ordinal === 0)
-        this.#violation ??= { message: 'nothing more can happen, and somebody waits', events: this.#eventsTo(at) };
+        this.#violation ??= {
+          message: 'nothing more can happen, and somebody waits',
+          events: this.#eventsTo(at),
+        };
     }
     return {
       scenario: this.model.scenario,

@@ -1,6 +1,7 @@
 /** Which events of a schedule can happen in the state that a run is in. */
-import type { Event } from '../explorer/event.js';
+
 import { enabledUnits } from '../actor.js';
+import type { Event } from '../explorer/event.js';
 import type { World } from '../world.js';
 
 /** True when the event can happen now, whatever the scenario's budget of failures says. */
