@@ -139,7 +139,10 @@ describe('elsewhere', () => {
     const { controlMn } = before;
     view.change(2, [controlMn]);
     expect(view.controlMn).not.toBe(controlMn);
-    expect(view.elsewhere(controlMn, CLIENTS_BASE + 8)).toEqual({ mn: view.controlMn, offset: CLIENTS_BASE + 8 });
+    expect(view.elsewhere(controlMn, CLIENTS_BASE + 8)).toEqual({
+      mn: view.controlMn,
+      offset: CLIENTS_BASE + 8,
+    });
   });
 
   it('is nowhere when nothing is left', () => {

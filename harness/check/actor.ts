@@ -1,5 +1,5 @@
 /** One client of a {@link World}, or its recoverer. */
-import { Status } from '../../fusee/verbs/index.js';
+import { Field, Status } from '../../fusee/verbs/index.js';
 import { type Unit, UnitKind } from './explorer/units.js';
 import type { Run } from './scenario/client-run.js';
 
@@ -52,4 +52,14 @@ export const isAnswered = ({ executed, unanswered }: Actor): boolean =>
 /** Some verb of its batch has FAILed. */
 export function hasFailed({ run, units }: Actor): boolean {
   return units.some(({ verb }) => run.batch?.status(verb) === Status.FAIL);
+}
+
+/** What the actor waits for from an MN that is dead FAILs, executed or not. */
+export function failAnswers({ run, units, executed, unanswered }: Actor, mn: number): void {
+  units.forEach((unit, u) => {
+    if (unit.mn !== mn || (executed[u] && !unanswered.includes(u))) return;
+    executed[u] = true;
+    run.batch?.setField(unit.verb, Field.STATUS, Status.FAIL);
+  });
+  unanswered.length = 0;
 }

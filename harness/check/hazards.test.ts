@@ -9,6 +9,7 @@ import { explore, story } from './find.js';
 import {
   adoptsAlone,
   anyBackup,
+  comparesWithLater,
   fencesNobody,
   otherMeansLost,
   readsBackups,
@@ -175,6 +176,14 @@ const HAZARDS: readonly Hazard[] = [
     mix: 'I | I',
     options: { dying: 0, replicas: 3 },
     naive: anyBackup,
+    says: ANY_HARM,
+  },
+  {
+    name: 'H24: a resumed INSERT compares the backup with a later primary',
+    slots: '- -',
+    mix: 'I | I',
+    options: { dying: 2, dataReplicas: 3 },
+    naive: comparesWithLater,
     says: ANY_HARM,
   },
   {

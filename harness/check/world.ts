@@ -16,7 +16,7 @@ import {
   type Word,
   word,
 } from '../../fusee/verbs/index.js';
-import { type Actor, enabledUnits, hasFailed, isAnswered, pendingOn } from './actor.js';
+import { type Actor, enabledUnits, failAnswers, hasFailed, isAnswered, pendingOn } from './actor.js';
 import { Configurations, IMPOSSIBLE } from './explorer/configurations.js';
 import { contentOf } from './explorer/contents.js';
 import type { Event } from './explorer/event.js';
@@ -90,7 +90,7 @@ export class World {
       case 'kill':
         this.nodes.kill(event.mn);
         this.killsLeft--;
-        for (const actor of this.actors) this.#lose(actor);
+        if (this.#hasLost) for (const actor of this.actors) failAnswers(actor, event.mn);
         return undefined;
       case 'arbitrate':
         this.#arbitrate();
@@ -129,7 +129,7 @@ export class World {
 
   /** An MN has died, and nobody repairs what that leaves: there is no master. */
   get anyDead(): boolean {
-    return this.killsLeft < this.scenario.mnCrashes && this.scenario.dying < 0;
+    return this.killsLeft < this.scenario.mnCrashes && !this.#hasLost;
   }
 
   /** An MN has died, and the master has not mended that yet. */
@@ -138,7 +138,7 @@ export class World {
   }
 
   get #hasLost(): boolean {
-    return this.scenario.dying >= 0 && this.killsLeft < this.scenario.mnCrashes;
+    return this.pool.dyingMn >= 0 && !this.nodes.isAlive(this.pool.dyingMn);
   }
 
   /** May this MN die, the scenario's budget apart? */
@@ -347,18 +347,6 @@ export class World {
     return this.#answer(actor, client, open);
   }
 
-  /** What an actor waits for from an MN that is dead FAILs, answered or not. */
-  #lose(actor: Actor): void {
-    const { batch } = actor.run;
-    if (!this.#hasLost || batch === null) return;
-    actor.units.forEach((unit, u) => {
-      if (unit.mn !== this.pool.dyingMn || (actor.executed[u] && !actor.unanswered.includes(u))) return;
-      actor.executed[u] = true;
-      batch.setField(unit.verb, Field.STATUS, Status.FAIL);
-    });
-    actor.unanswered = [];
-  }
-
   #die(actor: Actor, client: number): void {
     const { run } = actor;
     if (this.scenario.variant?.fencesNobody === true) {
@@ -368,8 +356,7 @@ export class World {
     }
     const objects = this.scenario.recovers ? [...run.objects] : [];
     if (!actor.isRecovery && actor.executed.some(Boolean)) actor.isOpen = true;
-    const isAfter = run.cx.client.view.number > 1;
-    const dead = isAfter ? { dead: this.pool.dyingMn } : {};
+    const dead = run.cx.client.view.number > 1 ? { dead: this.pool.dyingMn } : {};
     actor.run = new RecoveryRun(this.pool, { client, objects, request: run.request, ...dead });
     actor.isRecovery = true;
     actor.isCut.length = 0;
@@ -384,7 +371,7 @@ export class World {
     actor.parkedAt = batch?.isPoll === true ? actor.polledAt : -1;
     actor.unanswered = [];
     if (batch !== null && !isCut) this.#readConstants(batch);
-    this.#lose(actor);
+    if (this.#hasLost) failAnswers(actor, this.pool.dyingMn);
     return actor;
   }
 

@@ -89,10 +89,14 @@ describe('the model of a dying MN', () => {
     makeScenario('-', 'I0 | I1', { dying: 0 }),
     makeScenario('-', 'I | D', { dying: 2, dataReplicas: 3 }),
     makeScenario('-', 'I | I', { dying: 1, crashes: 1 }),
-  ])('ends alike, reduced or not, merged or not: $name, r = $replicas, $dying dies', (scenario) => {
-    const reduced = endsOf(scenario, {});
-    expect(reduced.length).toBeGreaterThan(0);
-    expect(endsOf(scenario, { merges: false })).toEqual(reduced);
-    expect(endsOf(scenario, { reduces: false })).toEqual(reduced);
-  }, 60_000);
+  ])(
+    'ends alike, reduced or not, merged or not: $name, r = $replicas, $dying dies',
+    (scenario) => {
+      const reduced = endsOf(scenario, {});
+      expect(reduced.length).toBeGreaterThan(0);
+      expect(endsOf(scenario, { merges: false })).toEqual(reduced);
+      expect(endsOf(scenario, { reduces: false })).toEqual(reduced);
+    },
+    60_000,
+  );
 });

@@ -2,7 +2,8 @@
 import type { Scenario } from '../scenario/scenario.js';
 
 /**
- * One number: client crashes left, cuts left, a bit for each cut link, a bit for each dead MN, MN crashes left.
+ * One number: client crashes left, cuts left, a bit for each cut link, a bit for each dead MN, MN crashes
+ * left.
  */
 const CUTS_SHIFT = 4;
 const LINKS_SHIFT = 8;
@@ -12,8 +13,9 @@ const MNS_MAX = 4;
 const MNS_MASK = (1 << MNS_MAX) - 1;
 
 /**
- * Slots on every replica | per client its local state and its cells | the set of explanations | what may still
- * go wrong | the view: 0 at first, else 1 + the number of what a master decided | verbs of dead clients that are still on their way.
+ * Slots on every replica | per client its local state and its cells | the set of explanations | what may
+ * still go wrong | the view: 0 at first, else 1 + the number of what a master decided | verbs of dead clients
+ * that are still on their way.
  */
 export class StateLayout {
   /** Numbers in a state. */

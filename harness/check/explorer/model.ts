@@ -23,12 +23,12 @@
  * Resuming touches local state only and is no event. Responses happen with the last verb, invocations with
  * the first on a slot, which gives the strictest real-time order of all schedules with the same results.
  *
- * With a master, one MN may die at any verb (FUSEE section 5.2). Its verbs FAIL from then on; a CAS, or what
- * stands in the log, may also have executed there unanswered, at any time before. Who meets a FAIL waits; who
- * meets none may go on, or have stopped: a client that has stopped is one whose batch is complete and that is
- * not resumed. When all are so, or fenced, the master decides (`arbitration.ts`) and everybody adopts the new
- * view, in one step: what a client does first in it are verbs again. Recoveries that were under way begin anew,
- * wherever they stood.
+ * With a master, one MN may die at any verb (FUSEE section 5.2). Verbs to it FAIL from then on; a CAS or a
+ * data verb may also have executed there unanswered, at any time before. Who meets a FAIL waits; who meets
+ * none may go on, or have stopped: a client that has stopped is one whose batch is complete and that is not
+ * resumed. When all are so, or fenced, the master decides (`arbitration.ts`) and everybody adopts the new
+ * view, in one step: what a client does first in it are verbs again. Recoveries that were under way begin
+ * anew, wherever they stood.
  */
 
 import { IMPOSSIBLE } from './configurations.js';

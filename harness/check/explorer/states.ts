@@ -165,7 +165,7 @@ export class States {
     return this.cells.line(state[this.local(unit.owner) + 1], unit.place);
   }
 
-  /** May the unit execute without an answer, since its MN is to die? READs leave nothing: they just FAIL then. */
+  /** May the unit execute without an answer, since its MN is to die? A READ of a slot just FAILs then. */
   protected mayLose(state: Int32Array, client: number, unit: Unit): boolean {
     return (
       unit.mn === this.dying &&
@@ -189,9 +189,9 @@ export class States {
   }
 
   /**
-   * A client that has met a FAIL goes on by the view that it knows, since what it had aimed at was the dead node;
-   * the number of the decisions by which it does, or -1. Naive ways: one whose link is lost takes the node for
-   * dead, all by itself; or the master has waited for nobody, and the client learns of the view only now.
+   * A client that has met a FAIL goes on by the view that it knows, since what it had aimed at was the dead
+   * node; the number of the decisions by which it does, or -1. Naive ways: one whose link is lost takes the
+   * node for dead, all by itself; or the master has waited for nobody, and it learns of the view only now.
    */
   protected adopting(state: Int32Array, { node, results }: Local): number {
     const { origin, isAfter, kind } = this.unfolding.nodes[node];
@@ -261,12 +261,13 @@ export class States {
   /** Drops from a client's cells the log entries that no recovery will look at. */
   protected forget(state: Int32Array, client: number): void {
     const at = this.local(client);
-    const { origin, isDone, isFresh, keptCells } = this.unfolding.nodeOf(state[at]);
+    const { origin, isDone, isUnavailable, isFresh, keptCells } = this.unfolding.nodeOf(state[at]);
     // A master may still look at all of them.
     if (this.dying >= 0 && (this.layout.mayKill(state) || this.isBroken(state))) return;
     const mayDie = this.layout.mayEnd(state, client);
     const { dataReplicas } = this.scenario;
-    if (origin.dead === undefined ? !mayDie : isDone)
+    // A recovery that met silence begins again in the next view.
+    if (origin.dead === undefined ? !mayDie : isDone && !isUnavailable)
       state[at + 1] = this.cells.forget(state[at + 1], 0, dataReplicas);
     else if (origin.dead === undefined && isFresh && this.#isUntouched(state[at]))
       state[at + 1] = this.cells.forget(state[at + 1], keptCells, dataReplicas);

@@ -1,8 +1,9 @@
 /** Changes of the view done naively: what hazards H7 and H18, and controls X11, X11b and X12 need. */
-import { CANDIDATES, candidateWord, matches } from '../../../fusee/index/index.js';
+import { CANDIDATE_BYTES, CANDIDATES, candidateWord, matches } from '../../../fusee/index/index.js';
 import { HEADER_BYTES, ownerPointer } from '../../../fusee/layout/index.js';
 import {
   type Context,
+  type Coroutine,
   continueRequest,
   type Decisions,
   Outcome,
@@ -31,6 +32,22 @@ export const otherMeansLost: Variant = {
     return continueRequest(coroutine, kind as RequestKind, decided);
   },
 };
+
+/** H24: a resumed INSERT compares the backup with what it read of the primary behind its claim. */
+export const comparesWithLater: Variant = {
+  name: 'a resumed duplicate check that remembers the primary',
+  continues: ({ coroutine, kind }, decided) => remembering(coroutine, kind as RequestKind, decided),
+};
+
+function* remembering(coroutine: Coroutine, kind: RequestKind, decided: Decisions): OpLoop {
+  const { client, buckets } = coroutine.cx;
+  const kept = client.local.bytes.slice(buckets, buckets + CANDIDATE_BYTES);
+  const rest = continueRequest(coroutine, kind, decided);
+  const first = rest.next().value;
+  client.local.bytes.set(kept, buckets);
+  yield first;
+  return yield* rest;
+}
 
 /** X11b: the word of any living backup stands, as the paper has it: here that of the first. */
 export const anyBackup: Variant = { name: 'any living backup', arbitrates: takeFirst };

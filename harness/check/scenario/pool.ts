@@ -22,7 +22,7 @@ import {
   View,
 } from '../../../fusee/layout/index.js';
 import { makeNodes } from '../../../fusee/node/in-process.js';
-import { type Word, word } from '../../../fusee/verbs/index.js';
+import { UsageError, type Word, word } from '../../../fusee/verbs/index.js';
 import { initialValue, MAX_CLIENTS, MAX_KEYS, type Scenario } from './scenario.js';
 
 const BLOCK_BYTES = 1024;
@@ -95,7 +95,9 @@ export class TinyPool {
     const held = Array.from({ length: replicas }, (_, r) => this.view.slotMn(this.slotOffsets[0], r));
     for (let r = 0; r < this.config.dataReplicas; r++)
       if (!held.includes(this.view.dataMn(0, r))) return this.view.dataMn(0, r);
-    throw new Error(`r = ${replicas}: no MN holds objects only; use more data replicas`);
+    throw new UsageError(
+      `no MN holds replica ${dying} of ${replicas}, or objects only; use a lower one, or more data replicas`,
+    );
   }
 
   /** A view for a client: the one that follows when node `mn` has died; without, the first one. */

@@ -67,8 +67,8 @@ export interface Scenario {
    */
   readonly mnCrashes: number;
   /**
-   * The only MN that may die, by the replica of the slots that it holds (0: their primary; as many as there are
-   * replicas: the one that holds objects only), and a master is there to mend it. -1: no master.
+   * The only MN that may die, by the replica of the slots that it holds (0: their primary; as many as there
+   * are replicas: the one that holds objects only), and a master is there to mend it. -1: no master.
    */
   readonly dying: number;
   /** Pointer order of the clients reversed: Rule 3 prefers the last client in place of the first. */
@@ -105,6 +105,12 @@ export function makeScenario(
   if (programs.length > MAX_CLIENTS || programs.some((p) => p.length > MAX_REQUESTS)) {
     throw new UsageError(
       `mix "${mix}": at most ${MAX_CLIENTS} clients of ${MAX_REQUESTS} requests; use a smaller mix`,
+    );
+  }
+  const { replicas = 2, dataReplicas = 2, dying = -1 } = options;
+  if (dying >= 0 && (dataReplicas === 1 || (replicas === 1 && dying === 0))) {
+    throw new UsageError(
+      `replica ${dying} of ${replicas} cannot die: the last copy of slots, or of objects, would; use more replicas`,
     );
   }
   return {

@@ -191,4 +191,11 @@ export const SHORT_SUITES: readonly Suite[] = [
   suiteOf('undone votes', UNDONE_MIXES, { replicas: 4 }),
   suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 1, crashes: 1 }),
   suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 2, crashes: 1 }),
+  failover(0, { replicas: 2 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(1, { replicas: 2 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(2, { replicas: 2, dataReplicas: 3 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(0, { replicas: 3 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(1, { replicas: 3 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(0, { replicas: 2, crashes: 1 }, FAILOVER_MIXES.slice(1, 7)),
+  failover(1, { replicas: 2, crashes: 1 }, FAILOVER_MIXES.slice(1, 7)),
 ];
