@@ -24,7 +24,7 @@ import {
   isInterrupted,
   type RequestKind,
 } from '../ops/index.js';
-import { Fate, fateOf, MEND_VERBS, mend, mended } from '../ops/mend.js';
+import { Fate, fateOf, isForLost, MEND_VERBS, mend, mended } from '../ops/mend.js';
 import { DONE, type OpLoop, resume, Status, VerbBatch } from '../verbs/index.js';
 import type { Driver, Failover } from './failover.js';
 import { DEFAULT_DEADLINE_NS, type ReactorOptions, type RequestSource } from './request-source.js';
@@ -236,18 +236,20 @@ export class Reactor implements Driver {
     if (this.#failover?.isStopped === true) return;
     const coroutine = this.#coroutines[i] as Coroutine | undefined;
     const { view } = this.#coroutines[0].cx.client;
-    switch (fateOf(batch, view)) {
+    const isRequest = coroutine !== undefined && coroutine.cx.period !== NO_PERIOD;
+    const fate = fateOf(batch, view);
+    switch (fate === Fate.BEREFT && isRequest && isForLost(batch, view) ? Fate.WAIT : fate) {
       case Fate.GO_ON:
         return;
       case Fate.WAIT:
         this.#state[i] = HELD;
         this.#heldCount++;
         for (let v = 0; v < batch.count; v++)
-          if (batch.status(v) === Status.FAIL) this.#failover?.suspect(batch.mn(v));
+          if (batch.status(v) === Status.FAIL && !view.isDead(batch.mn(v)))
+            this.#failover?.suspect(batch.mn(v));
         return;
       default:
-        if (coroutine !== undefined && coroutine.cx.period !== NO_PERIOD)
-          this.#interrupt(i, coroutine, NO_DECISIONS);
+        if (coroutine !== undefined && isRequest) this.#interrupt(i, coroutine, NO_DECISIONS);
         else {
           this.#state[i] = MENDING;
           this.#bereft.push(i);

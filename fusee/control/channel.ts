@@ -7,7 +7,7 @@
  * file that only its user may read; it is never sent, printed or passed as an argument.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,12 +53,21 @@ export function readSecret(path: string): Buffer {
   return secret;
 }
 
-/** Makes a new secret, in place of one that is there. */
-export function makeSecret(path: string): Buffer {
-  const secret = Buffer.from(randomBytes(32).toString('hex'));
-  writeFileSync(path, secret, { mode: 0o600 });
-  chmodSync(path, 0o600);
-  return secret;
+/** The pool's secret on this host: made when there is none; a master that takes over finds its clients' own. */
+export function keepSecret(path: string): Buffer {
+  try {
+    // Never seen half written, and never written over.
+    const fresh = `${path}.${process.pid}`;
+    writeFileSync(fresh, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
+    try {
+      linkSync(fresh, path);
+    } finally {
+      unlinkSync(fresh);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readSecret(path);
 }
 
 /** A nonce to be answered. */

@@ -70,9 +70,9 @@ class Session {
   }
 
   /** @throws FabricError when no master answers; UsageError when the secrets differ. */
-  static open({ pool, secretFile }: MasterAddress): Promise<Session> {
+  static async open({ pool, secretFile }: MasterAddress): Promise<Session> {
     const secret = readSecret(secretFile ?? secretPath(pool));
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       const socket = connect(socketPath(pool));
       const nonce = newNonce();
       let challenge = '';

@@ -1,9 +1,8 @@
 /** The master's end of the control channel: who connects, proves itself, and is heard. */
 import { unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { FabricError, UsageError } from '../verbs/index.js';
+import { FabricError } from '../verbs/index.js';
 import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
-import { hasMaster } from './link.js';
 import { check, type FromClient, type FromMaster, fromClient, type ToldView } from './messages.js';
 
 /** Somebody who has proved to know the secret. */
@@ -28,9 +27,8 @@ export interface Listener {
 const PROOF_MS = 3000;
 const UNPROVEN_MAX = 64;
 
-/** Listens on the pool's socket. @throws UsageError when another master does. */
+/** Listens on the pool's socket, where nobody else does. */
 export async function listen(pool: string, secret: Buffer, listener: Listener): Promise<Server> {
-  if (await hasMaster(pool)) throw new UsageError(`pool '${pool}' has a master already; end that one first`);
   try {
     // Left by a master that was killed: nobody answers there.
     unlinkSync(socketPath(pool));

@@ -14,7 +14,8 @@ import type { Server } from 'node:net';
 import { complete } from '../client/call.js';
 import { readPoolConfig } from '../client/connect.js';
 import { joinPool, leavePool } from '../client/membership.js';
-import { makeSecret, readSecret, secretPath, socketPath } from '../control/channel.js';
+import { keepSecret, readSecret, secretPath, socketPath } from '../control/channel.js';
+import { hasMaster } from '../control/link.js';
 import type { FromClient } from '../control/messages.js';
 import { type Listener, listen, type Peer } from '../control/server.js';
 import { ShmFabric } from '../fabric/shm.js';
@@ -136,8 +137,10 @@ export class MasterHost implements Listener {
           'clients that merely wait for a processor',
       );
     }
-    const secret =
-      options.secretFile === undefined ? makeSecret(secretPath(pool)) : readSecret(options.secretFile);
+    const { secretFile } = options;
+    const secret = secretFile === undefined ? keepSecret(secretPath(pool)) : readSecret(secretFile);
+    if (await hasMaster(pool))
+      throw new UsageError(`pool '${pool}' has a master already; end that one first`);
     const config = await readPoolConfig(pool);
     const geometry = new Geometry(config);
     const regions = Array.from({ length: config.nodes }, (_, mn) => regionName(pool, mn));
@@ -190,6 +193,11 @@ export class MasterHost implements Listener {
     };
   }
 
+  /** The secret that this host keeps for the pool; gone with its last master that ends in order. */
+  get #ownSecret(): string | undefined {
+    return this.#options.secretFile === undefined ? secretPath(this.#options.pool) : undefined;
+  }
+
   /** Ends the master: clients go on without one, until one is there again. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -197,10 +205,13 @@ export class MasterHost implements Listener {
     clearTimeout(this.#timer);
     for (const peer of this.#peers.values()) peer.close();
     await new Promise<void>((resolve) => this.#server?.close(() => resolve()));
-    try {
-      unlinkSync(socketPath(this.#options.pool));
-    } catch {
-      // The server has removed it.
+    for (const path of [socketPath(this.#options.pool), this.#ownSecret]) {
+      try {
+        if (path !== undefined) unlinkSync(path);
+      } catch (error) {
+        // The server has removed its socket itself.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
     }
     await this.#busy;
     const { view, cid } = this.#state;

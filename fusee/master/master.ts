@@ -158,8 +158,8 @@ export class Master {
 
   /** A client lives. False: it is no member any more, and must not go on. */
   renew(cid: number, nowNs: number): boolean {
-    const known = this.#members.get(cid);
-    if (known === undefined || known.state > STOPPED) return this.#joining.some((one) => one.cid === cid);
+    const known = this.#members.get(cid) ?? this.#joining.find((one) => one.cid === cid);
+    if (known === undefined || known.state > STOPPED) return false;
     known.leaseEndNs = this.#until(nowNs);
     return true;
   }
@@ -194,8 +194,8 @@ export class Master {
 
   /** A memory node has died. */
   nodeDied(mn: number): Effect[] {
-    const known = this.#next ?? this.#view;
-    if (!known.dead.includes(mn) && !this.#lost.has(mn)) {
+    // Everybody who meets its silence tells, while the view that is being made knows it already.
+    if (!(this.#next ?? this.#view).dead.includes(mn) && !this.#lost.has(mn)) {
       this.#lost.add(mn);
       this.#goOn();
     }

@@ -7,7 +7,7 @@
  * becomes visible:
  * `claim-replicated.ts` and `claim-single.ts`.
  */
-import { candidateSlot, candidateWord, chooseVacancy } from '../index/index.js';
+import { CANDIDATE_BYTES, candidateSlot, candidateWord, chooseVacancy } from '../index/index.js';
 import { LogOperation } from '../layout/index.js';
 import { Round, Verdict, won } from '../replication/index.js';
 import { DONE, type Op, type OpLoop, Stage } from '../verbs/index.js';
@@ -120,7 +120,10 @@ export function* resumeClaim(cx: Context, claimant: Claimant): Op<boolean> {
     yield* cx.commit;
     claimant.claim = won(write.verdict) ? Claim.INSERTED : Claim.FAILED;
   } else {
+    // What is known of the primary is from after the claim, and may hold the key: a duplicate check that
+    // compares the backup with it would pass over the very copy that it is there to find.
     claimant.check.forget();
+    cx.client.local.bytes.fill(0, cx.buckets, cx.buckets + CANDIDATE_BYTES);
     const claim = claimStages(cx, claimant);
     yield* write.slot.count === 1 ? claim.single : claim.replicated;
   }

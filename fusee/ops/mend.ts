@@ -32,6 +32,18 @@ export function fateOf(batch: VerbBatch, view: View): Fate {
   return fate;
 }
 
+/**
+ * Was a verb for something that has no replica left? A request that needs it waits for its deadline: nothing can
+ * be told of it.
+ */
+export function isForLost(batch: VerbBatch, view: View): boolean {
+  for (let i = 0; i < batch.count; i++) {
+    const isDead = batch.status(i) === Status.FAIL && view.isDead(batch.mn(i));
+    if (isDead && view.elsewhere(batch.mn(i), batch.remote(i)) === undefined) return true;
+  }
+  return false;
+}
+
 /** Most verbs that have to be posted once more: as many as a batch may have. */
 export const MEND_VERBS = 256;
 

@@ -159,7 +159,7 @@ export function* commitLoop(w: SlotWrite): OpLoop {
 }
 
 /** Appends the log commit: the old value and its CRC, to the object's entry on all data replicas. */
-function appendCommit({ batch, local, objectEnd, stagedEnd, vOld }: SlotWrite): void {
+export function appendCommit({ batch, local, objectEnd, stagedEnd, vOld }: SlotWrite): void {
   stageOldValue(local.bytes, stagedEnd, vOld);
   for (let r = 0; r < objectEnd.count; r++) {
     const at = objectEnd.offsetBytes[r] + LogField.OLD_VALUE;

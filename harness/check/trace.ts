@@ -53,16 +53,24 @@ function describeEvent(world: World, event: Event, apply: () => unknown): string
     apply();
     return `MN ${event.mn} DIES`;
   }
+  if (event.type === 'arbitrate' || event.type === 'stray') {
+    apply();
+    const what =
+      event.type === 'stray'
+        ? 'a verb of a dead client executes'
+        : 'the master decides, and publishes the next view';
+    return `${what}: ${describeSlots(world)}`;
+  }
   const actor = world.actors[event.client];
   const who = `${actor.isRecovery ? `recovery of client ${event.client}` : `client ${event.client}`}`;
-  if (event.type === 'unit') {
+  if (event.type === 'unit' || event.type === 'lose') {
     const unit = actor.units[event.unit];
     const swap = world.interner.wordAt(unit.swap, word());
     const expect = world.interner.wordAt(unit.expect, word());
     const before = unit.kind <= UnitKind.CAS ? slotAt(world, unit) : word();
     apply();
     const found = describeWord(world, before);
-    const where = placeName(world, unit);
+    const where = `${placeName(world, unit)}${event.type === 'lose' ? ', unanswered' : ''}`;
     switch (unit.kind) {
       case UnitKind.READ_SLOT:
         return `${who} READs ${where}: ${found}`;
@@ -84,11 +92,12 @@ function describeEvent(world: World, event: Event, apply: () => unknown): string
       }
     }
   }
-  if (event.type === 'resume') {
+  if (event.type === 'resume' || event.type === 'adopt') {
     const request = requestName(world.scenario, event.client, actor.run.request);
     apply();
     const answers = actor.run.responses.map((r) => `answers ${request}: ${resultName(r)}`);
     if (actor.run.error !== undefined) answers.push(`stops: ${actor.run.error}`);
+    if (event.type === 'adopt') answers.unshift('goes on in the next view');
     return answers.length > 0 ? `${who} ${answers.join(', ')}` : '';
   }
   apply();

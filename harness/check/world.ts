@@ -6,6 +6,7 @@
 import { executePart, executeVerb } from '../../fusee/fabric/execute-verb.js';
 import type { MemoryNodes } from '../../fusee/fabric/memory-nodes.js';
 import { isKv, isTent, LINE_BYTES, ownerPointer } from '../../fusee/layout/index.js';
+import type { Decisions } from '../../fusee/ops/index.js';
 import {
   Field,
   formatWord,
@@ -15,32 +16,17 @@ import {
   type Word,
   word,
 } from '../../fusee/verbs/index.js';
+import { type Actor, enabledUnits, failAnswers, hasFailed, isAnswered, pendingOn } from './actor.js';
 import { Configurations, IMPOSSIBLE } from './explorer/configurations.js';
 import { contentOf } from './explorer/contents.js';
 import type { Event } from './explorer/event.js';
 import { Interner } from './explorer/interner.js';
 import { type Unit, UnitKind, unitsOf } from './explorer/units.js';
-import { ClientRun, type Run } from './scenario/client-run.js';
+import { ClientRun } from './scenario/client-run.js';
+import { MasterRun } from './scenario/master-run.js';
 import { TinyPool } from './scenario/pool.js';
 import { RecoveryRun } from './scenario/recovery-run.js';
 import type { Scenario } from './scenario/scenario.js';
-
-/** One client, or its recoverer, and what its pending batch still has to execute. */
-export interface Actor {
-  run: Run;
-  isRecovery: boolean;
-  units: readonly Unit[];
-  executed: boolean[];
-  /** The request in hand has touched a slot, or its client died with some verb executed. */
-  isOpen: boolean;
-  readonly isCut: boolean[];
-  /** `nodes.changes` when this actor's last poll began, -1 before any. */
-  polledAt: number;
-  /**
-   * It would poll again, and nothing has changed since the last time: parked until `nodes.changes` differs.
-   */
-  parkedAt: number;
-}
 
 /** The clients and nodes of one scenario, and the order of requests so far. */
 export class World {
@@ -54,6 +40,9 @@ export class World {
   killsLeft: number;
   readonly #configurations: Configurations;
   #set: number;
+  /** What the master decided, once it has. */
+  #decided: Decisions | undefined;
+  #strays: { batch: VerbBatch; unit: Unit }[] = [];
 
   /** @param shared parts that may be used again by the next world of the same scenario. */
   constructor(scenario: Scenario, shared: { pool: TinyPool; interner: Interner } = World.shared(scenario)) {
@@ -69,8 +58,8 @@ export class World {
     this.actors = scenario.programs.map((_, client) => {
       const run = new ClientRun(this.pool, client);
       run.start();
-      const actor = { run, isRecovery: false, units: [], executed: [], isOpen: false, isCut: [] };
-      return this.#refresh({ ...actor, polledAt: -1, parkedAt: -1 });
+      const actor = { run, isRecovery: false, units: [], executed: [], unanswered: [], isOpen: false };
+      return this.#refresh({ ...actor, isCut: [], polledAt: -1, parkedAt: -1, awaitsView: false });
     });
   }
 
@@ -80,13 +69,14 @@ export class World {
 
   /** Everything that may happen next; resumes are forced, so while there is one nothing else is listed. */
   enabled(): Event[] {
-    const events: Event[] = [];
+    const events: Event[] = this.mayArbitrate() ? [{ type: 'arbitrate' }] : [];
     this.actors.forEach((actor, client) => {
-      if (actor.run.batch === null || actor.run.isCut) return;
-      if (actor.executed.every(Boolean)) {
-        const choices = this.#choices(actor);
+      if (actor.awaitsView) events.push({ type: 'adopt', client, choice: 0 });
+      if (actor.run.batch === null || actor.run.isCut || actor.awaitsView) return;
+      if (isAnswered(actor)) {
+        const choices = this.#mustWait(actor) ? 0 : this.#choices(actor);
         for (let choice = 0; choice < choices; choice++) events.push({ type: 'resume', client, choice });
-      } else if (actor.parkedAt !== this.nodes.changes) {
+      } else if (actor.parkedAt !== this.nodes.changes || this.#isBroken) {
         for (const unit of enabledUnits(actor)) events.push({ type: 'unit', client, unit });
       }
       if (this.crashesLeft > 0) events.push({ type: 'crash', client });
@@ -96,13 +86,29 @@ export class World {
 
   /** Lets one event happen; what was wrong with it, or with the state it led to. */
   apply(event: Event): string | undefined {
-    if (event.type === 'kill') {
-      this.nodes.kill(event.mn);
-      this.killsLeft--;
-      return undefined;
+    switch (event.type) {
+      case 'kill':
+        this.nodes.kill(event.mn);
+        this.killsLeft--;
+        if (this.#hasLost) for (const actor of this.actors) failAnswers(actor, event.mn);
+        return undefined;
+      case 'arbitrate':
+        this.#arbitrate();
+        return this.#doubleCopies();
+      case 'stray': {
+        const [{ batch, unit }] = this.#strays.splice(event.index, 1);
+        executeVerb(this.nodes, batch, unit.verb);
+        return this.#doubleCopies();
+      }
     }
     const actor = this.actors[event.client];
     switch (event.type) {
+      case 'lose':
+        this.#execute(actor, event.unit);
+        actor.unanswered.push(event.unit);
+        return this.#doubleCopies();
+      case 'adopt':
+        return this.#adopt(actor, event.client, event.choice);
       case 'unit':
         this.#execute(actor, event.unit);
         return this.#doubleCopies();
@@ -121,14 +127,39 @@ export class World {
     }
   }
 
-  /** An MN has died: without a master nobody repairs what that leaves. */
+  /** An MN has died, and nobody repairs what that leaves: there is no master. */
   get anyDead(): boolean {
-    return this.killsLeft < this.scenario.mnCrashes;
+    return this.killsLeft < this.scenario.mnCrashes && !this.#hasLost;
+  }
+
+  /** An MN has died, and the master has not mended that yet. */
+  get #isBroken(): boolean {
+    return this.#decided === undefined && this.#hasLost;
+  }
+
+  get #hasLost(): boolean {
+    return this.pool.dyingMn >= 0 && !this.nodes.isAlive(this.pool.dyingMn);
+  }
+
+  /** May this MN die, the scenario's budget apart? */
+  mayDie(mn: number): boolean {
+    return this.nodes.isAlive(mn) && (this.scenario.dying < 0 || mn === this.pool.dyingMn);
+  }
+
+  /** Verbs of dead clients that nobody fenced. */
+  get strays(): number {
+    return this.#strays.length;
+  }
+
+  /** An MN has died, and everybody waits for the master, or is fenced. */
+  mayArbitrate(): boolean {
+    const { variant } = this.scenario;
+    return this.#isBroken && (variant?.stopsNobody === true || this.actors.every((a) => this.#hasStopped(a)));
   }
 
   /** Nothing is left to do. */
   get isOver(): boolean {
-    return this.actors.every((a) => a.run.batch === null || a.run.isCut);
+    return !this.#isBroken && this.actors.every((a) => a.run.batch === null || a.run.isCut);
   }
 
   /** What is wrong with the end: replicas that differ, contents that no order explains. */
@@ -137,12 +168,14 @@ export class World {
       (a) => !a.run.isUnavailable && !a.run.isCut && (!a.isRecovery || this.scenario.recovers),
     );
     if (this.anyDead || this.actors.some((a) => a.run.isCut)) return undefined;
-    const { replicas } = this.scenario;
+    const [primary, ...backups] = Array.from({ length: this.scenario.replicas }, (_, r) => r).filter(
+      (r) => !this.#hasLost || r !== this.scenario.dying,
+    );
     const first = word();
     const values = this.pool.keys.map(() => 0);
     for (let slot = 0; slot < this.scenario.slots.length; slot++) {
-      this.slotWord(slot, 0, first);
-      for (let r = 1; isHealthy && r < replicas; r++) {
+      this.slotWord(slot, primary, first);
+      for (const r of isHealthy ? backups : []) {
         const other = this.slotWord(slot, r, word());
         if (other.lo !== first.lo || other.hi !== first.hi)
           return `the replicas of slot ${slot} differ at the end`;
@@ -185,16 +218,19 @@ export class World {
   lineOf(w: Word): Uint8Array {
     const bytes = new Uint8Array(LINE_BYTES);
     const pointer = ownerPointer(w);
-    const { view } = this.pool;
+    const view = this.#hasLost ? this.pool.viewAfter : this.pool.view;
     this.nodes.read(view.dataMn(pointer, 0), view.dataOffset(pointer, 0), bytes, 0, LINE_BYTES);
     return bytes;
   }
 
   #doubleCopies(): string | undefined {
     const seen = new Map<number, number>();
-    if (!this.nodes.isAlive(this.pool.view.slotMn(this.pool.slotOffsets[0], 0))) return undefined;
+    const { pool } = this;
+    const view = this.#decided === undefined ? pool.view : pool.viewAfter;
+    const mn = view.slotMn(pool.slotOffsets[0], 0);
+    if (!this.nodes.isAlive(mn)) return undefined;
     for (let slot = 0; slot < this.scenario.slots.length; slot++) {
-      const w = this.slotWord(slot, 0, word());
+      const w = this.nodes.load(mn, view.slotOffset(pool.slotOffsets[slot]), word());
       if (!isKv(w)) continue;
       const { key } = contentOf(this.pool, this.lineOf(w));
       const before = seen.get(key);
@@ -233,14 +269,25 @@ export class World {
 
   #resume(actor: Actor, client: number, choice: number): string | undefined {
     const { run } = actor;
-    const batch = run.batch as VerbBatch;
+    const open = this.#open();
+    this.#endBatch(actor);
+    const decided = this.#adopting(actor);
+    if (decided === undefined) run.resume(choice);
+    else (run as ClientRun).adopt(this.pool.dyingMn, decided, choice);
+    return this.#answer(actor, client, open);
+  }
+
+  #endBatch(actor: Actor): void {
+    const batch = actor.run.batch as VerbBatch;
     for (let i = 0; i < batch.count; i++) {
       if (batch.status(i) === Status.FAIL || actor.isCut[batch.mn(i)])
         batch.setField(i, Field.STATUS, Status.FAIL);
       else batch.setField(i, Field.STATUS, Status.OK);
     }
-    const open = this.#open();
-    run.resume(choice);
+  }
+
+  #answer(actor: Actor, client: number, open: Int32Array): string | undefined {
+    const { run } = actor;
     for (const result of run.responses) {
       open[client] = run.request - 1;
       this.#set = this.#configurations.respond(this.#set, open, client, result);
@@ -254,11 +301,63 @@ export class World {
     return run.error;
   }
 
+  #hasStopped(actor: Actor): boolean {
+    return actor.run.batch === null || actor.isRecovery || isAnswered(actor);
+  }
+
+  /** Who meets a FAIL waits for the master. */
+  #mustWait(actor: Actor): boolean {
+    if (!this.#isBroken || actor.isRecovery || !hasFailed(actor)) return false;
+    return actor.run.kind !== this.scenario.variant?.ignoresSilence;
+  }
+
+  /** By which decisions a client that has met a FAIL goes on, if it does: see `explorer/states.ts`. */
+  #adopting(actor: Actor): Decisions | undefined {
+    if (actor.isRecovery || this.scenario.dying < 0 || !hasFailed(actor)) return undefined;
+    const { variant } = this.scenario;
+    const isAfter = actor.run.cx.client.view.number > 1;
+    const goesAlone = this.#decided === undefined && variant?.adoptsAlone === actor.run.kind;
+    return isAfter || goesAlone ? new Map() : this.#decided;
+  }
+
+  #arbitrate(): void {
+    const left = this.actors.filter((a) => a.run.batch !== null || a.run.isUnavailable);
+    const steps = new MasterRun(this.pool, this.pool.dyingMn).decide({
+      slots: left.flatMap((a) => a.run.openSlots),
+      dead: left.filter((a) => a.isRecovery).map((a) => a.run.objects),
+    });
+    let next = steps.next();
+    for (; !next.done; next = steps.next())
+      for (let i = 0; i < next.value.count; i++) executeVerb(this.nodes, next.value, i);
+    this.#decided = next.value;
+    for (const actor of left) actor.awaitsView = this.#hasStopped(actor);
+  }
+
+  #adopt(actor: Actor, client: number, choice: number): string | undefined {
+    actor.awaitsView = false;
+    const open = this.#open();
+    if (actor.isRecovery) {
+      const { objects, request } = actor.run;
+      actor.run = new RecoveryRun(this.pool, { client, objects, request, dead: this.pool.dyingMn });
+      actor.run.start();
+    } else {
+      this.#endBatch(actor);
+      (actor.run as ClientRun).adopt(this.pool.dyingMn, this.#decided ?? new Map(), choice);
+    }
+    return this.#answer(actor, client, open);
+  }
+
   #die(actor: Actor, client: number): void {
     const { run } = actor;
+    if (this.scenario.variant?.fencesNobody === true) {
+      const batch = run.batch as VerbBatch;
+      const flying = actor.units.filter((unit, u) => unit.kind === UnitKind.CAS && !actor.executed[u]);
+      this.#strays.push(...flying.map((unit) => ({ batch, unit })));
+    }
     const objects = this.scenario.recovers ? [...run.objects] : [];
     if (!actor.isRecovery && actor.executed.some(Boolean)) actor.isOpen = true;
-    actor.run = new RecoveryRun(this.pool, { client, objects, request: run.request });
+    const dead = run.cx.client.view.number > 1 ? { dead: this.pool.dyingMn } : {};
+    actor.run = new RecoveryRun(this.pool, { client, objects, request: run.request, ...dead });
     actor.isRecovery = true;
     actor.isCut.length = 0;
     actor.run.start();
@@ -270,7 +369,9 @@ export class World {
     actor.units = batch === null || isCut ? [] : unitsOf(this.pool, batch, this.interner);
     actor.executed = actor.units.map(() => false);
     actor.parkedAt = batch?.isPoll === true ? actor.polledAt : -1;
+    actor.unanswered = [];
     if (batch !== null && !isCut) this.#readConstants(batch);
+    if (this.#hasLost) failAnswers(actor, this.pool.dyingMn);
     return actor;
   }
 
@@ -297,23 +398,3 @@ export class World {
     return isChoice ? this.scenario.slots.length : 1;
   }
 }
-
-/**
- * Units that may execute next: behind no earlier verb to the same MN, nor an earlier part of the same WRITE.
- */
-export function enabledUnits(actor: Pick<Actor, 'units' | 'executed'>): number[] {
-  const { units, executed } = actor;
-  return units.flatMap((unit, u) => {
-    const waits = units.some(
-      (other, before) =>
-        before < u &&
-        !executed[before] &&
-        other.mn === unit.mn &&
-        (other.verb < unit.verb || unit.kind === UnitKind.WRITE),
-    );
-    return executed[u] || waits ? [] : [u];
-  });
-}
-
-const pendingOn = (actor: Actor, mn: number): number[] =>
-  actor.units.flatMap((unit, u) => (unit.mn === mn && !actor.executed[u] ? [u] : []));

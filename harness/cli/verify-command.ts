@@ -54,6 +54,11 @@ export function verifyCommand(): Command {
     .option('--crashes <n>', 'with --scenario: clients that may die', count('crashes'), 0)
     .option('--cuts <n>', "with --scenario: clients' links that may fail", count('cuts'), 0)
     .option('--mn-crashes <n>', 'with --scenario: memory nodes that may die', count('MN crashes'), 0)
+    .option(
+      '--dies <replica>',
+      'with --scenario: this replica of the slots may die, under a master',
+      count('dies'),
+    )
     .option('--reversed', "with --scenario: clients' objects in reverse order", false)
     .option('--cached', 'with --scenario: clients begin with warm caches', false)
     .option('--one-fingerprint', 'with --scenario: all keys share a fingerprint', false)

@@ -19,6 +19,7 @@ export interface ScenarioFlags {
   crashes: number;
   cuts: number;
   mnCrashes: number;
+  dies?: number;
   reversed: boolean;
   cached: boolean;
   oneFingerprint: boolean;
@@ -64,7 +65,7 @@ export function verifyScenario(flags: ScenarioFlags): void {
     dataReplicas: flags.rD,
     crashes: flags.crashes,
     cuts: flags.cuts,
-    mnCrashes: flags.mnCrashes,
+    ...(flags.dies === undefined ? { mnCrashes: flags.mnCrashes } : { dying: flags.dies }),
     isReversed: flags.reversed,
     isCached: flags.cached,
     sharesFingerprint: flags.oneFingerprint,

@@ -157,6 +157,7 @@ describe('refused:', () => {
     for (const bytes of ['{}\n', 'x'.repeat(2 << 20), '{"type":"hello","nonce":1,"proof":2}\n']) {
       const socket = connectSocket(socketPath(pool));
       socket.on('error', () => {});
+      socket.resume();
       socket.write(bytes);
       await new Promise((resolve) => socket.once('close', resolve));
     }

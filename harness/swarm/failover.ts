@@ -15,7 +15,7 @@ import {
   openRounds,
   type RequestKind,
 } from '../../fusee/ops/index.js';
-import { Fate, fateOf, MEND_VERBS, mend, mended } from '../../fusee/ops/mend.js';
+import { Fate, fateOf, isForLost, MEND_VERBS, mend, mended } from '../../fusee/ops/mend.js';
 import { type OpLoop, VerbBatch } from '../../fusee/verbs/index.js';
 import type { SwarmClient } from './client.js';
 
@@ -150,11 +150,11 @@ export class Failover {
     const fate = fateOf(batch, view);
     if (fate === Fate.GO_ON) return true;
     const coroutine = this.#client.coroutines[i] as Coroutine | undefined;
-    if (fate === Fate.WAIT) {
+    const isRequest = coroutine !== undefined && coroutine.cx.period !== NO_PERIOD;
+    if (fate === Fate.WAIT || (isRequest && isForLost(batch, view))) {
       this.#held[i] = batch;
       this.#resumed.held(i);
-    } else if (coroutine !== undefined && coroutine.cx.period !== NO_PERIOD)
-      this.#interrupt(coroutine, i, NO_DECISIONS);
+    } else if (coroutine !== undefined && isRequest) this.#interrupt(coroutine, i, NO_DECISIONS);
     else this.#mend(i, batch);
     return false;
   }

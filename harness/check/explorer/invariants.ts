@@ -19,20 +19,22 @@ export class Invariants {
 
   /** Some key visible in two slots at once. */
   wrong(state: Int32Array): string | undefined {
-    const { slots, replicas, pool } = this.#model;
-    if (this.#model.isDead(state, pool.view.slotMn(pool.slotOffsets[0], 0))) return undefined;
+    const { slots, replicas } = this.#model;
+    const primary = this.#model.primaryOf(state);
+    if (primary < 0) return undefined;
     for (let a = 1; a < slots; a++) {
-      const first = this.#contentOf(state, a * replicas);
+      const first = this.#contentOf(state, a * replicas + primary);
       for (let b = 0; first !== undefined && first.key >= 0 && b < a; b++) {
-        if (this.#contentOf(state, b * replicas)?.key === first.key)
+        if (this.#contentOf(state, b * replicas + primary)?.key === first.key)
           return `key ${first.key} is visible twice, in slots ${b} and ${a}`;
       }
     }
     return undefined;
   }
 
-  /** True when every client has ended. */
+  /** True when every client has ended, and a master has mended what there was to mend. */
   isFinal(state: Int32Array): boolean {
+    if (this.#model.hasMaster && this.#model.isBroken(state)) return false;
     for (let c = 0; c < this.#model.clients; c++) if (!this.#model.nodeOf(state, c).isDone) return false;
     return true;
   }
@@ -46,26 +48,33 @@ export class Invariants {
   /** What is wrong when every client has ended. */
   wrongAtEnd(state: Int32Array): string | undefined {
     const { slots, replicas, interner, pool, clients } = this.#model;
-    if (this.#model.isDead(state)) return undefined;
+    if (this.#model.isBroken(state)) return undefined;
+    const primary = this.#model.primaryOf(state);
     let isHealthy = true;
     for (let c = 0; c < clients; c++) {
       const { origin, isUnavailable } = this.#model.nodeOf(state, c);
       if (isUnavailable || (origin.dead !== undefined && !this.#model.scenario.recovers)) isHealthy = false;
     }
     for (let slot = 0; isHealthy && slot < slots; slot++) {
-      const first = state[slot * replicas];
+      const first = state[slot * replicas + primary];
       if (isTent(interner.wordAt(first, this.#word))) return `slot ${slot} is tentative at the end`;
-      for (let r = 1; r < replicas; r++)
-        if (state[slot * replicas + r] !== first) return `the replicas of slot ${slot} differ at the end`;
+      for (let r = 0; r < replicas; r++)
+        if (!this.#isGone(state, r) && state[slot * replicas + r] !== first)
+          return `the replicas of slot ${slot} differ at the end`;
     }
     const values = pool.keys.map(() => 0);
     for (let slot = 0; slot < slots; slot++) {
-      const content = this.#contentOf(state, slot * replicas);
+      const content = this.#contentOf(state, slot * replicas + primary);
       if (content !== undefined && content.key >= 0) values[content.key] = content.value;
     }
     if (this.#model.explains(state, values)) return undefined;
     const contents = values.map((v, k) => `key ${k} = ${v}`).join(', ');
     return `no order of the requests explains the contents at the end: ${contents}`;
+  }
+
+  #isGone(state: Int32Array, replica: number): boolean {
+    const { view, slotOffsets } = this.#model.pool;
+    return this.#model.isDead(state, view.slotMn(slotOffsets[0], replica));
   }
 
   /**
@@ -83,7 +92,7 @@ export class Invariants {
     // Who waits for a dead MN's replicas to be arbitrated waits for the master, which comes later.
     if (
       waiting.length === 0 ||
-      this.#model.isDead(state) ||
+      this.#model.isBroken(state) ||
       waiting.some((c) => !this.#turnsInCircles(state, c))
     )
       return undefined;
@@ -117,6 +126,11 @@ export class Invariants {
       object = isKv(w) ? { owner: client, place: cell * scenario.dataReplicas } : null;
       this.#objects[id] = object;
     }
-    return object === null ? undefined : this.#model.contents.of(this.#model.lineAt(state, object));
+    if (object === null) return undefined;
+    // All replicas of an object that a slot names are alike; a dead one may have missed it.
+    const { pool } = this.#model;
+    let { place } = object;
+    for (let r = 0; this.#model.isDead(state, pool.view.dataMn(0, r)); r++) place = object.place + r + 1;
+    return this.#model.contents.of(this.#model.lineAt(state, { owner: object.owner, place }));
   }
 }

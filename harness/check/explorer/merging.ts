@@ -20,7 +20,7 @@
  * with the model on random schedules, and exploration with and without merging reaches the same ends.
  */
 import { candidateWord } from '../../../fusee/index/index.js';
-import { BUCKET_SLOTS, isTomb } from '../../../fusee/layout/index.js';
+import { BUCKET_SLOTS, isTomb, type View } from '../../../fusee/layout/index.js';
 import { RequestKind } from '../../../fusee/ops/index.js';
 import { formatWord, word } from '../../../fusee/verbs/index.js';
 import type { Run } from '../scenario/client-run.js';
@@ -44,12 +44,19 @@ export function liveState(
   if (units.some((u) => u.kind >= UnitKind.READ_LINE)) return undefined;
   const { write } = run.cx;
   const slotWrite = `${formatWord(write.vOld)}|${formatWord(write.vNew)}`;
-  const { replicas } = pool.scenario;
+  // In the view that this client goes by.
+  const { view } = run.cx.client;
+  const replicas = view.slotCount(pool.slotOffsets[0]);
+  const primary = primaryOf(pool, view);
   const cas = units.filter((u) => u.kind === UnitKind.CAS);
   const reads = units.length - cas.length;
   const vNew = interner.word(write.vNew.hi, write.vNew.lo);
   const isUndo = run.kind === RequestKind.INSERT && isTomb(write.vNew);
-  const commits = cas.length === 1 && reads === 0 && cas[0].place % replicas === 0 && cas[0].swap === vNew;
+  const commits =
+    cas.length === 1 &&
+    reads === 0 &&
+    cas[0].place % pool.scenario.replicas === primary &&
+    cas[0].swap === vNew;
   if (commits && !isUndo) return `commit|${slotWrite}|${verbs}`;
   const { isPoll } = run.batch;
   if (run.kind !== RequestKind.INSERT) {
@@ -62,8 +69,8 @@ export function liveState(
   if (replicas === 1 && cas.length === 1 && reads > 0) return `claim|${slotWrite}|${verbs}`;
   if (replicas > 1 && isPoll && units.length === 1) return `lost|${slotWrite}|${verbs}`;
   if (replicas > 1 && isPoll && units.length === 2 && units[0].place !== units[1].place) {
-    const slot = Math.floor(units[0].place / replicas);
-    if (slot === Math.floor(units[1].place / replicas))
+    const slot = Math.floor(units[0].place / pool.scenario.replicas);
+    if (slot === Math.floor(units[1].place / pool.scenario.replicas))
       return `undone|${slotWrite}|${slotWords(pool, run, run.cx.backupBuckets)[slot]}|${verbs}`;
   }
   const own = units.length === 0 ? -1 : ownSlot(pool, run);
@@ -80,7 +87,7 @@ export function wholeState(pool: TinyPool, run: Run, units: readonly Unit[]): st
   const words = [write.vOld, write.vNew, write.lost, ...write.votes].map(formatWord);
   const copies = [run.cx.buckets, run.cx.backupBuckets].map((at) => slotWords(pool, run, at));
   const verbs = units.map((u) => Object.values(u).join()).join(';');
-  return `${run.request}|${words.join()}|${copies.join('|')}|${verbs}`;
+  return `${run.request}|${run.cx.client.view.number}|${words.join()}|${copies.join('|')}|${verbs}`;
 }
 
 /** The scenario's slots in a copy of both combined buckets. */
@@ -93,4 +100,11 @@ function slotWords(pool: TinyPool, run: Run, at: number): string[] {
 function ownSlot(pool: TinyPool, run: Run): number {
   const { slot } = run.cx.write;
   return pool.slotOffsets.findIndex((offset) => pool.view.slotOffset(offset) === slot.offsetBytes[0]);
+}
+
+/** Which of the replicas that the slots had at first is their primary in a view. */
+export function primaryOf(pool: TinyPool, view: View): number {
+  let replica = 0;
+  while (pool.view.slotMn(pool.slotOffsets[0], replica) !== view.slotMn(pool.slotOffsets[0], 0)) replica++;
+  return replica;
 }

@@ -10,7 +10,7 @@ import { Exhaustive } from '../strategies/exhaustive.js';
 import { Random } from '../strategies/seeded.js';
 import { World } from '../world.js';
 import type { Event } from './event.js';
-import type { ModelOptions } from './model.js';
+import type { ModelOptions } from './states.js';
 import { Unfolding } from './unfolding.js';
 import { type Unit, UnitKind } from './units.js';
 
@@ -49,7 +49,7 @@ function runInLockstep(scenario: Scenario, unfolding: Unfolding, random: Random)
     const calm = enabled.filter((e) => e.type !== 'crash');
     const event: Event = random.pick(random.below(15) === 0 || calm.length === 0 ? enabled : calm);
     if (event === undefined) break;
-    if (event.type === 'kill') throw new Error('not asked for');
+    if (!('client' in event)) throw new Error('not asked for');
     const { client } = event;
     if (event.type === 'unit') {
       const actor = world.actors[client];

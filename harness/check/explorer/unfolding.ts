@@ -12,70 +12,18 @@
 import type { MemoryNodes } from '../../../fusee/fabric/memory-nodes.js';
 import { isFree, isKv, slotFingerprint } from '../../../fusee/layout/index.js';
 import { RequestKind } from '../../../fusee/ops/index.js';
-import { Field, Opcode, Status, type VerbBatch, word } from '../../../fusee/verbs/index.js';
-import { ClientRun, type Run, type TakenObject } from '../scenario/client-run.js';
+import { Field, Opcode, Status, type VerbBatch, type Word, word } from '../../../fusee/verbs/index.js';
+import { ClientRun, type Run } from '../scenario/client-run.js';
 import type { TinyPool } from '../scenario/pool.js';
 import { RecoveryRun } from '../scenario/recovery-run.js';
 import type { Interner } from './interner.js';
+import { describeOrigin, enabledUnits, type Local, type Node, type Origin } from './local-state.js';
 import { liveState, wholeState } from './merging.js';
-import { deliver, FAILED, isPrivate, type Unit, UnitKind, unitsOf } from './units.js';
-
-/** A result that has not come yet. */
-const PENDING = -2;
-
-/** Whose turn led to a node: a client's program, or the recovery of that client. */
-export interface Origin {
-  readonly client: number;
-  /** Set for a recovery: what the dead client was doing. */
-  readonly dead:
-    | { readonly request: number; readonly objects: readonly TakenObject[]; readonly isOpen: boolean }
-    | undefined;
-}
-
-/** A client at a pending batch, or at its end. */
-export interface Node {
-  readonly origin: Origin;
-  readonly units: readonly Unit[];
-  readonly isPoll: boolean;
-  /** Its private units need no scheduling: see the explorer's reduction. */
-  readonly isEager: boolean;
-  /** The first batch of a request, or of one more attempt of an INSERT. */
-  readonly isFresh: boolean;
-  readonly request: number;
-  /** A unit of the request has touched the index before this batch. */
-  readonly isInvoked: boolean;
-  readonly choosesSlot: boolean;
-  readonly responses: readonly number[];
-  readonly error: string | undefined;
-  readonly isDone: boolean;
-  readonly isUnavailable: boolean;
-  readonly isCut: boolean;
-  readonly objects: readonly TakenObject[];
-  /** Bit i set: the log entry of cell i of the client's block still matters at a fresh batch. */
-  readonly keptCells: number;
-  /** The completed local state that the node follows, or -1, and the choice made there. */
-  readonly parent: number;
-  readonly choice: number;
-}
-
-/** A node and the results so far of its batch. */
-export interface Local {
-  readonly node: number;
-  readonly results: Int32Array;
-  /** Units that may execute next. */
-  readonly enabled: readonly number[];
-  /** Private units that execute at once. */
-  readonly eager: readonly number[];
-  readonly isComplete: boolean;
-  /** The client has a request open: it touched the index, and was not answered. */
-  readonly isOpen: boolean;
-  readonly steps: number[][];
-  readonly children: number[];
-  choices: number;
-  crash: number;
-}
+import { deliver, FAILED, isPrivate, PENDING, UNANSWERED, type Unit, UnitKind, unitsOf } from './units.js';
 
 const LIVE_RUNS = 64;
+/** More than the choices of any local state. */
+const CHOICES = 64;
 
 /** The local states of every client of one scenario, made as they are asked for. */
 export class Unfolding {
@@ -94,6 +42,8 @@ export class Unfolding {
   readonly #polls = new Map<number, string>();
   readonly #merged = new Map<string, number>();
   readonly #partials = new Map<string, number>();
+  readonly #decisions: (readonly number[])[] = [];
+  readonly #decisionIds = new Map<string, number>();
   readonly #recoveries = new Map<string, number>();
   readonly #live = new Map<number, Run>();
   readonly #buffers: ArrayBuffer[] = [];
@@ -107,7 +57,9 @@ export class Unfolding {
     this.#reduces = options.reduces;
     this.#merges = options.merges;
     this.#image = pool.makeNodes();
-    this.initial = pool.scenario.programs.map((_, client) => this.#root({ client, dead: undefined }));
+    this.initial = pool.scenario.programs.map((_, client) =>
+      this.#root({ client, dead: undefined, isAfter: false }),
+    );
   }
 
   nodeOf(local: number): Node {
@@ -119,12 +71,12 @@ export class Unfolding {
     const at = this.locals[local];
     at.steps[unit] ??= [];
     const row = at.steps[unit];
-    const known = row[result + 1];
+    const known = row[result - UNANSWERED];
     if (known !== undefined) return known;
     const results = at.results.slice();
     results[unit] = result;
     const next = this.#intern(at.node, results);
-    row[result + 1] = next;
+    row[result - UNANSWERED] = next;
     return next;
   }
 
@@ -144,6 +96,51 @@ export class Unfolding {
     return at.children[choice];
   }
 
+  /** The local state when the MN that may die has died: whatever it has not answered FAILs. */
+  lose(local: number): number {
+    const at = this.locals[local];
+    if (at.lost === PENDING) {
+      const { units } = this.nodes[at.node];
+      const { dyingMn } = this.pool;
+      const results = at.results.map((r, u) => (units[u].mn === dyingMn && r < FAILED ? FAILED : r));
+      at.lost = this.#intern(at.node, results);
+    }
+    return at.lost;
+  }
+
+  /** The number of what a master decided: a word for each of the scenario's slots, -1 where it did not. */
+  internDecisions(words: readonly number[]): number {
+    const key = words.join();
+    const known = this.#decisionIds.get(key);
+    if (known !== undefined) return known;
+    this.#decisionIds.set(key, this.#decisions.length);
+    return this.#decisions.push(words) - 1;
+  }
+
+  /** In how many ways a stopped client may go on in another view. */
+  adoptionChoices(local: number): number {
+    const { node, results } = this.locals[local];
+    return this.nodes[node].isInterrupted || results.includes(FAILED) ? 1 : this.choices(local);
+  }
+
+  /** The local state after a stopped client has gone on in the view that follows the death of an MN. */
+  adopt(local: number, decided: number, choice: number): number {
+    const { adoptions } = this.locals[local];
+    const key = decided * CHOICES + choice;
+    const known = adoptions.get(key);
+    if (known !== undefined) return known;
+    const after = this.#resume(local, choice, decided);
+    adoptions.set(key, after);
+    return after;
+  }
+
+  /** A recovery from its beginning, in the view that follows the death of an MN. */
+  restart(local: number): number {
+    const { client, dead } = this.nodeOf(local).origin;
+    if (dead === undefined) throw new Error(`client ${client} is not dead`);
+    return this.#recover({ client, dead, isAfter: true });
+  }
+
   /** The recovery of a client that died in this local state; -1 when there is nothing to recover. */
   crash(local: number): number {
     const at = this.locals[local];
@@ -160,10 +157,14 @@ export class Unfolding {
       objects: this.pool.scenario.recovers ? node.objects : [],
       isOpen: begun,
     };
-    const key = `${client}|${now.request}|${now.isOpen}|${now.objects.map((o) => o.cell)}`;
+    return this.#recover({ client, dead: now, isAfter: node.isAfter });
+  }
+
+  #recover(origin: Origin): number {
+    const key = describeOrigin(origin);
     const known = this.#recoveries.get(key);
     if (known !== undefined) return known;
-    const root = this.#root({ client, dead: now });
+    const root = this.#root(origin);
     this.#recoveries.set(key, root);
     return root;
   }
@@ -171,39 +172,58 @@ export class Unfolding {
   #root(origin: Origin): number {
     const run = this.#makeRun(origin);
     run.start();
-    return this.#enter(run, origin, -1, 0);
+    return this.#enter(run, origin, { local: -1, choice: 0, decided: -1 });
   }
 
-  #makeRun({ client, dead }: Origin): Run {
+  #makeRun({ client, dead, isAfter }: Origin): Run {
     this.replays++;
     const buffer = this.#buffers.pop();
     return dead === undefined
       ? new ClientRun(this.pool, client, { buffer })
-      : new RecoveryRun(this.pool, { client, objects: dead.objects, request: dead.request }, buffer);
+      : new RecoveryRun(
+          this.pool,
+          {
+            client,
+            objects: dead.objects,
+            request: dead.request,
+            ...(isAfter ? { dead: this.pool.dyingMn } : {}),
+          },
+          buffer,
+        );
   }
 
-  #resume(local: number, choice: number): number {
+  #resume(local: number, choice: number, decided = -1): number {
     const { node } = this.locals[local];
     const { origin } = this.nodes[node];
     let run = this.#live.get(node);
     if (run === undefined) run = this.#replay(node);
     else this.#live.delete(node);
+    this.#goOn(run, local, choice, decided);
+    return this.#enter(run, origin, { local, choice, decided });
+  }
+
+  #goOn(run: Run, local: number, choice: number, decided: number): void {
     this.#hand(run, local);
-    run.resume(choice);
-    return this.#enter(run, origin, local, choice);
+    if (decided < 0) run.resume(choice);
+    else (run as ClientRun).adopt(this.pool.dyingMn, this.#decisionsOf(decided), choice);
+  }
+
+  #decisionsOf(decided: number): Map<number, Word> {
+    const words = new Map<number, Word>();
+    this.#decisions[decided].forEach((id, slot) => {
+      if (id >= 0) words.set(this.pool.slotOffsets[slot], this.interner.wordAt(id, word()));
+    });
+    return words;
   }
 
   /** A run that stands at the node. */
   #replay(node: number): Run {
-    const path: { local: number; choice: number }[] = [];
+    const path: Node[] = [];
     for (let at = node; this.nodes[at].parent >= 0; at = this.locals[this.nodes[at].parent].node)
-      path.push({ local: this.nodes[at].parent, choice: this.nodes[at].choice });
+      path.push(this.nodes[at]);
     const run = this.#makeRun(this.nodes[node].origin);
     run.start();
-    for (const { local, choice } of path.reverse()) {
-      this.#hand(run, local);
-      run.resume(choice);
-    }
+    for (const { parent, choice, decided } of path.reverse()) this.#goOn(run, parent, choice, decided);
     return run;
   }
 
@@ -230,7 +250,8 @@ export class Unfolding {
     this.#image.read(batch.mn(i), batch.remote(i), batch.local.bytes, at, lengthBytes);
   }
 
-  #enter(run: Run, origin: Origin, parent: number, choice: number): number {
+  #enter(run: Run, origin: Origin, path: { local: number; choice: number; decided: number }): number {
+    const { local: parent, choice, decided } = path;
     this.verdicts |= run.verdicts;
     const units = run.batch === null || run.isCut ? [] : unitsOf(this.pool, run.batch, this.interner);
     const from = parent < 0 ? undefined : this.nodeOf(parent);
@@ -251,6 +272,7 @@ export class Unfolding {
       isEager,
       isFresh: run.isFresh,
       request: run.request,
+      kind: run.batch === null ? -1 : run.kind,
       isInvoked,
       choosesSlot: run.isFresh && run.kind === RequestKind.INSERT && !this.pool.scenario.isCached,
       responses: [...run.responses],
@@ -263,8 +285,12 @@ export class Unfolding {
         (set, cell) => (cell === 0 ? set : set | (1 << this.pool.cellAt(cell).cell)),
         0,
       ),
+      isAfter: run.cx.client.view.number > 1,
+      openSlots: run.openSlots,
+      isInterrupted: run.isInterruptible,
       parent,
       choice,
+      decided,
     };
     const id = this.nodes.push(node) - 1;
     if (node.isDone) this.#recycle(run);
@@ -274,17 +300,12 @@ export class Unfolding {
     return local;
   }
 
-  #mergeKey(
-    run: Run,
-    { client, dead }: Origin,
-    units: readonly Unit[],
-    isInvoked: boolean,
-  ): string | undefined {
+  #mergeKey(run: Run, origin: Origin, units: readonly Unit[], isInvoked: boolean): string | undefined {
     if (run.error !== undefined || !this.#merges) return undefined;
-    if (dead !== undefined) {
+    const { client } = origin;
+    if (origin.dead !== undefined) {
       // A recovery is short and begins once: only its end is the same whatever led to it.
-      const told = `${dead.request},${dead.isOpen},${dead.objects.map((o) => o.cell)}`;
-      return run.batch === null ? `${client}|${told}|${run.isUnavailable}` : undefined;
+      return run.batch === null ? `${describeOrigin(origin)}|${run.isUnavailable}` : undefined;
     }
     const live = liveState(this.pool, run, units, this.interner);
     const flags = `${run.request}|${isInvoked}|${run.isUnavailable}|${run.isCut}|${run.lasting()}`;
@@ -338,12 +359,14 @@ export class Unfolding {
         results,
         enabled,
         eager,
-        isComplete: !node.isDone && !node.isCut && !results.includes(PENDING),
+        isComplete: !node.isDone && !node.isCut && results.every((r) => r >= FAILED),
         isOpen: node.isInvoked || touched,
         steps: [],
         children: [],
+        adoptions: new Map(),
         choices: 0,
         crash: PENDING,
+        lost: PENDING,
       }) - 1
     );
   }
@@ -367,19 +390,4 @@ export class Unfolding {
     }
     return Math.max(1, free);
   }
-}
-
-/** Units whose predecessors on their MN have executed: earlier verbs, and earlier parts of a WRITE. */
-function enabledUnits(units: readonly Unit[], results: Int32Array): number[] {
-  const enabled: number[] = [];
-  units.forEach((unit, u) => {
-    if (results[u] !== PENDING) return;
-    for (let before = 0; before < u; before++) {
-      const other = units[before];
-      if (results[before] !== PENDING || other.mn !== unit.mn) continue;
-      if (other.verb < unit.verb || unit.kind === UnitKind.WRITE) return;
-    }
-    enabled.push(u);
-  });
-  return enabled;
 }

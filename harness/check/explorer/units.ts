@@ -164,3 +164,7 @@ export function deliver(batch: VerbBatch, unit: Unit, result: number, interner: 
 
 /** The result of a unit whose path failed. */
 export const FAILED = -1;
+/** A result that has not come yet. */
+export const PENDING = -2;
+/** The unit has executed on an MN that will die before it answers. */
+export const UNANSWERED = -3;

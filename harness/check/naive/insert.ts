@@ -12,7 +12,7 @@ import {
 } from '../../../fusee/index/index.js';
 import { isTomb, LogOperation, makeSlot, slotFingerprint } from '../../../fusee/layout/index.js';
 import { type Context, Outcome } from '../../../fusee/ops/index.js';
-import { requireSwapped, won } from '../../../fusee/replication/index.js';
+import { appendCommit, Round, requireSwapped, won } from '../../../fusee/replication/index.js';
 import { DONE, type Op, type OpLoop, sameWord, type Word, word } from '../../../fusee/verbs/index.js';
 import { type ContestPolicy, contest } from './propose.js';
 
@@ -21,9 +21,9 @@ export interface InsertPolicy extends ContestPolicy {
   readonly loser: 'looks again' | 'says OK';
   /**
    * H1b: `none`; X4: `no tombs` ignores a matching tombstone; X5: `unordered` reads primary and backup at
-   * once.
+   * once; X9: `with the commit` reads the backup in the batch that commits the log.
    */
-  readonly check: 'ordered' | 'unordered' | 'no tombs' | 'none';
+  readonly check: 'ordered' | 'unordered' | 'no tombs' | 'with the commit' | 'none';
   /** X3: the lower slot goes ahead; X6: whoever sees anything gives way. */
   readonly conflict: 'lower waits' | 'lower survives' | 'both yield';
   /**
@@ -73,19 +73,32 @@ function* insert(cx: Context, policy: InsertPolicy): Op<Outcome> {
     if (own < 0) return Outcome.INDEX_FULL;
     candidateWord(client.local.words, cx.buckets, own, write.vOld);
     cx.aim(candidateSlot(cx.place, own), cx.lines);
-    const verdict = yield* contest(cx, policy.check === 'none' ? { ...policy, reads: 'none' } : policy);
+    const isLate = policy.check === 'none' || policy.check === 'with the commit';
+    const verdict = yield* contest(cx, isLate ? { ...policy, reads: 'none' } : policy);
     write.verdict = verdict;
     if (!won(verdict)) {
       if (policy.loser === 'says OK') return Outcome.OK;
       if (matches(write.lost, cx.place.fingerprint)) return Outcome.EXISTS;
       continue;
     }
+    if (policy.check === 'with the commit') {
+      write.round = Round.COMMITTING;
+      b.reset();
+      appendCommit(write);
+      cx.appendBuckets(1, cx.backupBuckets);
+      yield b;
+    }
     const next = policy.check === 'none' ? 'commit' : yield* settle(cx, policy, own);
     if (next === 'exists') return Outcome.EXISTS;
     if (next === 'unavailable') return Outcome.UNAVAILABLE;
     if (next === 'again, new object') hasObject = false;
     if (next !== 'commit') continue;
-    yield* cx.commit;
+    if (policy.check === 'with the commit') {
+      write.round = Round.SWAPPING;
+      b.reset().cas(write.slot.mn[0], write.slot.offsetBytes[0], write.vOld, write.vNew);
+      yield b;
+      requireSwapped(b, 0, write.vOld, "the winner's CAS of the primary");
+    } else yield* cx.commit;
     return Outcome.OK;
   }
 }
@@ -156,6 +169,7 @@ function* undo(cx: Context, policy: InsertPolicy): Op<void> {
   const { slot, vOld, vNew } = write;
   const to: Word =
     policy.undo === 'restores' ? vOld : makeSlot(word(), cx.objectPointer, 0, cx.place.fingerprint);
+  write.round = Round.UNDOING;
   const steps = policy.undo === 'primary first' ? ['primary', 'backups'] : ['backups', 'primary'];
   for (const step of steps) {
     b.reset();
@@ -167,6 +181,7 @@ function* undo(cx: Context, policy: InsertPolicy): Op<void> {
     for (let i = 0; i < b.count; i++)
       requireSwapped(b, i, step === 'primary' ? vOld : vNew, `an undo's CAS of ${step}`);
   }
+  write.round = Round.UNDONE;
 }
 
 function* awaitResolution(cx: Context, q: number): Op<Next> {

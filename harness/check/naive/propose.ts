@@ -4,7 +4,7 @@
  */
 import { COMBINED_BYTES, lessOwner, sameOwner } from '../../../fusee/layout/index.js';
 import type { Context } from '../../../fusee/ops/index.js';
-import { requireSwapped, Verdict } from '../../../fusee/replication/index.js';
+import { Round, requireSwapped, Verdict } from '../../../fusee/replication/index.js';
 import { copyWord, type Op, sameWord, type Word } from '../../../fusee/verbs/index.js';
 
 /** How votes are compared, and where the duplicate check's READs stand. */
@@ -25,6 +25,8 @@ export function* contest(cx: Context, policy: ContestPolicy): Op<Verdict> {
   const { slot, votes } = w;
   const backups = slot.count - 1;
   const same = policy.votes === 'owner' ? sameOwner : sameWord;
+  w.round = Round.PROPOSED;
+  w.wasProposed = true;
   b.reset();
   if (policy.reads === 'unordered') appendReads(cx);
   const first = b.count;
@@ -46,6 +48,7 @@ export function* contest(cx: Context, policy: ContestPolicy): Op<Verdict> {
     yield b;
     if (!b.foundIs(0, w.vOld)) {
       b.found(0, w.lost);
+      w.round = Round.NONE;
       return Verdict.FINISH;
     }
     wins = !cast.some((vote) => precedes(vote, w.vNew, policy));
@@ -57,6 +60,7 @@ export function* contest(cx: Context, policy: ContestPolicy): Op<Verdict> {
       yield b;
       b.found(0, w.lost);
     } while (sameWord(w.lost, w.vOld));
+    w.round = Round.NONE;
     return Verdict.LOSE;
   }
   yield* fix(cx, policy, !firstIsMine);

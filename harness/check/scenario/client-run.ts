@@ -14,10 +14,15 @@ import {
   CONTEXT_BYTES,
   type Context,
   type Coroutine,
+  continueRequest,
+  type Decisions,
+  isInterrupted,
   makeCoroutine,
   Outcome,
+  openRounds,
   RequestKind,
 } from '../../../fusee/ops/index.js';
+import { Fate, fateOf } from '../../../fusee/ops/mend.js';
 import {
   CorruptionError,
   DONE,
@@ -62,6 +67,9 @@ export interface Run {
   readonly kind: number;
   /** The cell that was handed back and will be used again, or 0. */
   readonly returnedCell: number;
+  /** What it would tell a master that stops it now. */
+  readonly openSlots: readonly number[];
+  readonly isInterruptible: boolean;
   start(): void;
   resume(choice?: number): void;
   lasting(): string;
@@ -92,7 +100,11 @@ export class ClientRun implements Run {
   /** The last object of earlier requests, then those of the request being served, oldest first. */
   readonly objects: TakenObject[] = [];
   readonly #hasBlock: boolean;
-  readonly #loops: readonly OpLoop[];
+  #loops: readonly OpLoop[];
+  /** The rest of a request that a change of the view interrupted. */
+  #rest: OpLoop | undefined;
+  /** The rest goes on where the request stood; else it has begun again. */
+  #resumes = false;
   readonly #deferred: number[] = [];
   #holds = false;
   #taken = 0;
@@ -104,11 +116,11 @@ export class ClientRun implements Run {
     this.#hasBlock = options.hasBlock ?? true;
     this.pool = pool;
     this.client = client;
-    const { scenario, view } = pool;
+    const { scenario } = pool;
     const local = new LocalMemory(buffer, crc32cOver(buffer));
     local.bytes.fill(0);
     const state = new ClientState({
-      view,
+      view: pool.viewWithout(),
       local,
       cache: new IndexCache({ bytes: scenario.isCached ? 4096 : 0, keyBytes: 32, threshold: 1 }),
       cid: client + 1,
@@ -122,10 +134,12 @@ export class ClientRun implements Run {
     this.coroutine = makeCoroutine(state, 0);
     this.cx = this.coroutine.cx;
     this.#observe();
-    const variant = scenario.variant?.loops?.(this) ?? [];
-    const product = [...this.coroutine.loops, bareWriteLoop(this.cx, pool.slotOffsets[0])];
-    this.#loops = product.map((loop, kind) => variant[kind] ?? loop);
+    this.#loops = this.#makeLoops();
     if (scenario.isCached) this.#warmCache();
+  }
+
+  get openSlots(): readonly number[] {
+    return openRounds(this.cx.client).map(({ slot }) => slot);
   }
 
   get kind(): number {
@@ -156,6 +170,48 @@ export class ClientRun implements Run {
   }
 
   /**
+   * Goes on in the view in which node `mn` is dead, with what the master decided of open slots. Again and again:
+   * what was aimed in the former view may meet the dead node once more.
+   * @param choice as for {@link resume}, where the request was not interrupted.
+   */
+  adopt(mn: number, decided: Decisions, choice = 0): void {
+    const { cx, batch } = this;
+    const { view, grace } = cx.client;
+    if (batch === null) throw new Error('a client that has ended adopts no view');
+    let isOpen = false;
+    if (view.number === 1) {
+      const control = view.controlMn;
+      view.change(2, [mn]);
+      grace.adoptTable(control !== view.controlMn);
+      isOpen = isInterrupted(cx);
+    }
+    if (!isOpen && fateOf(batch, view) === Fate.GO_ON) this.resume(choice);
+    else this.#continue(isOpen ? decided : new Map());
+  }
+
+  #continue(decided: Decisions): void {
+    const { variant } = this.pool.scenario;
+    this.#resumes = true;
+    this.#rest =
+      variant?.continues?.(this, decided) ??
+      continueRequest(this.coroutine, this.kind as RequestKind, decided);
+    this.#loops = this.#makeLoops();
+    this.#advance();
+  }
+
+  /** Does the death of the MN that may die interrupt the request in hand? */
+  get isInterruptible(): boolean {
+    return this.pool.viewAfter.hasChanged(this.cx.place.combined[0]);
+  }
+
+  #makeLoops(): OpLoop[] {
+    const { pool, cx, coroutine } = this;
+    const variant = pool.scenario.variant?.loops?.(this) ?? [];
+    const product = [...coroutine.loops, bareWriteLoop(cx, pool.slotOffsets[0])];
+    return product.map((loop, kind) => variant[kind] ?? loop);
+  }
+
+  /**
    * What outlives a request: cells, waiting resets, cache. Between requests two runs that agree in it, in
    * client and request, behave alike from then on: every generator stands at the top of its loop, and reads
    * nothing else before it has written it.
@@ -163,6 +219,17 @@ export class ClientRun implements Run {
   lasting(): string {
     const { slab } = this.cx.client;
     const cells = [slab.cellsUsed, slab.nextOf(0, 0), slab.prevOf(0, 0), this.#holds];
+    const { view } = this.cx.client;
+    const rest = this.#rest === undefined ? '' : this.#resumes;
+    // A change of the view asks how far the request has come.
+    const { round, wasProposed } = this.cx.write;
+    const { holdsCell, cell, aimedAt, operation } = this.cx;
+    const asked = this.pool.scenario.dying >= 0 && view.number === 1;
+    const sofar = asked ? `${round},${wasProposed},${holdsCell},${cell},${aimedAt},${operation}` : '';
+    return `${view.number}|${rest}|${sofar}|${this.#lasting(cells)}`;
+  }
+
+  #lasting(cells: readonly unknown[]): string {
     return `${cells}|${this.#deferred}|${this.#cache}|${this.objects.map((o) => o.cell)}|${this.cx.torn}`;
   }
 
@@ -172,7 +239,7 @@ export class ClientRun implements Run {
     this.batch = null;
     try {
       for (;;) {
-        const next = this.#loops[this.#step().kind].next().value;
+        const next = (this.#rest ?? this.#loops[this.#step().kind]).next().value;
         if (next !== DONE) {
           this.batch = next;
           this.isCut = this.#taken > this.pool.scenario.objectsMax || (this.#hasBlock && isRpc(next));
@@ -193,6 +260,7 @@ export class ClientRun implements Run {
   /** Notes the response; false when the program has ended. */
   #complete(): boolean {
     const { cx } = this;
+    this.#rest = undefined;
     if (cx.outcome === Outcome.UNAVAILABLE) {
       this.isUnavailable = true;
       this.verdicts |= 1 << 7;
@@ -250,6 +318,7 @@ export class ClientRun implements Run {
     cx.startBatch = () => {
       this.#deferred.length = 0;
       this.isFresh = true;
+      this.#resumes = false;
       return startBatch.call(cx);
     };
     const known = new Map<string, string>();

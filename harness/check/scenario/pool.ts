@@ -22,7 +22,7 @@ import {
   View,
 } from '../../../fusee/layout/index.js';
 import { makeNodes } from '../../../fusee/node/in-process.js';
-import { type Word, word } from '../../../fusee/verbs/index.js';
+import { UsageError, type Word, word } from '../../../fusee/verbs/index.js';
 import { initialValue, MAX_CLIENTS, MAX_KEYS, type Scenario } from './scenario.js';
 
 const BLOCK_BYTES = 1024;
@@ -46,6 +46,10 @@ export class TinyPool {
   readonly initialWords: readonly Word[];
   /** Lines of a block that hold cells. */
   readonly cellsPerBlock: number;
+  /** The MN that may die with a master there to mend it, or -1. */
+  readonly dyingMn: number;
+  /** The view in which it is dead; the first one when none may die. */
+  readonly viewAfter: View;
   readonly #fillers: readonly { offset: number; word: Word }[];
 
   constructor(scenario: Scenario) {
@@ -81,6 +85,26 @@ export class TinyPool {
       fillers.push({ offset: candidateSlot(place, i), word: filler });
     }
     this.#fillers = fillers;
+    this.dyingMn = this.#findDying();
+    this.viewAfter = this.viewWithout(this.dyingMn);
+  }
+
+  #findDying(): number {
+    const { dying, replicas } = this.scenario;
+    if (dying < replicas) return dying < 0 ? -1 : this.view.slotMn(this.slotOffsets[0], dying);
+    const held = Array.from({ length: replicas }, (_, r) => this.view.slotMn(this.slotOffsets[0], r));
+    for (let r = 0; r < this.config.dataReplicas; r++)
+      if (!held.includes(this.view.dataMn(0, r))) return this.view.dataMn(0, r);
+    throw new UsageError(
+      `no MN holds replica ${dying} of ${replicas}, or objects only; use a lower one, or more data replicas`,
+    );
+  }
+
+  /** A view for a client: the one that follows when node `mn` has died; without, the first one. */
+  viewWithout(mn = -1): View {
+    const view = new View(this.view.geometry, this.view);
+    if (mn >= 0) view.change(2, [mn]);
+    return view;
   }
 
   /** First byte of the block whose cells client `client` uses. */

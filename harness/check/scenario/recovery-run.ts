@@ -20,6 +20,8 @@ export interface Task {
   readonly client: number;
   readonly request: number;
   readonly objects: readonly TakenObject[];
+  /** The node that is dead by the view in which it recovers. @default none */
+  readonly dead?: number;
 }
 
 /** A recoverer and its task. */
@@ -36,6 +38,8 @@ export class RecoveryRun implements Run {
   readonly responses: readonly number[] = [];
   readonly kind = -1;
   readonly returnedCell = 0;
+  readonly openSlots: readonly number[] = [];
+  readonly isInterruptible = false;
   readonly #loop: OpLoop;
 
   constructor(pool: TinyPool, task: Task, buffer: ArrayBuffer = new ArrayBuffer(RUN_BYTES)) {
@@ -44,7 +48,13 @@ export class RecoveryRun implements Run {
     const local = new LocalMemory(buffer, crc32cOver(buffer));
     local.bytes.fill(0);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
-    const state = new ClientState({ view: pool.view, local, cache, cid: 99, coroutines: 1 });
+    const state = new ClientState({
+      view: pool.viewWithout(task.dead),
+      local,
+      cache,
+      cid: 99,
+      coroutines: 1,
+    });
     this.coroutine = makeCoroutine(state, 0);
     this.cx = this.coroutine.cx;
     const variant = pool.scenario.variant?.recovery?.(this);

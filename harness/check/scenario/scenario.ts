@@ -1,8 +1,10 @@
 /** A small case to explore: who asks for what, in which order, over which pool, and what may go wrong. */
-import { RequestKind } from '../../../fusee/ops/index.js';
-import type { OpLoop } from '../../../fusee/verbs/index.js';
+import type { View } from '../../../fusee/layout/index.js';
+import { type Decisions, RequestKind } from '../../../fusee/ops/index.js';
+import type { Op, OpLoop } from '../../../fusee/verbs/index.js';
 import { UsageError } from '../../../fusee/verbs/index.js';
 import type { ClientRun } from './client-run.js';
+import type { MasterRun } from './master-run.js';
 import type { RecoveryRun } from './recovery-run.js';
 
 /** Most clients of a scenario; the checker packs its configurations by this and the next two. */
@@ -32,6 +34,18 @@ export interface Variant {
   readonly loops?: (run: ClientRun) => readonly (OpLoop | undefined)[];
   /** The recovery to use in place of the product's. */
   readonly recovery?: (run: RecoveryRun) => OpLoop;
+  /** How an interrupted request goes on in the new view. */
+  readonly continues?: (run: ClientRun, decided: Decisions) => OpLoop;
+  /** How the master decides open slots, given as logical offsets. */
+  readonly arbitrates?: (run: MasterRun, slots: readonly number[], before: View) => Op<Decisions>;
+  /** Requests of this kind go on by themselves when a node is silent, in place of waiting for the master. */
+  readonly ignoresSilence?: number;
+  /** The master decides while clients are still at work, and they learn of it when they have to wait. */
+  readonly stopsNobody?: boolean;
+  /** A dead client's verbs in flight still execute when its recovery is at work. */
+  readonly fencesNobody?: boolean;
+  /** A request of this kind that meets a lost link goes on by itself, as if the node were dead. */
+  readonly adoptsAlone?: number;
 }
 
 export interface Scenario {
@@ -52,6 +66,11 @@ export interface Scenario {
    * then.
    */
   readonly mnCrashes: number;
+  /**
+   * The only MN that may die, by the replica of the slots that it holds (0: their primary; as many as there
+   * are replicas: the one that holds objects only), and a master is there to mend it. -1: no master.
+   */
+  readonly dying: number;
   /** Pointer order of the clients reversed: Rule 3 prefers the last client in place of the first. */
   readonly isReversed: boolean;
   /** Clients begin with a warm index cache; without, every request is a miss. */
@@ -88,13 +107,20 @@ export function makeScenario(
       `mix "${mix}": at most ${MAX_CLIENTS} clients of ${MAX_REQUESTS} requests; use a smaller mix`,
     );
   }
+  const { replicas = 2, dataReplicas = 2, dying = -1 } = options;
+  if (dying >= 0 && (dataReplicas === 1 || (replicas === 1 && dying === 0))) {
+    throw new UsageError(
+      `replica ${dying} of ${replicas} cannot die: the last copy of slots, or of objects, would; use more replicas`,
+    );
+  }
   return {
     name: `${slots.trim()}: ${mix.trim()}`,
     replicas: 2,
     dataReplicas: 2,
     crashes: 0,
     cuts: 0,
-    mnCrashes: 0,
+    mnCrashes: (options.dying ?? -1) < 0 ? 0 : 1,
+    dying: -1,
     isReversed: false,
     isCached: false,
     sharesFingerprint: false,
@@ -120,6 +146,7 @@ export function parseScenario(name: string, options: Parameters<typeof makeScena
 export function scenarioFlags(scenario: Scenario): string {
   const flags = [`--scenario '${scenario.name}'`, `--r ${scenario.replicas}`];
   if (scenario.dataReplicas !== 2) flags.push(`--r-d ${scenario.dataReplicas}`);
+  if (scenario.dying >= 0) flags.push(`--dies ${scenario.dying}`);
   if (scenario.isReversed) flags.push('--reversed');
   if (scenario.isCached) flags.push('--cached');
   if (scenario.sharesFingerprint) flags.push('--one-fingerprint');

@@ -45,6 +45,35 @@ export const CRASH_MIXES: readonly Mix[] = [
   ['K0 -', 'D I | U | S'],
 ];
 
+/** Requests over which an MN dies, and a client too: 12 mixes. */
+export const FAILOVER_MIXES: readonly Mix[] = [
+  ['- -', 'I | I'],
+  ['-', 'I | U S'],
+  ['K0 -', 'D | I'],
+  ['K0', 'D0 | I1'],
+  ['K0', 'U S | D S'],
+  ['K0', 'U S | U S'],
+  ['-', 'I0 S0 | I1 S1'],
+  ['K0 -', 'D I | U'],
+  ['K0 -', 'D I | I'],
+  ['- -', 'I D | I'],
+  ['- -', 'I | I | S'],
+  ['- -', 'I D | I D'],
+];
+
+/**
+ * An MN dies, with a master there: the one with that replica of the slots, see {@link Scenario.dying}.
+ */
+const failover = (
+  dying: number,
+  options: Partial<Scenario>,
+  mixes: readonly Mix[] = FAILOVER_MIXES,
+): Suite => {
+  const { replicas = 2, crashes = 0 } = options;
+  const what = dying === replicas ? 'objects only' : dying === 0 ? 'primary' : `backup ${dying}`;
+  return suiteOf(`MN crash, ${what}${crashes > 0 ? ' and client' : ''}`, mixes, { ...options, dying });
+};
+
 /** Requests that begin from a warm cache: hits, and hits gone stale. */
 export const CACHED_MIXES: readonly Mix[] = [
   ['K0', 'U S | U S'],
@@ -129,6 +158,15 @@ export const FULL_SUITES: readonly Suite[] = [
   suiteOf('crash', CRASH_MIXES, { replicas: 2, crashes: 1 }),
   suiteOf('link failure', CRASH_MIXES, { replicas: 2, cuts: 1 }),
   suiteOf('MN crash, answers only', BASE_MIXES, { replicas: 2, mnCrashes: 1 }),
+  failover(0, { replicas: 2 }),
+  failover(1, { replicas: 2 }),
+  failover(2, { replicas: 2, dataReplicas: 3 }),
+  failover(1, { replicas: 1 }),
+  failover(0, { replicas: 3 }),
+  failover(1, { replicas: 3 }),
+  failover(2, { replicas: 3 }),
+  failover(0, { replicas: 2, crashes: 1 }),
+  failover(1, { replicas: 2, crashes: 1 }),
 ];
 
 /** Quarters of an hour, and gigabytes: before a release. */
@@ -137,6 +175,9 @@ export const LONG_SUITES: readonly Suite[] = [
   suiteOf('crash', CRASH_MIXES, { replicas: 3, crashes: 1 }),
   suiteOf('big', bigMixes(2), { replicas: 3 }),
   suiteOf('big', bigMixes(3), { replicas: 1 }),
+  failover(2, { replicas: 2, dataReplicas: 3, crashes: 1 }),
+  failover(0, { replicas: 3, crashes: 1 }),
+  failover(1, { replicas: 3, crashes: 1 }),
 ];
 
 /** Under two minutes: for every push. */
@@ -150,4 +191,11 @@ export const SHORT_SUITES: readonly Suite[] = [
   suiteOf('undone votes', UNDONE_MIXES, { replicas: 4 }),
   suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 1, crashes: 1 }),
   suiteOf('crash', CRASH_MIXES.slice(0, 8), { replicas: 2, crashes: 1 }),
+  failover(0, { replicas: 2 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(1, { replicas: 2 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(2, { replicas: 2, dataReplicas: 3 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(0, { replicas: 3 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(1, { replicas: 3 }, FAILOVER_MIXES.slice(0, 8)),
+  failover(0, { replicas: 2, crashes: 1 }, FAILOVER_MIXES.slice(1, 7)),
+  failover(1, { replicas: 2, crashes: 1 }, FAILOVER_MIXES.slice(1, 7)),
 ];

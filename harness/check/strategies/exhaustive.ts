@@ -6,8 +6,9 @@
 import { countSchedules, Edges } from '../explorer/count-schedules.js';
 import type { Event } from '../explorer/event.js';
 import { Invariants } from '../explorer/invariants.js';
-import { Model, type ModelOptions } from '../explorer/model.js';
+import { Model } from '../explorer/model.js';
 import { StateStore } from '../explorer/state-store.js';
+import type { ModelOptions } from '../explorer/states.js';
 import type { Scenario } from '../scenario/scenario.js';
 
 /** A schedule that breaks a promise. */
@@ -65,7 +66,7 @@ export class Exhaustive {
   constructor(scenario: Scenario, options: ExhaustiveOptions = {}) {
     this.model = new Model(scenario, options);
     this.#options = options;
-    this.#store = new StateStore(this.model.width);
+    this.#store = new StateStore(this.model.layout.width);
     this.#invariants = new Invariants(this.model);
     this.#edges = options.countsSchedules === true ? new Edges() : undefined;
   }
@@ -95,6 +96,11 @@ export class Exhaustive {
       if (!this.#goesOn(state, at)) continue;
       ordinal = 0;
       this.model.expand(state, emit);
+      if (ordinal === 0)
+        this.#violation ??= {
+          message: 'nothing more can happen, and somebody waits',
+          events: this.#eventsTo(at),
+        };
     }
     return {
       scenario: this.model.scenario,

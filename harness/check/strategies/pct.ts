@@ -69,7 +69,7 @@ export class PctStrategy implements Strategy {
 }
 
 function chainOf(world: World, event: Event): string {
-  if (event.type === 'kill') return 'kill';
+  if (!('client' in event)) return event.type;
   const mn = event.type === 'unit' ? world.actors[event.client].units[event.unit].mn : 0;
   return `${event.client}/${mn}`;
 }

@@ -27,7 +27,7 @@ export class RandomStrategy implements Strategy {
     if (crashes.length > 0 && random.below(this.#failsOneIn) === 0) return random.pick(crashes);
     if (world.killsLeft > 0 && random.below(this.#failsOneIn) === 0) {
       const mn = random.below(world.pool.config.nodes);
-      if (world.nodes.isAlive(mn)) return { type: 'kill', mn };
+      if (world.mayDie(mn)) return { type: 'kill', mn };
     }
     if (world.cutsLeft > 0 && random.below(this.#failsOneIn) === 0) {
       const client = random.below(world.actors.length);

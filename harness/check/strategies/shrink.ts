@@ -6,7 +6,7 @@
  * can no longer happen is skipped, what is missing at the end is filled in by the default choice. What fails
  * in the same way and is simpler is kept. Everything follows from the schedule: no lots, no clock.
  */
-import type { Event } from '../explorer/event.js';
+import { clientOf, type Event } from '../explorer/event.js';
 import type { Scenario } from '../scenario/scenario.js';
 import { World } from '../world.js';
 import { canHappen } from './possible.js';
@@ -138,12 +138,10 @@ function hasBudget(world: World, event: Event): boolean {
   return event.type !== 'kill' || world.killsLeft > 0;
 }
 
-const clientOf = (event: Event): number => (event.type === 'kill' ? -1 : event.client);
-
 /** Failures of nodes, clients and links count most, then events, then changes between clients. */
 function isSimpler(a: readonly Event[], b: readonly Event[]): boolean {
   const failures = (events: readonly Event[]): number =>
-    events.filter((e) => e.type !== 'unit' && e.type !== 'resume').length;
+    events.filter((e) => e.type === 'crash' || e.type === 'cut' || e.type === 'kill').length;
   const less = failures(a) - failures(b) || a.length - b.length;
   return less !== 0 ? less < 0 : segmentsOf(a).length < segmentsOf(b).length;
 }

@@ -4,8 +4,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { trySchedules } from '../find.js';
 import { insertVariant } from '../naive/variants.js';
+import { TinyPool } from '../scenario/pool.js';
 import { makeScenario, parseScenario, type Scenario, scenarioFlags } from '../scenario/scenario.js';
-import { BASE_MIXES, CRASH_MIXES } from '../scenario/suites.js';
+import { BASE_MIXES, CRASH_MIXES, FAILOVER_MIXES } from '../scenario/suites.js';
 import { formatSchedule, parseSchedule } from '../schedule.js';
 import { describeSchedule } from '../trace.js';
 import { Exhaustive } from './exhaustive.js';
@@ -44,6 +45,13 @@ describe.each([1, 2, 3])('with %i index replicas', (replicas) => {
   it('random schedules in which an MN dies answer nothing wrong', () => {
     for (const [slots, mix] of BASE_MIXES) {
       const scenario = makeScenario(slots, mix, { replicas, mnCrashes: 1 });
+      expect(firstWrong(scenario, new RandomStrategy(SEED, 8))).toBeUndefined();
+    }
+  });
+
+  it('random schedules in which a master mends what a dead MN leaves keep every promise', () => {
+    for (const [slots, mix] of FAILOVER_MIXES) {
+      const scenario = makeScenario(slots, mix, { replicas, dying: 1, crashes: 1 });
       expect(firstWrong(scenario, new RandomStrategy(SEED, 8))).toBeUndefined();
     }
   });
@@ -119,13 +127,16 @@ describe('a scenario by its name', () => {
     const scenario = makeScenario('K0 -', 'D I | U', { replicas: 3, isReversed: true });
     expect(parseScenario(scenario.name, { replicas: 3, isReversed: true })).toEqual(scenario);
     expect(scenarioFlags(scenario)).toBe("--scenario 'K0 -: D I | U' --r 3 --reversed");
+    expect(scenarioFlags(makeScenario('K0', 'U', { dying: 1 }))).toContain('--dies 1');
+    expect(() => makeScenario('K0', 'U', { replicas: 1, dying: 0 })).toThrow('use more replicas');
+    expect(() => new TinyPool(makeScenario('K0', 'U', { dying: 2 }))).toThrow('more data replicas');
     expect(() => parseScenario('D I | U')).toThrow('name slots and requests');
   });
 });
 
 describe('a schedule as text', () => {
   it('reads back as it was written', () => {
-    const text = '0.3 1.12 0> 2>1 0! 1/2+3 x2';
+    const text = '0.3 1.12 0> 2>1 0! 1/2+3 x2 0~3 m 0^ 2^1 z1';
     expect(formatSchedule(parseSchedule(text))).toBe(text);
   });
 

@@ -43,7 +43,7 @@ export function runSchedule(
     if (event === undefined) return { events, wrong, prints };
     wrong ??= world.apply(event);
     events.push(event);
-    prints.push(event.type === 'kill' ? '' : world.print(event.client));
+    prints.push('client' in event ? world.print(event.client) : '');
   }
   return { events, wrong: wrong ?? world.wrongAtEnd(), prints };
 }

@@ -1,0 +1,249 @@
+import { describe, expect, it } from 'vitest';
+import { type Effect, Master, type MasterRecord, type Repair, type StopReport } from './master.js';
+
+const REPORT: StopReport = { rounds: [], word: { hi: 0, lo: 0 }, directory: { version: 1, depth: 0 } };
+
+const ROUND = { slot: 64, cell: 192, operation: 1, vOld: { hi: 0, lo: 0 }, wasSwapped: false };
+
+/** What is to be done, without the records: `stop 1`, `fence 2`, `repair 2 without 0`. */
+function told(effects: readonly Effect[]): string[] {
+  return effects.flatMap((effect) => {
+    switch (effect.do) {
+      case 'store':
+        return [];
+      case 'repair':
+        return [`repair ${effect.repair.view.number} without ${effect.repair.view.dead}`];
+      case 'recover':
+        return [`recover ${effect.member.cid}`];
+      default:
+        return [`${effect.do} ${effect.cid}`];
+    }
+  });
+}
+
+const repairIn = (effects: readonly Effect[]): Repair => {
+  const found = effects.find((effect) => effect.do === 'repair');
+  if (found === undefined) throw new Error(`no repair in ${told(effects)}`);
+  return found.repair;
+};
+
+const recordIn = (effects: readonly Effect[]): MasterRecord => {
+  const found = effects.findLast((effect) => effect.do === 'store');
+  if (found === undefined) throw new Error('nothing is stored');
+  return found.record;
+};
+
+/** A master whose clients have joined. */
+function masterOf(...cids: number[]): Master {
+  const master = new Master({ leaseNs: 100 });
+  for (const cid of cids) master.join({ cid, place: cid - 1 }, 0);
+  return master;
+}
+
+describe('a change of the view', () => {
+  it('stops everybody, repairs when all have stopped, and then lets them go on', () => {
+    const master = masterOf(1, 2);
+    expect(told(master.nodeDied(0))).toEqual(['stop 1', 'stop 2']);
+    expect(master.isChanging).toBe(true);
+    expect(told(master.stopped(1, REPORT))).toEqual([]);
+    const effects = master.stopped(2, { ...REPORT, rounds: [ROUND] });
+    expect(told(effects)).toEqual(['repair 2 without 0']);
+    expect(repairIn(effects).reports.get(2)?.rounds).toEqual([ROUND]);
+    expect(repairIn(effects).before).toEqual({ number: 1, dead: [] });
+    expect(master.view.number).toBe(1);
+    const published = master.repaired(true);
+    expect(told(published)).toEqual(['adopt 1', 'adopt 2']);
+    expect(recordIn(published).view).toEqual({ number: 2, dead: [0] });
+    expect(master.view).toEqual({ number: 2, dead: [0] });
+    expect(master.isChanging).toBe(false);
+  });
+
+  it('needs nobody when nobody is there', () => {
+    const master = masterOf();
+    expect(told(master.nodeDied(1))).toEqual(['repair 2 without 1']);
+    expect(told(master.repaired(true))).toEqual([]);
+    expect(master.view).toEqual({ number: 2, dead: [1] });
+  });
+
+  it('hears of a death once, however often it is told', () => {
+    const master = masterOf(1);
+    master.nodeDied(0);
+    expect(told(master.nodeDied(0))).toEqual([]);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 2 without 0']);
+    expect(told(master.stopped(1, REPORT))).toEqual([]);
+    master.repaired(true);
+    expect(told(master.nodeDied(0))).toEqual([]);
+    expect(master.view.number).toBe(2);
+  });
+
+  it('waits for the repair under way when another node dies, and repairs again before anybody goes on', () => {
+    const master = masterOf(1);
+    master.nodeDied(2);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 2 without 2']);
+    expect(told(master.nodeDied(0))).toEqual([]);
+    const again = master.repaired(true);
+    expect(told(again)).toEqual(['repair 3 without 0,2']);
+    expect(repairIn(again).before).toEqual({ number: 1, dead: [] });
+    expect(repairIn(again).reports.has(1)).toBe(true);
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    expect(master.view).toEqual({ number: 3, dead: [0, 2] });
+  });
+
+  it('takes in a node that dies while clients are still stopping', () => {
+    const master = masterOf(1);
+    master.nodeDied(2);
+    expect(told(master.nodeDied(1))).toEqual([]);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 3 without 1,2']);
+  });
+
+  it('repairs again when a living node was silent', () => {
+    const master = masterOf(1);
+    master.nodeDied(0);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(false))).toEqual(['repair 2 without 0']);
+    expect(master.view.number).toBe(1);
+  });
+
+  it('lets who joins meanwhile wait for the new view, and keeps its lease', () => {
+    const master = masterOf(1);
+    master.nodeDied(0);
+    expect(told(master.join({ cid: 2, place: 1 }, 0))).toEqual([]);
+    expect(master.renew(2, 90)).toBe(true);
+    expect(repairIn(master.stopped(1, REPORT)).members.map(({ cid }) => cid)).toEqual([1]);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 2']);
+    expect(master.living).toBe(2);
+    expect(told(master.tick(190))).toEqual(['fence 1']);
+  });
+
+  it('no longer waits for a client that leaves', () => {
+    const master = masterOf(1, 2);
+    master.nodeDied(0);
+    master.stopped(1, REPORT);
+    expect(told(master.leave(2))).toEqual(['repair 2 without 0']);
+  });
+});
+
+describe('H7: a dead client', () => {
+  it('is recovered behind the acknowledgement of its fence, and forgotten behind its recovery', () => {
+    const master = masterOf(1, 2);
+    const lost = master.lose(1);
+    expect(told(lost)).toEqual(['fence 1']);
+    expect(recordIn(lost).members).toContainEqual({ cid: 1, place: 0, isDead: true });
+    expect(told(master.lose(1))).toEqual([]);
+    expect(told(master.fenced(1))).toEqual(['recover 1']);
+    expect(told(master.fenced(1))).toEqual([]);
+    expect(recordIn(master.recovered(1)).members).toEqual([{ cid: 2, place: 1, isDead: false }]);
+  });
+
+  it('may not go on: its lease cannot be renewed, and its report counts for nothing', () => {
+    const master = masterOf(1, 2);
+    master.nodeDied(0);
+    master.lose(1);
+    expect(master.renew(1, 0)).toBe(false);
+    expect(told(master.stopped(1, REPORT))).toEqual([]);
+    expect(told(master.stopped(2, REPORT))).toEqual([]);
+    const effects = master.fenced(1);
+    expect(told(effects)).toEqual(['repair 2 without 0']);
+    expect([...repairIn(effects).reports.keys()]).toEqual([2]);
+    expect(repairIn(effects).dead.map(({ cid }) => cid)).toEqual([1]);
+  });
+
+  it('that had stopped already takes its report with it: its log tells, not its word', () => {
+    const master = masterOf(1, 2);
+    master.nodeDied(0);
+    master.stopped(1, REPORT);
+    master.lose(1);
+    expect(told(master.stopped(2, REPORT))).toEqual([]);
+    expect([...repairIn(master.fenced(1)).reports.keys()]).toEqual([2]);
+    expect(told(master.repaired(true))).toEqual(['adopt 2', 'recover 1']);
+  });
+
+  it('during a repair is fenced at once, and recovered in the new view', () => {
+    const master = masterOf(1);
+    master.nodeDied(0);
+    master.stopped(1, REPORT);
+    expect(told(master.lose(1))).toEqual(['fence 1']);
+    expect(told(master.fenced(1))).toEqual([]);
+    expect(told(master.repaired(true))).toEqual(['recover 1']);
+  });
+
+  it('waits with its recovery until memory nodes are mended', () => {
+    const master = masterOf(1);
+    master.lose(1);
+    expect(told(master.nodeDied(0))).toEqual([]);
+    expect(told(master.fenced(1))).toEqual(['repair 2 without 0']);
+    expect(told(master.repaired(true))).toEqual(['recover 1']);
+  });
+
+  it('has its recovery halted by a change of the view, and begun anew behind it', () => {
+    const master = masterOf(1);
+    master.lose(1);
+    master.fenced(1);
+    expect(told(master.nodeDied(0))).toEqual(['halt 1']);
+    const effects = master.halted(1);
+    expect(told(effects)).toEqual(['repair 2 without 0']);
+    expect(repairIn(effects).dead).toEqual([expect.objectContaining({ cid: 1, place: 0 })]);
+    // What the halted recovery may still say of its end is of the former view.
+    expect(told(master.recovered(1))).toEqual([]);
+    expect(told(master.repaired(true))).toEqual(['recover 1']);
+    expect(told(master.recovered(1))).toEqual([]);
+    expect(master.living).toBe(0);
+  });
+
+  it('is recovered again when its recovery ended before its time', () => {
+    const master = masterOf(1);
+    master.lose(1);
+    master.fenced(1);
+    expect(told(master.halted(1))).toEqual(['recover 1']);
+  });
+});
+
+describe('leases', () => {
+  it('end with a fence, those of stopped clients too, unless they are renewed', () => {
+    const master = masterOf(1, 2);
+    expect(told(master.tick(100))).toEqual([]);
+    expect(master.renew(2, 50)).toBe(true);
+    expect(told(master.tick(101))).toEqual(['fence 1']);
+    expect(told(master.tick(102))).toEqual([]);
+    master.nodeDied(0);
+    master.stopped(2, REPORT);
+    expect(told(master.tick(151))).toEqual(['fence 2']);
+  });
+
+  it('of length 0 do not end', () => {
+    const master = new Master({ leaseNs: 0 });
+    master.join({ cid: 1, place: 0 }, 0);
+    expect(told(master.tick(1e12))).toEqual([]);
+  });
+
+  it('of nobody cannot be renewed', () => {
+    expect(masterOf().renew(7, 0)).toBe(false);
+  });
+});
+
+describe('a successor', () => {
+  it('fences the dead again before it recovers them, and knows view and living', () => {
+    const master = masterOf(1, 2);
+    master.nodeDied(0);
+    master.stopped(1, REPORT);
+    master.stopped(2, REPORT);
+    master.repaired(true);
+    const record = recordIn(master.lose(1));
+    const successor = new Master({ leaseNs: 100 }, record, 1000);
+    expect(successor.view).toEqual({ number: 2, dead: [0] });
+    expect(successor.living).toBe(1);
+    expect(told(successor.begin())).toEqual(['fence 1']);
+    expect(told(successor.fenced(1))).toEqual(['recover 1']);
+    expect(told(successor.tick(1100))).toEqual([]);
+    expect(told(successor.tick(1101))).toEqual(['fence 2']);
+  });
+
+  it('of one that was changing the view finds the old one, and changes it once it hears of the death', () => {
+    const master = masterOf(1);
+    const record = recordIn(masterOf(1).join({ cid: 2, place: 1 }, 0));
+    master.nodeDied(0);
+    const successor = new Master({ leaseNs: 100 }, record);
+    expect(told(successor.begin())).toEqual([]);
+    expect(told(successor.nodeDied(0))).toEqual(['stop 1', 'stop 2']);
+  });
+});
