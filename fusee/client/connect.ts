@@ -35,7 +35,9 @@ export interface ConnectOptions {
    * values. @default 65536
    */
   readonly queueLimit?: number;
-  /** The file with the pool's secret, for its master. @default the one that the master of this host has made */
+  /**
+   * The file with the pool's secret, for its master. @default the one that the master of this host has made
+   */
   readonly secretFile?: string;
   /** Called when the master has declared this client dead: nothing of it may go on. */
   readonly onExpelled?: () => void;

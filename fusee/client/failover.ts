@@ -1,10 +1,10 @@
 /**
- * A client's part in changes of the view (FUSEE section 5.2): it stops when the master asks for it, tells what
- * its requests may have left half done, and goes on in the next view.
+ * A client's part in changes of the view (FUSEE section 5.2): it stops when the master asks for it, tells
+ * what its requests may have left half done, and goes on in the next view.
  *
- * Whoever drives generators over the client's fabric (the reactor, or `drive` of the session) is the *driver*:
- * it posts nothing while {@link Failover.isStopped}, says when all that it had posted is answered, and lets its
- * generators go on when the view has changed. One driver at a time.
+ * Whoever drives generators over the client's fabric (the reactor, or `drive` of the session) is the
+ * *driver*: it posts nothing while {@link Failover.isStopped}, says when all that it had posted is answered,
+ * and lets its generators go on when the view has changed. One driver at a time.
  */
 import type { Fabric } from '../fabric/contract.js';
 import type { StopReport } from '../master/index.js';

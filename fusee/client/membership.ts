@@ -16,8 +16,8 @@ export interface Membership {
 }
 
 /**
- * Asks the first living node for a client id and a place; the others are told, so that each of them knows that its pool is
- * in use, and serves this client.
+ * Asks the first living node for a client id and a place; the others are told, so that each of them knows
+ * that its pool is in use, and serves this client.
  * @throws UsageError when no place is free; FabricError when a node is silent.
  */
 export async function joinPool(

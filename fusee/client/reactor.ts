@@ -8,8 +8,8 @@
  * - Nothing is allocated per round trip but the generators' own result objects.
  * - Background work is one more coroutine: it has a round when it is due, or after so many turns; its batches
  *   are small, so that requests wait little behind them.
- * - With a master, nobody goes on with an answer that failed before the view says that the node is dead, or the
- *   deadline has passed (`failover.ts`, `ops/mend.ts`).
+ * - With a master, nobody goes on with an answer that failed before the view says that the node is dead, or
+ *   the deadline has passed (`failover.ts`, `ops/mend.ts`).
  * - Who polls waits longer each time; when nobody has anything else to do, the thread sleeps, so that a
  *   winner that shares the core can run.
  */
@@ -22,6 +22,7 @@ import {
   continueRequest,
   type Decisions,
   isInterrupted,
+  NO_DECISIONS,
   type RequestKind,
 } from '../ops/index.js';
 import { Fate, fateOf, isForLost, MEND_VERBS, mend, mended } from '../ops/mend.js';
@@ -43,16 +44,10 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
 const RESTING = 0;
 const READY = 1;
 const POSTED = 2;
-/** Yielded a poll, or an empty batch, and waits for its next turn. */
-const WAITING = 3;
-/** Has its next request staged, and begins it before the turn ends. */
-const STAGED = 4;
-/** Has an answer that failed, and waits for another view, or for its deadline. */
-const HELD = 5;
-/** Its batch is being mended. */
-const MENDING = 6;
-
-const NO_DECISIONS: Decisions = new Map();
+const WAITING = 3; // yielded a poll, or an empty batch, and waits for its next turn
+const STAGED = 4; // has its next request staged, and begins it before the turn ends
+const HELD = 5; // has an answer that failed, and waits for another view, or for its deadline
+const MENDING = 6; // its batch is being mended
 
 /** Drives the coroutines of one client; the head of this file states its rules. */
 export class Reactor implements Driver {
@@ -169,10 +164,9 @@ export class Reactor implements Driver {
   /** Takes what is answered. Returns how many batches. */
   #poll(): number {
     const state = this.#state;
-    const done = this.#done;
-    const completed = this.#fabric.poll(done);
+    const completed = this.#fabric.poll(this.#done);
     for (let k = 0; k < completed; k++) {
-      const batch = done[k];
+      const batch = this.#done[k];
       const i = batch.tag;
       if (i > this.#coroutines.length) {
         this.#mended(batch);
@@ -215,7 +209,9 @@ export class Reactor implements Driver {
     return this.#mending < 0;
   }
 
-  /** The view has changed: requests that it touches go by what was decided, failed answers are looked at anew. */
+  /**
+   * The view has changed: requests that it touches go by what was decided, failed answers are looked at anew.
+   */
   adopted(decided: Decisions): void {
     for (let i = 0; i < this.#state.length; i++) {
       const state = this.#state[i];
@@ -285,19 +281,16 @@ export class Reactor implements Driver {
     const i = this.#bereft[0];
     const again = this.#again as VerbBatch;
     mend(this.#batches[i] as VerbBatch, this.#coroutines[0].cx.client.view, again);
-    if (again.count === 0) {
-      this.#bereft.shift();
-      this.#state[i] = READY;
-    } else if (this.#fabric.post(again)) {
-      this.#bereft.shift();
-      this.#mending = i;
-    }
+    if (again.count > 0 && !this.#fabric.post(again)) return;
+    this.#bereft.shift();
+    if (again.count === 0) this.#state[i] = READY;
+    else this.#mending = i;
   }
 
   #mended(again: VerbBatch): void {
     const i = this.#mending;
-    const batch = this.#batches[i] as VerbBatch;
     this.#mending = -1;
+    const batch = this.#batches[i] as VerbBatch;
     mended(batch, this.#coroutines[0].cx.client.view, again);
     this.#state[i] = READY;
     // Another node may have died meanwhile.
@@ -329,8 +322,8 @@ export class Reactor implements Driver {
    */
   #startRound(janitor: Janitor): void {
     const i = this.#coroutines.length;
-    if (this.#active === 0) return;
-    if (this.#state[i] !== RESTING || (++this.#roundTurns < ROUND_TURNS && !janitor.isDue)) return;
+    if (this.#active === 0 || this.#state[i] !== RESTING) return;
+    if (++this.#roundTurns < ROUND_TURNS && !janitor.isDue) return;
     this.#roundTurns = 0;
     this.#advance(i);
   }

@@ -30,7 +30,8 @@ const TIDY_ROUNDS = 16;
 /** Runs background work to its end. Only while nothing else polls the fabric. */
 export async function drive<T>(session: Session, steps: Op<T>): Promise<T> {
   const { fabric, janitor, failover = null } = session;
-  // Between two of its batches nothing of it is posted; what is answered is looked at when the view has changed.
+  // Between two of its batches nothing of it is posted; what is answered is looked at when the view has
+  // changed.
   failover?.drivenBy(null);
   for (;;) {
     await failover?.goingOn();
@@ -93,8 +94,8 @@ export async function rest(session: Session): Promise<void> {
 }
 
 /**
- * Looks after what others have freed in this client's blocks while it rests: else its memory would wait for its
- * next request.
+ * Looks after what others have freed in this client's blocks while it rests: else its memory would wait for
+ * its next request.
  */
 export async function tidy(session: Session): Promise<void> {
   const { janitor } = session;

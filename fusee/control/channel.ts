@@ -2,9 +2,9 @@
  * The control channel: lines of JSON over a Unix socket, between the master and everybody else. Never on the
  * path of a request.
  *
- * Who connects proves that it knows the pool's secret, and has the master prove it too: each answers the other's
- * nonce by HMAC-SHA-256 under a word that names the direction, so no answer can be played back. The secret is a
- * file that only its user may read; it is never sent, printed or passed as an argument.
+ * Who connects proves that it knows the pool's secret, and has the master prove it too: each answers the
+ * other's nonce by HMAC-SHA-256 under a word that names the direction, so no answer can be played back. The
+ * secret is a file that only its user may read; it is never sent, printed or passed as an argument.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -53,7 +53,9 @@ export function readSecret(path: string): Buffer {
   return secret;
 }
 
-/** The pool's secret on this host: made when there is none; a master that takes over finds its clients' own. */
+/**
+ * The pool's secret on this host: made when there is none; a master that takes over finds its clients' own.
+ */
 export function keepSecret(path: string): Buffer {
   try {
     // Never seen half written, and never written over.
@@ -98,7 +100,8 @@ export function send(socket: Socket, message: Message): void {
 }
 
 /**
- * Calls `onMessage` with each message of a socket. A line that is no message ends the connection with `onError`.
+ * Calls `onMessage` with each message of a socket. A line that is no message ends the connection with
+ * `onError`.
  */
 export function receive(
   socket: Socket,

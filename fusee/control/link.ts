@@ -1,4 +1,7 @@
-/** A client's end of the control channel: it is in as long as it renews its lease, and stops when it is told to. */
+/**
+ * A client's end of the control channel: it is in as long as it renews its lease, and stops when it is told
+ * to.
+ */
 import { connect, type Socket } from 'node:net';
 import { thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
@@ -179,8 +182,8 @@ export class MasterLink {
   }
 
   /**
-   * Ends the link. Nothing of the client executes any more: it has left nothing behind (`leave`), or what it has
-   * left is to be recovered (`resign`).
+   * Ends the link. Nothing of the client executes any more: it has left nothing behind (`leave`), or what it
+   * has left is to be recovered (`resign`).
    */
   close(as: 'leave' | 'resign'): void {
     this.#isClosed = true;
@@ -236,7 +239,8 @@ export class MasterLink {
   #obey(message: FromMaster): void {
     switch (message.type) {
       case 'in':
-        // From now on the link keeps no process alive that has nothing else to do, unless it waits for the master.
+        // From now on the link keeps no process alive that has nothing else to do, unless it waits for the
+        // master.
         this.#session.socket.unref();
         this.#onIn?.(message.view);
         this.#onIn = undefined;

@@ -20,8 +20,8 @@ import { validateBatch } from './validate.js';
 /** What a client of the shared-memory fabric takes. */
 export interface ShmFabricOptions {
   /**
-   * Names of the MNs' regions, see {@link regionName}; MN i is the i-th. At most 64. An empty name stands for an
-   * MN that is known to be dead: every verb to it FAILs.
+   * Names of the MNs' regions, see {@link regionName}; MN i is the i-th. At most 64. An empty name stands for
+   * an MN that is known to be dead: every verb to it FAILs.
    */
   regions: readonly string[];
   /** Bytes of registered memory, rounded up to 64. @default 4 MiB */

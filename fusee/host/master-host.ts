@@ -1,11 +1,12 @@
 /**
- * The master of a pool on this host, as a process runs it: the state machine (`fusee/master`), what carries its
- * effects out, and what tells it of the world.
+ * The master of a pool on this host, as a process runs it: the state machine (`fusee/master`), what carries
+ * its effects out, and what tells it of the world.
  *
  * Rules of this file:
  * - One op at a time: repairs and recoveries share a fabric and a coroutine.
- * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its lease
- *   ends. A process that lives is never taken for dead on that ground: it connects again, or its lease ends.
+ * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its
+ *   lease ends. A process that lives is never taken for dead on that ground: it connects again, or its lease
+ *   ends.
  * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7).
  * - A node is dead when its process is: a verb to it FAILs for certain.
  */
@@ -25,71 +26,22 @@ import { Geometry, View } from '../layout/index.js';
 import { type Effect, Master, type Member, REPAIR_BYTES, type Repair, repairPool } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES, type Context, makeCoroutine } from '../ops/index.js';
 import { type RecoveryStep, recoverClient } from '../recovery/index.js';
-import { type Op, Status, UsageError, VerbBatch, type Word } from '../verbs/index.js';
+import { type Op, UsageError, type Word } from '../verbs/index.js';
+import { NodeWatch } from './node-watch.js';
+import { DEFAULT_LEASE_MS, type HostOptions, LEASE_LEAST_MS } from './options.js';
+import { type ChangeReport, lossOf, type MasterStatus, type RecoveryReport, StepTimes } from './status.js';
 
-/** How a master is run. */
-export interface HostOptions {
-  readonly pool: string;
-  /** A client that is silent for so long is fenced. @default {@link DEFAULT_LEASE_MS} */
-  readonly leaseMs?: number;
-  /** The pool's secret. @default one that is made, in the folder of this user */
-  readonly secretFile?: string;
-  /** Told what happens, a line each. */
-  readonly log?: (line: string) => void;
-}
-
-/** Ten times what a healthy client on a busy machine has been seen to be late (`npm run bench:leases`). */
-export const DEFAULT_LEASE_MS = 1000;
-/** Shorter ones would end under clients that merely wait for a processor. */
-export const LEASE_LEAST_MS = 50;
 /** From one look at nodes and leases to the next. */
 const WATCH_MS = 10;
 /** Tries of an op that met silence, before the next look at nodes. */
 const RETRY_MS = 5;
-
-/** One recovery: what it found, and how long each step took. */
-export interface RecoveryReport {
-  readonly cid: number;
-  /** From the loss of the client to its fence. */
-  readonly fenceMs: number;
-  /** Milliseconds of each step. */
-  readonly steps: Readonly<Record<string, number>>;
-  readonly totalMs: number;
-  /** Log entries looked at. */
-  readonly entries: number;
-  /** Times that it began again. */
-  readonly attempts: number;
-}
-
-/** One change of the view. */
-export interface ChangeReport {
-  readonly number: number;
-  readonly dead: readonly number[];
-  /** From the first stop to the notice. */
-  readonly milliseconds: number;
-  readonly decided: number;
-}
-
-/** What {@link MasterHost.status} tells. */
-export interface MasterStatus {
-  readonly pool: string;
-  readonly leaseMs: number;
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
-  /** Data that has no replica left: regions and subtables. */
-  readonly lost: { readonly regions: number; readonly subtables: number };
-  readonly clients: number;
-  readonly recoveries: readonly RecoveryReport[];
-  readonly changes: readonly ChangeReport[];
-  /** Connections that could not prove themselves, or sent nonsense. */
-  readonly refused: number;
-}
 
 /** A running master; {@link MasterHost.close} ends it. */
 export class MasterHost implements Listener {
   readonly leaseMs: number;
   readonly #options: HostOptions;
   readonly #fabric: ShmFabric;
-  readonly #watch: ShmFabric;
+  readonly #watch: NodeWatch;
   readonly #geometry: Geometry;
   readonly #state: ClientState;
   readonly #cx: Context;
@@ -113,7 +65,7 @@ export class MasterHost implements Listener {
 
   private constructor(
     options: HostOptions,
-    made: { fabric: ShmFabric; watch: ShmFabric; state: ClientState; geometry: Geometry },
+    made: { fabric: ShmFabric; watch: NodeWatch; state: ClientState; geometry: Geometry },
   ) {
     this.#options = options;
     this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
@@ -127,7 +79,8 @@ export class MasterHost implements Listener {
 
   /**
    * Starts the master of a running pool.
-   * @throws UsageError when it has one already, or the lease is too short; FabricError when the pool does not run.
+   * @throws UsageError when it has one already, or the lease is too short; FabricError when the pool does not
+   *   run.
    */
   static async start(options: HostOptions): Promise<MasterHost> {
     const { pool, leaseMs = DEFAULT_LEASE_MS } = options;
@@ -149,7 +102,7 @@ export class MasterHost implements Listener {
       localBytes: CONTEXT_BYTES + 64 * REPAIR_BYTES + (8 << 20),
       prefault: false,
     });
-    const watch = new ShmFabric({ regions, localBytes: 1 << 16, prefault: false });
+    const watch = new NodeWatch(regions);
     try {
       const view = new View(geometry);
       const { cid, clientIndex } = await joinPool(fabric, { nodes: config.nodes, view });
@@ -174,18 +127,11 @@ export class MasterHost implements Listener {
 
   /** What it knows, and what it has done. */
   status(): MasterStatus {
-    const { view } = this.#state;
-    const { config, regions, subtableBytes } = this.#geometry;
-    let lostRegions = 0;
-    for (let g = 0; g < regions; g++) if (view.isDead(view.regionMn(g, 0))) lostRegions++;
-    let lostSubtables = 0;
-    for (let s = 0; s < config.subtablesMax; s++)
-      if (view.isDead(view.slotMn(s * subtableBytes, 0))) lostSubtables++;
     return {
       pool: this.#options.pool,
       leaseMs: this.leaseMs,
       view: this.view,
-      lost: { regions: lostRegions, subtables: lostSubtables },
+      lost: lossOf(this.#state.view, this.#geometry),
       clients: this.#master.living,
       recoveries: this.#recoveries,
       changes: this.#changes,
@@ -293,31 +239,11 @@ export class MasterHost implements Listener {
     }, WATCH_MS);
   }
 
-  #looking: Promise<void> | undefined;
-
-  /** READs a word of every node that counts as alive. */
-  #lookAtNodes(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
-  }
-
-  #watchBatch: VerbBatch | undefined;
-
-  async #look(): Promise<void> {
-    const { nodes } = this.#geometry.config;
-    this.#watchBatch ??= new VerbBatch(this.#watch.local, nodes);
-    const batch = this.#watchBatch.reset();
-    const dead = this.#master.view.dead;
-    for (let mn = 0; mn < nodes; mn++) if (!dead.includes(mn)) batch.read8(mn, 0);
-    if (batch.count === 0 || this.#isClosed) return;
-    await complete(this.#watch, batch);
-    for (let i = 0; i < batch.count && !this.#isClosed; i++) {
-      if (batch.status(i) === Status.FAIL) {
-        this.#log(`memory node ${batch.mn(i)} has died`);
-        this.#apply(this.#master.nodeDied(batch.mn(i)));
-      }
+  async #lookAtNodes(): Promise<void> {
+    for (const mn of await this.#watch.deadOf(this.#master.view.dead)) {
+      if (this.#isClosed) return;
+      this.#log(`memory node ${mn} has died`);
+      this.#apply(this.#master.nodeDied(mn));
     }
   }
 
@@ -379,22 +305,21 @@ export class MasterHost implements Listener {
       .filter((mn) => !dead.includes(mn))
       .map((mn) => regionName(this.#options.pool, mn));
     // One that has resigned has detached: none of its verbs executes any more.
-    if (process !== undefined) await this.#fenceProcess(cid, process, regions);
+    if (process !== undefined) await this.#untilFenced(cid, () => fenceProcess(process, { regions }));
     this.#fencedNs.set(cid, this.#fabric.nowNs());
     this.#log(`client ${cid} is fenced`);
     this.#forget(cid);
     if (!this.#isClosed) this.#apply(this.#master.fenced(cid));
   }
 
-  async #fenceProcess(cid: number, process: ProcessId, regions: readonly string[]): Promise<void> {
-    for (;;) {
+  /** Nobody may be recovered who might still be at work. */
+  async #untilFenced(cid: number, fence: () => Promise<void>): Promise<void> {
+    for (let isFenced = false; !isFenced && !this.#isClosed; ) {
       try {
-        await fenceProcess(process, { regions });
-        return;
+        await fence();
+        isFenced = true;
       } catch (error) {
-        // Nobody may be recovered who might still be at work.
         this.#log(`client ${cid} cannot be fenced yet: ${(error as Error).message}`);
-        if (this.#isClosed) return;
         await pause(RETRY_MS);
       }
     }
@@ -425,31 +350,17 @@ export class MasterHost implements Listener {
   async #recover({ cid, place }: Member): Promise<void> {
     const startNs = this.#fabric.nowNs();
     for (let attempts = 1; !this.#isClosed && !this.#halting.has(cid); attempts++) {
-      const steps: Record<string, number> = {};
+      const times = new StepTimes(() => this.#fabric.nowNs());
       let entries = 0;
-      let step: RecoveryStep | undefined;
-      let stepNs = this.#fabric.nowNs();
-      const beginNs = stepNs;
-      const endStep = (next?: RecoveryStep): void => {
-        const nowNs = this.#fabric.nowNs();
-        if (step !== undefined) steps[step] = (nowNs - stepNs) / 1e6;
-        step = next;
-        stepNs = nowNs;
+      const onWalked = (count: number): void => {
+        entries = count;
       };
-      const recovery = recoverClient(
-        this.#cx,
-        { cid, index: place },
-        {
-          onStep: endStep,
-          onWalked: (count) => {
-            entries = count;
-          },
-        },
-      );
+      const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked };
+      const recovery = recoverClient(this.#cx, { cid, index: place }, options);
       const isDone = await this.#run(recovery, () => this.#halting.has(cid));
-      endStep();
+      times.end();
       if (isDone === true) {
-        const totalMs = (this.#fabric.nowNs() - beginNs) / 1e6;
+        const { steps, totalMs } = times;
         const fenceMs = ((this.#fencedNs.get(cid) ?? startNs) - (this.#lostNs.get(cid) ?? startNs)) / 1e6;
         this.#recoveries.push({ cid, fenceMs, steps, totalMs, entries, attempts });
         this.#log(`client ${cid} is recovered in ${totalMs.toFixed(1)} ms`);
@@ -483,10 +394,3 @@ export class MasterHost implements Listener {
 
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** What went wrong with a pool that has lost too much. */
-export const describeLoss = ({ lost }: MasterStatus): string | undefined =>
-  lost.regions + lost.subtables === 0
-    ? undefined
-    : `${lost.regions} regions and ${lost.subtables} subtables have no replica left: ` +
-      'writes there are refused, and nothing of them can be read';

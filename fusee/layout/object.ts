@@ -100,11 +100,12 @@ export function stageOldValue(bytes: Uint8Array, end: number, vOld: Word): void 
 }
 
 /**
- * Old values that no slot ever holds, since they lie below every pointer. ARBITRATED: a master has decided that the
- * object stands. SINGLE: written when a replicated index had one replica left, where no log is committed: the
- * object counts as named as long as its used bit is set.
+ * Old values that no slot ever holds, since they lie below every pointer. ARBITRATED: a master has decided
+ * that the object stands. SINGLE: written when a replicated index had one replica left, where no log is
+ * committed: the object counts as named as long as its used bit is set.
  */
 export const ARBITRATED: Word = { hi: 0, lo: 1 };
+/** See {@link ARBITRATED}. */
 export const SINGLE: Word = { hi: 0, lo: 2 };
 
 /** Is it a slot's word, and not one of the special ones, or none? */

@@ -1,11 +1,12 @@
 /**
- * The view: which memory node holds which replica (FUSEE section 4.1), and which nodes are dead (section 5.2).
+ * The view: which memory node holds which replica (FUSEE section 4.1), and which nodes are dead (section
+ * 5.2).
  *
- * Placement follows from the configuration alone, by the ring of its nodes: every client and node computes the
- * same one. A node holds the regions placed on it one after another, in the order of their numbers; a subtable
- * has its offset on every node. What changes is who is alive: replicas on dead nodes are left out, the first
- * that is left is the primary. Of what has no replica left the dead one is named, so that every verb to it
- * FAILs and nothing is ever invented.
+ * Placement follows from the configuration alone, by the ring of its nodes: every client and node computes
+ * the same one. A node holds the regions placed on it one after another, in the order of their numbers; a
+ * subtable has its offset on every node. What changes is who is alive: replicas on dead nodes are left out,
+ * the first that is left is the primary. Of what has no replica left the dead one is named, so that every
+ * verb to it FAILs and nothing is ever invented.
  */
 import type { ReplicaRef } from '../verbs/index.js';
 import { assertLayout } from './assert.js';
@@ -19,7 +20,9 @@ export interface NodeAddress {
   readonly offset: number;
 }
 
-/** Where every replica lies; asked for each address. Each client and node has one of its own, and changes it. */
+/**
+ * Where every replica lies; asked for each address. Each client and node has one of its own, and changes it.
+ */
 export class View {
   readonly geometry: Geometry;
   #number = 1;
@@ -264,7 +267,9 @@ export class View {
     return this.#firstReserved[region];
   }
 
-  /** Is the block that `pointer` lies in set aside for DELETEs? It follows from its place, as all here does. */
+  /**
+   * Is the block that `pointer` lies in set aside for DELETEs? It follows from its place, as all here does.
+   */
   isReserved(pointer: number): boolean {
     const region = Math.floor(pointer / this.#regionBytes);
     const block = Math.floor((pointer - region * this.#regionBytes) / this.geometry.config.blockBytes);

@@ -1,18 +1,20 @@
 /**
  * What slots hold that a dead memory node had a replica of (FUSEE section 5.2, Algorithm 3: modify).
  *
- * Every client has stopped, or has been fenced: no verb of the old view executes any more. Rules of this file:
+ * Every client has stopped, or has been fenced: no verb of the old view executes any more. Rules of this
+ * file:
  * - The old primary is alive: its word stands, and the backups are made to hold it.
  * - It is dead: any word of a living backup stands, except that of an INSERT whose log is not committed.
- *   Such an INSERT was never acknowledged, and its duplicate check may not have been done: made visible, it may
+ *   Such an INSERT was never acknowledged, and its duplicate check may not have been done: made visible, it
+ * may
  *   stand beside another of the same key (control X11b). Where only such words are left the slot becomes the
  *   tombstone of one of them. Deviation: the paper takes any living backup's word.
  * - The log entry of the word that stands is committed before it does, with an old value that no slot ever
  *   holds: so nobody finishes its round again, or takes its object for one that was dropped (FUSEE section
  *   5.2). That of a new tombstone is committed after: until every replica holds the tombstone, another master
  *   must not take its INSERT for one that may be visible.
- * - The object of a round that is lost by this has its used bit cleared before anybody goes on: a committed log
- *   would have recovery free what the slot still names.
+ * - The object of a round that is lost by this has its used bit cleared before anybody goes on: a committed
+ *   log would have recovery free what the slot still names.
  * - Only slots in which a round may be open need be looked at: those that living clients report, and the
  *   candidates of what dead clients' logs name. In all others the replicas agree.
  * - Every step may be repeated, by another master too.
@@ -83,8 +85,8 @@ export class Arbiter {
   }
 
   /**
-   * Decides slots whose replicas the new view has changed; the others are left alone, their rounds go on. Three
-   * round trips for every few slots, and two for each word of a backup that is looked at.
+   * Decides slots whose replicas the new view has changed; the others are left alone, their rounds go on.
+   * Three round trips for every few slots, and two for each word of a backup that is looked at.
    * @param slots logical offsets.
    * @returns the words that stand, by slot; undefined when a node was silent that the view calls alive.
    */

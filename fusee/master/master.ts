@@ -6,7 +6,8 @@
  * Rules of this file:
  * - Nobody is recovered before its fence is acknowledged: none of its verbs executes any more (hazard H7).
  * - A node is dead when the view says so (hazard H18). A view changes in three steps. *Disconnect*: every
- *   client stops and reports which slots it may have changed, or is fenced when its lease ends. *Modify*: slots
+ *   client stops and reports which slots it may have changed, or is fenced when its lease ends. *Modify*:
+ * slots
  *   are decided, with nobody at work. *Notify*: clients adopt the view and go on.
  * - Memory nodes first, then clients: no recovery runs while the view changes, and one that was running is
  *   halted and begins again.

@@ -41,7 +41,8 @@ const WRITES = 32;
 /**
  * Repairs the pool for a new view. `cx` belongs to the master, and its client state's view is the new one.
  * May be repeated.
- * @returns what open slots hold, by logical offset; undefined when a node was silent that the view calls alive.
+ * @returns what open slots hold, by logical offset; undefined when a node was silent that the view calls
+ *   alive.
  */
 export function* repairPool(
   cx: Context,
@@ -121,7 +122,9 @@ interface LostObject {
   readonly operation: number;
 }
 
-/** Reported rounds that did not happen, as it was decided. One that may have stood on the primary has, if not. */
+/**
+ * Reported rounds that did not happen, as it was decided. One that may have stood on the primary has, if not.
+ */
 const lostRounds = (rounds: readonly OpenRound[], decided: ReadonlyMap<number, Word>): LostObject[] =>
   rounds.filter(({ slot, cell, vOld, wasSwapped }) => {
     const stands = decided.get(slot);
@@ -130,9 +133,9 @@ const lostRounds = (rounds: readonly OpenRound[], decided: ReadonlyMap<number, W
   });
 
 /**
- * A dead client's operation had won its round, and the slot still holds what it was to replace. Of one that was to
- * replace nothing it cannot be told whether the slot is still empty, or has long found another use: its object
- * leaks at worst.
+ * A dead client's operation had won its round, and the slot still holds what it was to replace. Of one that
+ * was to replace nothing it cannot be told whether the slot is still empty, or has long found another use:
+ * its object leaks at worst.
  */
 const lostOfDead = (left: readonly LoggedSlots[], decided: ReadonlyMap<number, Word>): LostObject[] =>
   left.filter(
@@ -165,7 +168,9 @@ function* clearUsed(
   return !b.anyFailed();
 }
 
-/** What a dead client may have had in flight: the latest objects of its log lists, and their candidate slots. */
+/**
+ * What a dead client may have had in flight: the latest objects of its log lists, and their candidate slots.
+ */
 function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
   const { view } = cx.client;
   const blocks: { pointer: number; sizeClass: number }[] = [];
@@ -187,8 +192,9 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
 }
 
 /**
- * The client table on its new node: a word for every member. Those of the dead stand still, so no grace passes
- * before they are recovered. The directory's version is above all that anybody has seen: all load it anew.
+ * The client table on its new node: a word for every member. Those of the dead stand still, so no grace
+ * passes before they are recovered. The directory's version is above all that anybody has seen: all load it
+ * anew.
  */
 function* makeTable(room: Room, view: View, { reports, members }: Repair): Op<boolean> {
   const { local, batch: b } = room;

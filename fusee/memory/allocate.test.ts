@@ -4,7 +4,8 @@ import type { MemoryNodes } from '../fabric/memory-nodes.js';
 import { CLASS_LINES, Geometry, LogOperation, type PoolConfig, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type Op, type VerbBatch } from '../verbs/index.js';
-import { Allocation, Allocator } from './allocate.js';
+import { Allocator } from './allocate.js';
+import { Allocation } from './holdings.js';
 import { RpcOperation, readRequest, writeRequest } from './rpc.js';
 import { Slab } from './slab.js';
 

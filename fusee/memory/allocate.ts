@@ -6,7 +6,7 @@
  *   written by that owner alone. A block counts as owned if any replica's entry says so.
  * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block in
  *   use is always found by recovery.
- * - Blocks that are set aside for DELETEs are granted to an urgent ALLOC only. All else is alike for them.
+ * - Blocks that are set aside for DELETEs are granted to an urgent ALLOC only.
  * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes last,
  *   so it is owned, and found, until it is whole again, and nobody else can have it before.
  * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so. The
@@ -30,15 +30,11 @@ import {
   MAX_REPLICAS,
   type View,
 } from '../layout/index.js';
-import { type LocalMemory, type Op, replicaRef, Status, VerbBatch } from '../verbs/index.js';
-import { type Holdings, holdingsOf } from './holdings.js';
+import { type LocalMemory, type Op, replicaRef, VerbBatch } from '../verbs/index.js';
+import { Allocation, type Holdings, holdingsOf, takeAll } from './holdings.js';
 import { Lane } from './lane.js';
 import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus, URGENT } from './rpc.js';
 import type { Slab } from './slab.js';
-
-/** How an allocation ended. */
-export const Allocation = { OK: 0, NO_MEMORY: 1, UNAVAILABLE: 2 } as const;
-export type Allocation = (typeof Allocation)[keyof typeof Allocation];
 
 /** Bytes of one WRITE that zeroes; a client that frees blocks takes as much registered memory, once. */
 export const ZERO_BYTES = 16384;
@@ -64,7 +60,9 @@ export class Allocator {
   readonly #lost: Uint8Array;
   /** Blocks whose FREE was not answered, and may still be executed. */
   readonly #inDoubt = new Map<number, number>();
-  /** A block that was handed on or taken over may be this client's, and is in no slab: nobody has answered. */
+  /**
+   * A block that was handed on or taken over may be this client's, and is in no slab: nobody has answered.
+   */
   #isUnsure = false;
   /** Nothing had left the client between the latest request and its answer. */
   #isUndisturbed = false;
@@ -304,20 +302,14 @@ export class Allocator {
 
   /** What a dead node was asked will not happen any more; its table is as the owners have written it. */
   #forgetDead(): void {
-    for (let mn = 0; mn < this.#lost.length; mn++) {
-      if (!this.#view.isDead(mn)) continue;
+    for (const mn of this.#view.dead()) {
       this.#lost[mn] = 0;
       this.#settleDoubts(mn);
     }
   }
 
-  /** What was asked of a node and not answered is over, one way or the other. */
   #settleDoubts(mn: number): void {
-    for (const [pointer, at] of this.#inDoubt) {
-      if (at !== mn) continue;
-      this.#inDoubt.delete(pointer);
-      this.#depart(pointer);
-    }
+    for (const pointer of takeAll(this.#inDoubt, mn)) this.#depart(pointer);
   }
 
   #move(pointer: number): void {
@@ -365,7 +357,7 @@ export class Allocator {
     }
     if (how.isBackground) b.markBackground();
     yield b;
-    return allOk(b);
+    return !b.hasFailures();
   }
 
   /** Writes the first bytes of the staged entry into the backups' tables: one round trip. */
@@ -377,7 +369,7 @@ export class Allocator {
       b.write(to.mn[r], this.#view.entryOffset(pointer, r), this.#entry, lengthBytes);
     b.markBackground();
     yield b;
-    return allOk(b);
+    return !b.hasFailures();
   }
 
   /** Writes zeros over part of a block on all replicas. False: one was silent. */
@@ -391,7 +383,7 @@ export class Allocator {
       if (b.count + to.count > ZERO_VERBS) {
         b.markBackground();
         yield b;
-        if (!allOk(b)) return false;
+        if (b.hasFailures()) return false;
         b.reset();
       }
       for (let r = 0; r < to.count; r++)
@@ -399,12 +391,6 @@ export class Allocator {
     }
     b.markBackground();
     yield b;
-    return allOk(b);
+    return !b.hasFailures();
   }
-}
-
-/** Did every verb succeed, background ones too? `anyFailed` passes over those. */
-function allOk(batch: VerbBatch): boolean {
-  for (let i = 0; i < batch.count; i++) if (batch.status(i) !== Status.OK) return false;
-  return true;
 }

@@ -4,7 +4,8 @@ import { MemoryFabric } from '../fabric/memory.js';
 import { Geometry, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type Op, Opcode, type VerbBatch } from '../verbs/index.js';
-import { Allocation, Allocator } from './allocate.js';
+import { Allocator } from './allocate.js';
+import { Allocation } from './holdings.js';
 import { type ListedBlock, ORPHAN, RpcOperation, readRequest } from './rpc.js';
 import { Slab } from './slab.js';
 

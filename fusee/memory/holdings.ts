@@ -28,3 +28,14 @@ export function holdingsOf(slab: Slab): Holdings {
   }
   return holdings;
 }
+
+/** Takes what was in doubt at a node out of what is: by pointer, the node that was asked. */
+export function takeAll(inDoubt: Map<number, number>, mn: number): number[] {
+  const taken = [...inDoubt.keys()].filter((pointer) => inDoubt.get(pointer) === mn);
+  for (const pointer of taken) inDoubt.delete(pointer);
+  return taken;
+}
+
+/** How an allocation ended. */
+export const Allocation = { OK: 0, NO_MEMORY: 1, UNAVAILABLE: 2 } as const;
+export type Allocation = (typeof Allocation)[keyof typeof Allocation];

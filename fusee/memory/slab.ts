@@ -10,9 +10,9 @@
  * and is handed out again, so the chain never breaks (hazard H5).
  *
  * A list is open once its *log head*, in a block of its class, names its first cell. It moves on behind the
- * list ({@link Slab.mark}, `log-head.ts`). Cells of blocks that are set aside are drawn for DELETEs only, when
- * no others are left. Rule: a cell is released only after `freed` lies past the entry it held; whoever walks a
- * list from there meets no cell that has found another use.
+ * list ({@link Slab.mark}, `log-head.ts`). Cells of blocks that are set aside are drawn for DELETEs only,
+ * when no others are left. Rule: a cell is released only after `freed` lies past the entry it held; whoever
+ * walks a list from there meets no cell that has found another use.
  */
 import { CLASS_COUNT, LogOperation, type View } from '../layout/index.js';
 import { Block, type FreeParts } from './block.js';

@@ -26,6 +26,7 @@ export function* claimSingleLoop(cx: Context, claimant: Claimant): OpLoop {
     cx.appendBuckets(0, cx.buckets);
     yield b;
     if (b.anyFailed()) claimant.claim = Claim.FAILED;
+    else if (b.foundIs(0, write.vNew)) claimant.claim = Claim.INSERTED;
     else if (!b.foundIs(0, write.vOld) && !b.foundIs(0, tentative)) {
       claimant.claim = Claim.AGAIN;
       write.round = Round.NONE;

@@ -14,6 +14,7 @@ export {
   type Decisions,
   isInterrupted,
   leavesHalfDone,
+  NO_DECISIONS,
   type OpenRound,
   openRounds,
 } from './new-view.js';

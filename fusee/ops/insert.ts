@@ -108,8 +108,8 @@ export const newClaimant = (cx: Context): Claimant => ({
 });
 
 /**
- * Goes on with the claim of an INSERT whose slot's replicas are all there, but which a silent data replica has
- * stopped.
+ * Goes on with the claim of an INSERT whose slot's replicas are all there, but which a silent data replica
+ * has stopped.
  * @returns true: the INSERT has ended; false: it begins again, with a new object.
  */
 export function* resumeClaim(cx: Context, claimant: Claimant): Op<boolean> {

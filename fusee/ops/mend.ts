@@ -1,10 +1,12 @@
 /**
- * What a driver does with a batch of which verbs FAILed (FUSEE section 5.2): a silent path is no crash (hazard
- * H18), so nobody goes on until the view says that the node is dead, or the request's deadline has passed.
+ * What a driver does with a batch of which verbs FAILed (FUSEE section 5.2): a silent path is no crash
+ * (hazard H18), so nobody goes on until the view says that the node is dead, or the request's deadline has
+ * passed.
  *
  * Protocol code is not written for it. A request begins again, or goes on, in the new view (`new-view.ts`);
- * everything else is mended here: a replica that is no more needs no WRITE, FAA or CAS, and what was to be read
- * from it is read from the first replica that is left. Calls are not: who asks for blocks asks elsewhere.
+ * everything else is mended here: a replica that is no more needs no WRITE, FAA or CAS, and what was to be
+ * read from it is read from the first replica that is left. Calls are not: who asks for blocks asks
+ * elsewhere.
  */
 import type { View } from '../layout/index.js';
 import { Field, Opcode, Status, type VerbBatch } from '../verbs/index.js';
@@ -33,8 +35,8 @@ export function fateOf(batch: VerbBatch, view: View): Fate {
 }
 
 /**
- * Was a verb for something that has no replica left? A request that needs it waits for its deadline: nothing can
- * be told of it.
+ * Was a verb for something that has no replica left? A request that needs it waits for its deadline: nothing
+ * can be told of it.
  */
 export function isForLost(batch: VerbBatch, view: View): boolean {
   for (let i = 0; i < batch.count; i++) {
@@ -48,8 +50,8 @@ export function isForLost(batch: VerbBatch, view: View): boolean {
 export const MEND_VERBS = 256;
 
 /**
- * Mends a bereft batch: what needs no other replica counts as done, the rest is appended to `again`, which the
- * driver runs and hands to {@link mended}. What has no replica left stays failed.
+ * Mends a bereft batch: what needs no other replica counts as done, the rest is appended to `again`, which
+ * the driver runs and hands to {@link mended}. What has no replica left stays failed.
  */
 export function mend(batch: VerbBatch, view: View, again: VerbBatch): void {
   again.reset();

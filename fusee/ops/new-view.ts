@@ -2,8 +2,8 @@
  * What becomes of requests in flight when the view changes (FUSEE section 5.2, the client's part of Algorithm
  * 3).
  *
- * The driver stops posting, waits until all that it has posted is answered, and tells the master the rounds that
- * its requests have open ({@link openRounds}). The master decides what each of them holds, and the
+ * The driver stops posting, waits until all that it has posted is answered, and tells the master the rounds
+ * that its requests have open ({@link openRounds}). The master decides what each of them holds, and the
  * driver lets each request go on in the new view. Rules of this file:
  * - A request whose slot's replicas have changed is *interrupted*: it goes by what the master decided and reads
  *   nothing anew, since others may have gone on before it. Its own word there, or any word but the old one if
@@ -52,9 +52,12 @@ export function openRounds({ contexts }: ClientState): OpenRound[] {
 /** What the master decided for slots: their words, by logical offset. */
 export type Decisions = ReadonlyMap<number, Word>;
 
+/** Nothing was decided: rounds go on. */
+export const NO_DECISIONS: Decisions = new Map();
+
 /**
- * Has the coroutine's latest request, which ended UNAVAILABLE, left a round open that nobody else will end? Who
- * merely waited for a winner has not.
+ * Has the coroutine's latest request, which ended UNAVAILABLE, left a round open that nobody else will end?
+ * Who merely waited for a winner has not.
  */
 export const leavesHalfDone = (cx: Context): boolean =>
   isHalfDone(cx) && cx.write.verdict !== Verdict.EXPIRED;
@@ -63,8 +66,8 @@ export const leavesHalfDone = (cx: Context): boolean =>
 const isHalfDone = ({ write: { round } }: Context): boolean => round !== Round.NONE && round !== Round.UNDONE;
 
 /**
- * Does a change of the view touch the coroutine's request: does its key's subtable have other replicas now? Asked
- * when the client's view has changed. What has not begun, or waits to begin, remembers nothing.
+ * Does a change of the view touch the coroutine's request: does its key's subtable have other replicas now?
+ * Asked when the client's view has changed. What has not begun, or waits to begin, remembers nothing.
  */
 export function isInterrupted({ client, period, place }: Context): boolean {
   return period !== NO_PERIOD && client.view.hasChanged(place.combined[0]);
@@ -143,7 +146,9 @@ function* resumeRound(coroutine: Coroutine): Op<boolean> {
   return true;
 }
 
-/** Leaves the object that was written, and that no slot names: recovery must not take it for one in flight. */
+/**
+ * Leaves the object that was written, and that no slot names: recovery must not take it for one in flight.
+ */
 function* abandonObject(cx: Context): Op<void> {
   if (!cx.write.wasProposed) {
     cx.dropCell(cx.operation);

@@ -18,7 +18,9 @@ function fixture(indexReplicas: number, batches: number) {
   const { cell, lines } = victim.cx;
   return {
     reader,
-    /** Flips bits of the byte `fromStart` bytes from the object's start, on one data replica; -1 is its last. */
+    /**
+     * Flips bits of the byte `fromStart` bytes from the object's start, on one data replica; -1 is its last.
+     */
     flip: (replica: number, fromStart: number, bits: number): void => {
       const end = view.dataOffset(cell, replica) + LINE_BYTES;
       const at = fromStart < 0 ? end + fromStart : end - lines * LINE_BYTES + fromStart;

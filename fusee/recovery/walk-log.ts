@@ -132,7 +132,9 @@ function* step(cx: Context, walkers: readonly Walker[], next: Walker[]): Op<bool
   return true;
 }
 
-/** Notes what replicas say of a list's cell; the next cell, 0 at the end, undefined when none has answered. */
+/**
+ * Notes what replicas say of a list's cell; the next cell, 0 at the end, undefined when none has answered.
+ */
 function take(cx: Context, walker: Walker, first: number, replicas: number): number | undefined {
   const { bytes } = cx.client.local;
   const { cell, sizeClass, head } = walker;

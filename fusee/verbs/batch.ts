@@ -271,8 +271,8 @@ export class VerbBatch {
   }
 
   /**
-   * Appends a copy of verb `i` of another batch in the same registered memory, to another address. What a READ
-   * brings lands where the original wanted it, in its descriptor too.
+   * Appends a copy of verb `i` of another batch in the same registered memory, to another address. What a
+   * READ brings lands where the original wanted it, in its descriptor too.
    */
   copyVerb(from: VerbBatch, i: number, to: { readonly mn: number; readonly offset: number }): number {
     const d = this.#append(from.opcode(i), to.mn, to.offset);

@@ -179,7 +179,7 @@ const HAZARDS: readonly Hazard[] = [
     says: ANY_HARM,
   },
   {
-    name: 'H24: a resumed INSERT compares the backup with a later primary',
+    name: 'H25: a resumed INSERT compares the backup with a later primary',
     slots: '- -',
     mix: 'I | I',
     options: { dying: 2, dataReplicas: 3 },

@@ -2,12 +2,9 @@
 import { Command } from 'commander';
 import { checkPoolName } from '../../fusee/client/limits.js';
 import { askStatus } from '../../fusee/control/link.js';
-import {
-  DEFAULT_LEASE_MS,
-  describeLoss,
-  MasterHost,
-  type MasterStatus,
-} from '../../fusee/host/master-host.js';
+import { MasterHost } from '../../fusee/host/master-host.js';
+import { DEFAULT_LEASE_MS } from '../../fusee/host/options.js';
+import { describeLoss, type MasterStatus } from '../../fusee/host/status.js';
 import { RECOVERY_STEPS } from '../../fusee/recovery/index.js';
 import { explain } from './explain.js';
 import { parseDuration } from './parse.js';

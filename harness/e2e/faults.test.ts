@@ -18,7 +18,9 @@ afterAll(() => {
 /** Answers that are held back keep clients from playing their streams to the end on a fast machine. */
 const SIZES = ['--records', '400', '--requests', '120000', '--kv-bytes', '128', '--rtt', '300us'];
 
-/** A bench with faults and without a master, so that what they leave stays as it is; in a folder of its own. */
+/**
+ * A bench with faults and without a master, so that what they leave stays as it is; in a folder of its own.
+ */
 function start(faults: readonly object[], ...args: string[]): { running: Running; folder: RunFolder } {
   const folder = new RunFolder();
   folders.push(folder);

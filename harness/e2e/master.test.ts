@@ -1,4 +1,6 @@
-/** `fusee master` and benches with one: real processes die, and the others go on as if nothing had been lost. */
+/**
+ * `fusee master` and benches with one: real processes die, and the others go on as if nothing had been lost.
+ */
 import { writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
@@ -6,7 +8,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
 import { secretPath, socketPath } from '../../fusee/control/channel.js';
 import { askStatus } from '../../fusee/control/link.js';
-import type { MasterStatus } from '../../fusee/host/master-host.js';
+import type { MasterStatus } from '../../fusee/host/status.js';
 import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
 
 const running: Running[] = [];

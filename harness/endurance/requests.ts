@@ -48,7 +48,9 @@ export abstract class Requests implements RequestSource {
   sequence: number;
   protected readonly local: LocalMemory;
   protected readonly writer: number;
-  /** Of each coroutine's request in flight: key number, value's bytes, value's number or the latest before. */
+  /**
+   * Of each coroutine's request in flight: key number, value's bytes, value's number or the latest before.
+   */
   protected readonly keys: Float64Array;
   protected readonly valueBytes: Uint32Array;
   protected readonly numbers: Float64Array;
@@ -71,8 +73,8 @@ export abstract class Requests implements RequestSource {
   }
 
   /**
-   * Chooses a coroutine's next request: sets its key, and its value's size if it has a value. Returns its kind,
-   * or -1 when there is none.
+   * Chooses a coroutine's next request: sets its key, and its value's size if it has a value. Returns its
+   * kind, or -1 when there is none.
    */
   protected abstract choose(coroutine: number): RequestKind | -1;
 

@@ -1,12 +1,13 @@
 /**
- * A client's background work in virtual time: it announces the client before its first request, has a round now
- * and then, and when the client is done and nothing is left to free, it gives the client's word up.
+ * A client's background work in virtual time: it announces the client before its first request, has a round
+ * now and then, and when the client is done and nothing is left to free, it gives the client's word up.
  */
 import { Janitor } from '../../fusee/background/index.js';
 import type { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { DIRECTORY_BASE } from '../../fusee/layout/index.js';
 import { type Op, Opcode, type VerbBatch } from '../../fusee/verbs/index.js';
-import type { Run, SwarmClient } from './client.js';
+import type { SwarmClient } from './client.js';
+import type { Run } from './run.js';
 import { BEHIND, type Teller } from './trace.js';
 
 /** Drives one client's janitor. */

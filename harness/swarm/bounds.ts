@@ -1,5 +1,6 @@
 /** What a request may cost at most when it meets nobody: the cost tables, over all states of the cache. */
 import { RequestKind } from '../../fusee/ops/index.js';
+import type { Run } from './run.js';
 
 /**
  * Round trips of a request that met no other writer, blocks not counted.
@@ -21,4 +22,17 @@ export function roundTripLimit(kind: RequestKind, indexReplicas: number, hasCach
     default:
       return lookUp + replace;
   }
+}
+
+/** Holds a request that met no writer to the cost tables. */
+export function checkCost(
+  run: Run,
+  { kind, cid, rtts }: { kind: RequestKind; cid: number; rtts: number },
+): void {
+  run.quietRequests++;
+  const { pool, cache } = run.plan;
+  const limit = roundTripLimit(kind, pool.indexReplicas, cache.bytes > 0);
+  if (rtts <= limit) return;
+  const what = `${Object.keys(RequestKind)[kind]} of client ${cid}`;
+  run.fail('cost', `${what} took ${rtts} round trips and met no writer; the limit is ${limit}`);
 }

@@ -5,10 +5,9 @@
  * client that dies touches nothing afterwards.
  */
 import { JANITOR_BYTES } from '../../fusee/background/index.js';
-import { SimFabric, type SimWorld } from '../../fusee/fabric/sim/index.js';
+import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
 import { View } from '../../fusee/layout/index.js';
-import type { StopReport } from '../../fusee/master/index.js';
 import { GRACE_BYTES } from '../../fusee/memory/index.js';
 import {
   ClientState,
@@ -20,16 +19,15 @@ import {
   Outcome,
   RequestKind,
 } from '../../fusee/ops/index.js';
-import type { recoverRequest } from '../../fusee/recovery/index.js';
 import { DONE, type OpLoop, type VerbBatch } from '../../fusee/verbs/index.js';
 import { endedAs } from '../check/ended.js';
-import { type History, NO_VALUE } from '../check/linearizability/index.js';
+import { NO_VALUE } from '../check/linearizability/index.js';
 import { BackgroundWork } from './background.js';
-import { roundTripLimit } from './bounds.js';
+import { checkCost } from './bounds.js';
 import { FAILOVER_BYTES, Failover } from './failover.js';
-import type { Load } from './load.js';
-import type { SwarmPlan } from './plan.js';
-import type { Teller, Trace } from './trace.js';
+import type { Run } from './run.js';
+import { tellAnswer, tellRequest } from './tell-request.js';
+import type { Teller } from './trace.js';
 import { valueId } from './values.js';
 import { type TakenObject, watchCells } from './watch-cells.js';
 
@@ -38,46 +36,6 @@ export const DEADLINE_NS = 50e6;
 /** First pause of a poller, or of who waits for a sibling; it doubles, up to 128 times that. */
 const POLL_NS = 200;
 const POLL_NS_MAX = 128 * POLL_NS;
-
-/** What all clients of one run share. */
-export interface Run {
-  readonly plan: SwarmPlan;
-  readonly world: SimWorld;
-  readonly view: View;
-  readonly load: Load;
-  readonly history: History;
-  readonly hooks: SwarmHooks;
-  /** Tells what happens, when somebody is to read it. */
-  readonly trace: Trace | undefined;
-  /** Requests answered, by product outcome. */
-  readonly outcomes: Float64Array;
-  /** Coroutines that have not made all their requests. */
-  active: number;
-  /** When a request was answered last. */
-  lastAnswerNs: number;
-  /** Writing requests under way, those of the dead until they are recovered; and how many ever began. */
-  writesActive: number;
-  writesBegun: number;
-  /** Requests that met no writer, and so were held to the cost tables. */
-  quietRequests: number;
-  /** Cells that a client has handed back, and may use again. */
-  readonly freeCells: Set<number>;
-  fail(kind: string, message: string): void;
-  /** A client lost a link and has answered UNAVAILABLE: it must go. */
-  lost(client: SwarmClient): void;
-  /** A client has stopped for a change of the view. */
-  stopped(client: SwarmClient, report: StopReport): void;
-}
-
-/** What tests put in the way of the product; the product's own path has none of it. */
-export interface SwarmHooks {
-  /** Replaces loops of a coroutine, by request kind. */
-  readonly loops?: (coroutine: Coroutine) => readonly (OpLoop | undefined)[];
-  /** Looks at, or changes, a batch about to be posted. */
-  readonly posting?: (batch: VerbBatch, coroutine: Coroutine) => void;
-  /** Recovers one request in place of the product. */
-  readonly recover?: typeof recoverRequest;
-}
 
 /** What a sleeping coroutine does next. */
 const BEGIN = 0;
@@ -175,7 +133,7 @@ export class SwarmClient {
     this.failover = new Failover(
       this,
       {
-        advance: (i) => this.#goOn(i),
+        advance: (i) => (i === n ? this.#background.completed() : this.#advance(i)),
         replace: (i, loop) => this.#replace(i, loop),
         held: (i) => this.#setDeadline(i),
         woken: (i) => this.#wakeUp(i),
@@ -297,20 +255,14 @@ export class SwarmClient {
     this.#advance(i);
   }
 
-  #goOn(i: number): void {
-    if (i === this.coroutines.length) this.#background.completed();
-    else this.#advance(i);
-  }
-
   /** A request whose answer is held back ends at its deadline, and background work after as long. */
   #setDeadline(i: number): void {
     const { world } = this.run;
-    const isRequest = i < this.coroutines.length;
-    const startNs = isRequest ? this.#startNs[i] : world.nowNs;
-    const row = isRequest ? this.row[i] : 0;
-    world.at(Math.max(world.nowNs, startNs + DEADLINE_NS), () => {
-      if (this.isDead || (isRequest && this.row[i] !== row)) return;
-      if (isRequest) this.coroutines[i].cx.write.expired = true;
+    // Background work has no row, and no start.
+    const row = this.row[i];
+    world.at(Math.max(world.nowNs, (this.#startNs[i] ?? world.nowNs) + DEADLINE_NS), () => {
+      if (this.isDead || this.row[i] !== row) return;
+      if (row !== undefined) this.coroutines[i].cx.write.expired = true;
       this.failover.giveUp(i);
     });
   }
@@ -320,7 +272,7 @@ export class SwarmClient {
     const { load, world } = run;
     const { cx } = this.coroutines[i];
     this.left[i]--;
-    this.#draw(i);
+    load.drawNext(this.#firstRow + i, run.plan.requests - 1 - this.left[i]);
     const kind = load.kind;
     const { keyWords, keyStride } = load;
     const keyBytes = load.keyBytes[load.key];
@@ -346,30 +298,9 @@ export class SwarmClient {
       run.writesBegun++;
       this.#quietSince[i]++;
     }
-    if (run.trace !== undefined) this.#tellRequest(i, value);
+    if (run.trace !== undefined) tellRequest(run, this.#tellers[i], value);
     this.#loop[i] = this.#own[i][kind] ?? this.coroutines[i].loops[kind];
     this.#advance(i);
-  }
-
-  #tellRequest(i: number, value: number): void {
-    const { load, trace } = this.run;
-    const teller = this.#tellers[i];
-    teller.request = `${Object.keys(RequestKind)[load.kind]} key ${load.key}`;
-    teller.key = load.key;
-    trace?.note(value === NO_VALUE ? 'begins' : `begins, value ${value}`, teller);
-  }
-
-  #draw(i: number): void {
-    const { load, plan } = this.run;
-    if (plan.isLoaded) {
-      const made = plan.requests - 1 - this.left[i];
-      const key = made * plan.clients * plan.coroutines + this.#firstRow + i;
-      if (key < load.keyBytes.length) {
-        load.drawLoad(key);
-        return;
-      }
-    }
-    load.draw();
   }
 
   #advance(i: number): void {
@@ -434,7 +365,7 @@ export class SwarmClient {
     let value = NO_VALUE;
     if (kind === RequestKind.SEARCH && outcome === Outcome.OK)
       value = valueId(cx.client.local.bytes, cx.foundAt, cx.foundBytes);
-    if (run.trace !== undefined) this.#tellAnswer(i, outcome, value);
+    if (run.trace !== undefined) tellAnswer(run, this.#tellers[i], { outcome, value });
     const nowNs = run.world.nowNs;
     run.history.complete(this.row[i], endedAs(outcome), value, nowNs);
     run.world.note(outcome);
@@ -454,22 +385,11 @@ export class SwarmClient {
     else this.#sleep(i, BEGIN, 1 + run.load.random.below(run.plan.thinkNs));
   }
 
-  #tellAnswer(i: number, outcome: Outcome, value: number): void {
-    const found = value === NO_VALUE ? '' : `, value ${value}`;
-    this.run.trace?.note(`answers ${Object.keys(Outcome)[outcome - 1]}${found}`, this.#tellers[i]);
-  }
-
   #checkCost(i: number, kind: RequestKind): void {
-    const { run } = this;
     // Who has waited for a split has begun more than once.
     const isSame = this.#version[i] === this.state.directory.version;
-    if (this.#quietSince[i] !== run.writesBegun || !isSame) return;
-    run.quietRequests++;
-    const { pool, cache } = run.plan;
-    const limit = roundTripLimit(kind, pool.indexReplicas, cache.bytes > 0);
-    if (this.#rtts[i] <= limit) return;
-    const what = `${Object.keys(RequestKind)[kind]} of client ${this.cid}`;
-    run.fail('cost', `${what} took ${this.#rtts[i]} round trips and met no writer; the limit is ${limit}`);
+    if (this.#quietSince[i] !== this.run.writesBegun || !isSame) return;
+    checkCost(this.run, { kind, cid: this.cid, rtts: this.#rtts[i] });
   }
 }
 

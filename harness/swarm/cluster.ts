@@ -5,12 +5,13 @@ import type { StopReport } from '../../fusee/master/index.js';
 import { serveNodes } from '../../fusee/node/in-process.js';
 import { RequestKind } from '../../fusee/ops/index.js';
 import { History } from '../check/linearizability/index.js';
-import { clientBytes, DEADLINE_NS, type Run, SwarmClient, type SwarmHooks } from './client.js';
+import { clientBytes, DEADLINE_NS, SwarmClient } from './client.js';
 import { Load } from './load.js';
 import { SimMaster } from './master.js';
 import { latencyOf, type SwarmPlan } from './plan.js';
 import { Recoverer } from './recoverer.js';
 import { buffers } from './registered.js';
+import type { Run, SwarmHooks } from './run.js';
 import type { Trace } from './trace.js';
 import { WatchedMemory } from './watched-memory.js';
 

@@ -12,6 +12,7 @@ import {
   continueRequest,
   type Decisions,
   isInterrupted,
+  NO_DECISIONS,
   openRounds,
   type RequestKind,
 } from '../../fusee/ops/index.js';
@@ -33,8 +34,6 @@ export interface Resumed {
   /** A sleep that ended while the client had stopped. */
   woken(i: number): void;
 }
-
-const NO_DECISIONS: Decisions = new Map();
 
 /** One client's part in changes of the view. */
 export class Failover {

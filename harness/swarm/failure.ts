@@ -1,8 +1,9 @@
 /** What a failing seed tells: its findings, a plan as small as can be that fails alike, and its verbs. */
-import type { SwarmHooks } from './client.js';
+
 import type { Finding } from './cluster.js';
 import type { SwarmPlan } from './plan.js';
 import { formatPlan } from './plan-text.js';
+import type { SwarmHooks } from './run.js';
 import { describePlan, formatFindings, runPlan, type SeedReport } from './seed.js';
 import { type ShrinkOptions, type ShrunkPlan, shrinkPlan } from './shrink.js';
 import { Trace } from './trace.js';

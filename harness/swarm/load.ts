@@ -44,6 +44,16 @@ export class Load {
     this.#kinds = Uint8Array.from(kinds);
   }
 
+  /**
+   * Draws request number `made` of a coroutine: of a run that is loaded first, the first ones load its keys.
+   */
+  drawNext(thread: number, made: number): void {
+    const { isLoaded, clients, coroutines } = this.#plan;
+    const key = made * clients * coroutines + thread;
+    if (isLoaded && key < this.keyBytes.length) this.drawLoad(key);
+    else this.draw();
+  }
+
   /** Draws a request into {@link kind}, {@link key} and {@link valueBytes}. */
   draw(): void {
     const { random } = this;

@@ -1,6 +1,6 @@
 /**
- * The master of a swarm's cluster, in virtual time: the product's state machine, and its repairs by a fabric of
- * its own. Messages between it and clients take a while, and arrive.
+ * The master of a swarm's cluster, in virtual time: the product's state machine, and its repairs by a fabric
+ * of its own. Messages between it and clients take a while, and arrive.
  */
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
@@ -17,7 +17,8 @@ import {
 } from '../../fusee/master/index.js';
 import { ClientState, makeCoroutine } from '../../fusee/ops/index.js';
 import type { Op, VerbBatch, Word } from '../../fusee/verbs/index.js';
-import { clientBytes, type Run, type SwarmClient } from './client.js';
+import { clientBytes, type SwarmClient } from './client.js';
+import type { Run } from './run.js';
 import type { Teller } from './trace.js';
 
 /** From one look at a repair that met silence to the next. */
@@ -91,7 +92,9 @@ export class SimMaster {
       }
       case 'fence':
         this.#hands.client(effect.cid)?.fabric.fence();
-        trace?.note(`client ${effect.cid} is fenced`);
+        trace?.note(
+          `client ${effect.cid} is fenced, and ${this.#openOf(effect.cid)} requests of it recovered`,
+        );
         this.#apply(this.#master.fenced(effect.cid));
         return;
       case 'repair':
@@ -121,6 +124,11 @@ export class SimMaster {
       case 'store':
         return;
     }
+  }
+
+  #openOf(cid: number): number {
+    const client = this.#hands.client(cid);
+    return [...(client?.row.keys() ?? [])].filter((i) => client?.isWriting(i)).length;
   }
 
   #repair(repair: Repair): void {

@@ -5,7 +5,8 @@ import { View } from '../../fusee/layout/index.js';
 import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
 import { Recovered, type RecoveryStep, recoverClient } from '../../fusee/recovery/index.js';
 import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
-import { clientBytes, type Run } from './client.js';
+import { clientBytes } from './client.js';
+import type { Run } from './run.js';
 import type { Teller } from './trace.js';
 
 /** Pause of a recovery that polls, or that met silence. */

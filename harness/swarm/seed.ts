@@ -4,11 +4,11 @@ import { SequentialClient } from '../../fusee/client/sequential.js';
 import { MemoryFabric } from '../../fusee/fabric/memory.js';
 import { CONTEXT_BYTES, Outcome, RequestKind } from '../../fusee/ops/index.js';
 import { checkHistory, explain, NO_VALUE } from '../check/linearizability/index.js';
-import type { SwarmHooks } from './client.js';
 import { Cluster, type Finding } from './cluster.js';
 import { checkInvariants, type Found } from './invariants.js';
 import { checkLeaks } from './leaks.js';
 import { planOf, type SwarmPlan } from './plan.js';
+import type { SwarmHooks } from './run.js';
 import type { Trace } from './trace.js';
 import { valueId } from './values.js';
 

@@ -7,8 +7,8 @@
  * nobody would wait, and then the result says so.
  */
 import { NO_FAULTS, type SimFaults } from '../../fusee/fabric/sim/index.js';
-import type { SwarmHooks } from './client.js';
 import type { SwarmPlan } from './plan.js';
+import type { SwarmHooks } from './run.js';
 import { runPlan, runRepeatably, type SeedReport } from './seed.js';
 
 /** A small plan that fails like a large one. */

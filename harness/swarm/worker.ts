@@ -3,9 +3,9 @@
  * channel.
  */
 import { followParent } from '../../fusee/fabric/shm-process.js';
-import type { SwarmHooks } from './client.js';
 import { tellShrunk } from './failure.js';
 import { planOf } from './plan.js';
+import type { SwarmHooks } from './run.js';
 import { formatFailure, runRepeatably, type SeedReport } from './seed.js';
 
 /** Seeds `first` to `first + count - 1`, in the arithmetic of {@link seedAt}. */

@@ -9,7 +9,8 @@ it('gives events by time, those of one time in the order they came, near or far'
     const waiting: { timeNs: number; event: number }[] = [];
     let nowNs = 0;
     for (let event = 0; event < 800; event++) {
-      // Few different times, on both sides of the wheel's reach: the same one is near for some, far for others.
+      // Few different times, on both sides of the wheel's reach: the same one is near for some, far for
+      // others.
       const timeNs = nowNs + random.pick([0, 1, 31, 32, 2000, 2047, 2048, 2049, 4096, 1e6]);
       queue.push(timeNs, event);
       waiting.push({ timeNs, event });

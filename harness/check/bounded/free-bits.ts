@@ -22,7 +22,9 @@ export function namedAndFree([{ pool }]: readonly Keeper[]): string | undefined 
   return undefined;
 }
 
-/** So many cells of client 1's first block were freed: each was taken back, or has its bit on all replicas. */
+/**
+ * So many cells of client 1's first block were freed: each was taken back, or has its bit on all replicas.
+ */
 export function lostFrees(freed: number): (keepers: readonly Keeper[]) => string | undefined {
   return ([{ pool, reclaim }]: readonly Keeper[]): string | undefined => {
     const { view, nodes, config } = pool;

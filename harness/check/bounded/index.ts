@@ -12,14 +12,15 @@
  * 3. Anything else: a function that calls `pool.begin()`, makes {@link Host}s and actors anew, and gives a
  *    {@link BoundedWorld}. What its checks remember beside memory goes into `addTo`; actors that share
  *    anything are of one `group`. Nothing else may outlive a run, or pruning and replay lie.
- * 4. Explore naive and ours with the same bounds: `explore(makeWorld, { preemptions: 2, ... })`; the naive one
+ * 4. Explore naive and ours with the same bounds: `explore(makeWorld, { preemptions: 2, ... })`; the naive
+ * one
  *    must fail, ours must be `complete` without. One or two preemptions find nearly everything; whatever
  *    needs more comes out of `exploreRandom`.
  * 5. Print `failure.told` when a test fails; `replay(makeWorld, failure.schedule)` repeats it.
  *
- * The hazards stand in `hazards.ts`, as scripts of `reclaim-world.ts` and `grants-world.ts`; those of the index in
- * `bounded.test.ts`, RPCs of one ALLOC in `rpc.test.ts`, a torn object by hand in `torn.test.ts`. What they take,
- * ours explored to the end (states in thousands, seconds of CPU):
+ * The hazards stand in `hazards.ts`, as scripts of `reclaim-world.ts` and `grants-world.ts`; those of the
+ * index in `bounded.test.ts`, RPCs of one ALLOC in `rpc.test.ts`, a torn object by hand in `torn.test.ts`.
+ * What they take, ours explored to the end (states in thousands, seconds of CPU):
  *
  * | hazard | scenarios | naive ways, found with preemptions | ours: preemptions | schedules | states | s |
  * | --- | --- | --- | --- | --- | --- | --- |

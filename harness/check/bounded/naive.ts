@@ -68,7 +68,7 @@ export function withOnePeriod({ state: { grace } }: Keeper): void {
   const { hasPassed } = grace;
   grace.hasPassed = (mark) => {
     const earlier = mark.slice();
-    for (let i = 0; i < earlier.length; i += 2) if (earlier[i + 1] !== 0) earlier[i]--;
+    for (let i = 0; i + 1 < earlier.length; i += 2) if (earlier[i + 1] !== 0) earlier[i]--;
     return hasPassed.call(grace, earlier);
   };
 }

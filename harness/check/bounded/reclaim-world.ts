@@ -1,8 +1,8 @@
 /**
  * Worlds of clients that reclaim memory, or split a subtable, while others use it.
  *
- * A script says what each client does, clients apart by bars: requests as in a mix (`U0`, a letter and a key),
- * and steps of its reclaim:
+ * A script says what each client does, clients apart by bars: requests as in a mix (`U0`, a letter and a
+ * key), and steps of its reclaim:
  *
  *     free      sets the free bits of what its requests have replaced
  *     collect   looks for free bits in its own blocks, and begins the grace of what it has found

@@ -1,6 +1,7 @@
 /**
- * One change of the view as one step of the exploration: the master's generator runs to its end over the state,
- * while everybody waits. What it comes to follows from slots, cells and reports, and is remembered by them.
+ * One change of the view as one step of the exploration: the master's generator runs to its end over the
+ * state, while everybody waits. What it comes to follows from slots, cells and reports, and is remembered by
+ * them.
  */
 import { Field, Opcode, Status, type VerbBatch } from '../../../fusee/verbs/index.js';
 import { MASTER_BYTES, MasterRun, type Reports } from '../scenario/master-run.js';

@@ -33,7 +33,7 @@ export const otherMeansLost: Variant = {
   },
 };
 
-/** H24: a resumed INSERT compares the backup with what it read of the primary behind its claim. */
+/** H25: a resumed INSERT compares the backup with what it read of the primary behind its claim. */
 export const comparesWithLater: Variant = {
   name: 'a resumed duplicate check that remembers the primary',
   continues: ({ coroutine, kind }, decided) => remembering(coroutine, kind as RequestKind, decided),

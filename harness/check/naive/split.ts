@@ -49,7 +49,7 @@ function withOnePeriod(client: ClientState, tick: Tick): Splitter {
   const { hasPassed } = grace;
   grace.hasPassed = function* (mark) {
     const earlier = mark.slice();
-    for (let i = 0; i < earlier.length; i += 2) if (earlier[i + 1] !== 0) earlier[i]--;
+    for (let i = 0; i + 1 < earlier.length; i += 2) if (earlier[i + 1] !== 0) earlier[i]--;
     return yield* hasPassed.call(grace, earlier);
   };
   return new Splitter(client, tick);

@@ -170,8 +170,8 @@ export class ClientRun implements Run {
   }
 
   /**
-   * Goes on in the view in which node `mn` is dead, with what the master decided of open slots. Again and again:
-   * what was aimed in the former view may meet the dead node once more.
+   * Goes on in the view in which node `mn` is dead, with what the master decided of open slots. Again and
+   * again: what was aimed in the former view may meet the dead node once more.
    * @param choice as for {@link resume}, where the request was not interrupted.
    */
   adopt(mn: number, decided: Decisions, choice = 0): void {

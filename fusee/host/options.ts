@@ -1,0 +1,19 @@
+/** How a master is run. */
+
+/** How a master is run. */
+export interface HostOptions {
+  readonly pool: string;
+  /** A client that is silent for so long is fenced. @default {@link DEFAULT_LEASE_MS} */
+  readonly leaseMs?: number;
+  /** The pool's secret. @default one that is made, in the folder of this user */
+  readonly secretFile?: string;
+  /** Told what happens, a line each. */
+  readonly log?: (line: string) => void;
+}
+
+/**
+ * Long: on shared memory the death of a process is seen at once, and only one that is stopped waits for it.
+ */
+export const DEFAULT_LEASE_MS = 1000;
+/** Shorter ones would end under clients that merely wait for a processor. */
+export const LEASE_LEAST_MS = 50;

@@ -1,0 +1,90 @@
+/** What a master tells of itself. */
+import type { Geometry, View } from '../layout/index.js';
+
+/** One recovery: what it found, and how long each step took. */
+export interface RecoveryReport {
+  readonly cid: number;
+  /** From the loss of the client to its fence. */
+  readonly fenceMs: number;
+  /** Milliseconds of each step. */
+  readonly steps: Readonly<Record<string, number>>;
+  readonly totalMs: number;
+  /** Log entries looked at. */
+  readonly entries: number;
+  /** Times that it began again. */
+  readonly attempts: number;
+}
+
+/** One change of the view. */
+export interface ChangeReport {
+  readonly number: number;
+  readonly dead: readonly number[];
+  /** From the first stop to the notice. */
+  readonly milliseconds: number;
+  readonly decided: number;
+}
+
+/** What {@link MasterHost.status} tells. */
+export interface MasterStatus {
+  readonly pool: string;
+  readonly leaseMs: number;
+  readonly view: { readonly number: number; readonly dead: readonly number[] };
+  /** Data that has no replica left: regions and subtables. */
+  readonly lost: { readonly regions: number; readonly subtables: number };
+  readonly clients: number;
+  readonly recoveries: readonly RecoveryReport[];
+  readonly changes: readonly ChangeReport[];
+  /** Connections that could not prove themselves, or sent nonsense. */
+  readonly refused: number;
+}
+
+/** What went wrong with a pool that has lost too much. */
+export const describeLoss = ({ lost }: MasterStatus): string | undefined =>
+  lost.regions + lost.subtables === 0
+    ? undefined
+    : `${lost.regions} regions and ${lost.subtables} subtables have no replica left: ` +
+      'writes there are refused, and nothing of them can be read';
+
+/** Counts what has no replica left. */
+export function lossOf(view: View, { config, regions, subtableBytes }: Geometry): MasterStatus['lost'] {
+  const count = (things: number, isLost: (i: number) => boolean): number =>
+    Array.from({ length: things }, (_, i) => isLost(i)).filter(Boolean).length;
+  return {
+    regions: count(regions, (region) => view.isDead(view.regionMn(region, 0))),
+    subtables: count(config.subtablesMax, (s) => view.isDead(view.slotMn(s * subtableBytes, 0))),
+  };
+}
+
+/** How long each step of something takes. */
+export class StepTimes {
+  /** Milliseconds of each step that has ended. */
+  readonly steps: Record<string, number> = {};
+  readonly #nowNs: () => number;
+  readonly #beginNs: number;
+  #step: string | undefined;
+  #stepNs: number;
+
+  constructor(nowNs: () => number) {
+    this.#nowNs = nowNs;
+    this.#beginNs = nowNs();
+    this.#stepNs = this.#beginNs;
+  }
+
+  /** A step begins, and the one before ends. */
+  begin(step: string | undefined): void {
+    const nowNs = this.#nowNs();
+    if (this.#step !== undefined) this.steps[this.#step] = (nowNs - this.#stepNs) / 1e6;
+    this.#step = step;
+    this.#stepNs = nowNs;
+  }
+
+  /** The last step ends. */
+  end(): void {
+    this.begin(undefined);
+  }
+
+  /** Milliseconds from the start to the end of the last step. */
+  get totalMs(): number {
+    return (this.#stepNs - this.#beginNs) / 1e6;
+  }
+}
