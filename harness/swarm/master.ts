@@ -43,6 +43,8 @@ export class SimMaster {
   readonly #master = new Master({ leaseNs: 0 });
   readonly #teller: Teller = { name: 'master', request: '', key: -1 };
   #decided: ReadonlyMap<number, Word> = new Map();
+  /** Slots that it has decided so far. */
+  slotsDecided = 0;
 
   constructor(run: Run, hands: MasterHands) {
     this.#run = run;
@@ -153,6 +155,7 @@ export class SimMaster {
         return;
       }
       this.#decided = decided;
+      this.slotsDecided += decided.size;
       for (const [slot, { hi, lo }] of decided) run.world.note(slot ^ hi ^ lo);
       // Those who look at the memory when all is over look by the new view.
       run.view.change(repair.view.number, repair.view.dead);

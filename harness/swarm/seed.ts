@@ -24,6 +24,9 @@ export interface SeedReport {
   readonly crashes: number;
   readonly cuts: number;
   readonly recovererCrashes: number;
+  /** Memory nodes that died, and slots that the master decided then. */
+  readonly nodeCrashes: number;
+  readonly slotsDecided: number;
   /** Requests of the dead that recovery dropped, found done, finished, undid. */
   readonly recovered: readonly number[];
   /** Requests that met no writer, and were held to the cost tables. */
@@ -112,6 +115,8 @@ function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): 
     crashes: cluster.crashes,
     cuts: cluster.cuts,
     recovererCrashes: cluster.recovererCrashes,
+    nodeCrashes: cluster.nodeCrashes,
+    slotsDecided: cluster.master.slotsDecided,
     recovered: [...cluster.recovered],
     quietRequests: cluster.quietRequests,
     events: world.events,
