@@ -20,8 +20,8 @@ export const insertFaults: readonly Fault[] = [
     breaks: 'the same with one index replica',
     edits: [
       [
-        '!b.foundIs(0, write.vOld)) claimant.claim = Claim.AGAIN;',
-        '!b.foundIs(0, write.vOld)) claimant.claim = Claim.INSERTED;',
+        '      claimant.claim = Claim.AGAIN;\n      write.round',
+        '      claimant.claim = Claim.INSERTED;\n      write.round',
       ],
     ],
   },
@@ -63,7 +63,7 @@ export const insertFaults: readonly Fault[] = [
     id: 'H8-undone-object-again',
     file: INSERT,
     breaks: 'an undone INSERT goes again with the same object: a value recurs',
-    edits: [['        hasObject = false;\n      } else if', '        hasObject = true;\n      } else if']],
+    edits: [['AGAIN_NEW_OBJECT) hasObject = false;', 'AGAIN_NEW_OBJECT) hasObject = true;']],
   },
   {
     id: 'H8-proposed-cell-given-back',
@@ -155,8 +155,8 @@ export const insertFaults: readonly Fault[] = [
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);`,
       ],
       [
-        '  copyWord(vNew, tomb);\n  yield* cx.commit;\n  return won(write.verdict);\n',
-        '  copyWord(vNew, tomb);\n  return true;\n',
+        '  copyWord(vNew, tomb);\n  yield* cx.commit;\n  if (!won(write.verdict)) return false;\n',
+        '  copyWord(vNew, tomb);\n',
       ],
     ],
   },
@@ -176,11 +176,6 @@ export const insertFaults: readonly Fault[] = [
     id: 'undone-reset',
     file: INSERT,
     breaks: 'the used bit of an object that a tombstone names is cleared',
-    edits: [
-      [
-        'if (claimant.claim === Claim.EXISTS_UNDONE) {\n',
-        'if (claimant.claim === Claim.EXISTS_UNDONE) {\n        yield* giveUp(cx, proposed);\n',
-      ],
-    ],
+    edits: [['case Claim.EXISTS_UNDONE:\n', 'case Claim.EXISTS_UNDONE:\n      yield* giveUp(cx, true);\n']],
   },
 ];

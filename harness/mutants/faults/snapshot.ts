@@ -74,7 +74,7 @@ export const snapshotFaults: readonly Fault[] = [
     id: 'no-log-commit',
     file: SNAPSHOT,
     breaks: 'the log never says that the backups agree',
-    edits: [['stageOldValue(w.local.bytes, w.stagedEnd, w.vOld);', 'void stageOldValue;']],
+    edits: [['  stageOldValue(local.bytes, stagedEnd, vOld);\n', '  void stageOldValue;\n']],
   },
   {
     id: 'loser-does-not-wait',
@@ -93,14 +93,14 @@ export const snapshotFaults: readonly Fault[] = [
     breaks: 'a deadline strikes between the backups and the primary (H10)',
     edits: [
       [
-        '    stageOldValue(w.local.bytes, w.stagedEnd, w.vOld);\n    b.reset();',
+        '    b.reset();\n    appendCommit(w);',
         `    if (w.expired) {
       w.verdict = Verdict.EXPIRED;
       yield DONE;
       continue;
     }
-    stageOldValue(w.local.bytes, w.stagedEnd, w.vOld);
-    b.reset();`,
+    b.reset();
+    appendCommit(w);`,
       ],
     ],
   },
