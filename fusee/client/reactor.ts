@@ -316,14 +316,14 @@ export class Reactor implements Driver {
   }
 
   /**
-   * Lets background work begin a round, if none is under way and it is time. None begins while no request is
-   * in flight: where no grace passes, since a client has died, rounds are always due, and whoever waits for
+   * Lets background work begin a round, if none is under way and it is time; ahead of time only while requests
+   * are in flight: where no grace passes, since a client has died, rounds are always due, and whoever waits for
    * them to end would wait for ever.
    */
   #startRound(janitor: Janitor): void {
     const i = this.#coroutines.length;
-    if (this.#active === 0 || this.#state[i] !== RESTING) return;
-    if (++this.#roundTurns < ROUND_TURNS && !janitor.isDue) return;
+    const isDue = this.#active > 0 && janitor.isDue;
+    if (this.#state[i] !== RESTING || (++this.#roundTurns < ROUND_TURNS && !isDue)) return;
     this.#roundTurns = 0;
     this.#advance(i);
   }
