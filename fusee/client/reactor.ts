@@ -317,7 +317,7 @@ export class Reactor implements Driver {
 
   /**
    * Lets background work begin a round, if none is under way and it is time; ahead of time only while
-   * requests are in flight: where no grace passes, since a client has died, rounds are always due, and whoever
+   * requests are in flight: where no grace passes, since a client has died, rounds are always due, and who
    * waits for them to end would wait for ever.
    */
   #startRound(janitor: Janitor): void {
