@@ -3,6 +3,7 @@ import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { type FromNode, failed, type ToNode } from './messages.js';
+import { leaveSignalsToParent } from './obey.js';
 
 let node: ShmNode | null = null;
 
@@ -28,5 +29,4 @@ process.on('message', (message: ToNode) => {
   }
 });
 process.on('disconnect', () => end(0));
-process.on('SIGTERM', () => end(0));
-process.on('SIGINT', () => {});
+leaveSignalsToParent();

@@ -2,13 +2,21 @@
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { failed } from './messages.js';
 
+/**
+ * A terminal, or a supervisor, signals the whole group: the parent ends the run in order, which takes its
+ * processes. Whoever died of the signal at once would make a failure of it.
+ */
+export function leaveSignalsToParent(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+}
+
 /** Time for a last message to leave. */
 const FAREWELL_MS = 100;
 
 /**
  * Obeys the parent's messages one after another, until the parent is gone; those of a type that `overtakes`
- * at once. An error is told, and ends the process; Ctrl-C is left to the parent. To be called once, before
- * the process holds anything that outlives it.
+ * at once. An error is told, and ends the process; signals to the whole group are left to the parent. To be
+ * called once, before the process holds anything that outlives it.
  */
 export function obeyParent<M extends { readonly type: string }>(
   make: () => { obey(message: M): Promise<void> },
@@ -27,5 +35,5 @@ export function obeyParent<M extends { readonly type: string }>(
     });
   });
   process.on('disconnect', () => process.exit(0));
-  process.on('SIGINT', () => {});
+  leaveSignalsToParent();
 }
