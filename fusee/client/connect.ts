@@ -1,6 +1,7 @@
 /** Joins a running pool. */
 import { Janitor } from '../background/index.js';
 import { hasMaster, MasterLink } from '../control/link.js';
+import type { ToldView } from '../control/messages.js';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
 import { regionName } from '../fabric/shm-process.js';
@@ -77,15 +78,11 @@ async function openLinked(
   options: ConnectOptions,
   { coroutines, link, onExpelled }: { coroutines: number; link: MasterLink | null; onExpelled?: () => void },
 ): Promise<Session<ShmFabric>> {
-  const dead = link?.view.dead ?? [];
-  const config = await readPoolConfig(options.pool, dead);
-  const view = new View(new Geometry(config));
-  if (link !== null && link.view.number > 1) view.change(link.view.number, dead);
+  const { view, regions } = await findPool(options.pool, link?.view);
+  const { config } = view.geometry;
   const cacheOptions = { ...DEFAULT_CACHE, ...options.cache };
   const fabric = new ShmFabric({
-    regions: Array.from({ length: config.nodes }, (_, mn) =>
-      view.isDead(mn) ? '' : regionName(options.pool, mn),
-    ),
+    regions,
     localBytes: coroutines * CONTEXT_BYTES + cacheOptions.bytes + (1 << 20),
     queueCapacity: 2 * coroutines,
     rttNs: options.rttNs ?? 0,
@@ -116,6 +113,10 @@ async function openLinked(
           stop: () => failover.stop(),
           adopt: (next, decided) => failover.adopt(next, decided),
           expelled: () => onExpelled?.(),
+          cacheCounts: () => {
+            const { hits, misses, bypassed } = state.cache;
+            return { hits, misses, bypassed };
+          },
         },
       );
       if (told.number > view.number) view.change(told.number, told.dead);
@@ -172,6 +173,23 @@ function checkOptions(options: ConnectOptions): number {
 /** The cache's entries lie in registered memory: the fabric gets that in large pages where it can. */
 const cacheStorage = ({ local }: Fabric, bytes: number): Uint32Array =>
   new Uint32Array(local.buffer, local.reserve(bytes), Math.floor(bytes / 4));
+
+/**
+ * A running pool, in the view that its master has told if it has one; regions by node, '' for dead ones. Errors
+ * as {@link connect}.
+ */
+export async function findPool(
+  pool: string,
+  told: ToldView = { number: 1, dead: [] },
+): Promise<{ view: View; regions: string[] }> {
+  const config = await readPoolConfig(pool, told.dead);
+  const view = new View(new Geometry(config));
+  if (told.number > view.number) view.change(told.number, told.dead);
+  const regions = Array.from({ length: config.nodes }, (_, mn) =>
+    view.isDead(mn) ? '' : regionName(pool, mn),
+  );
+  return { view, regions };
+}
 
 /** What the superblock of a running pool's first living node says. Errors as {@link connect}. */
 export async function readPoolConfig(pool: string, dead: readonly number[] = []): Promise<PoolConfig> {

@@ -1,11 +1,11 @@
 /** Looks at the memory of a running pool from outside, without joining it. */
+import { askView, hasMaster } from '../control/link.js';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
-import { regionName } from '../fabric/shm-process.js';
 import { checkPool, type PoolReport, WALK_BYTES } from '../fsck/index.js';
-import { Geometry, View } from '../layout/index.js';
+import type { View } from '../layout/index.js';
 import { complete } from './call.js';
-import { readPoolConfig } from './connect.js';
+import { findPool } from './connect.js';
 import { checkPoolName } from './limits.js';
 
 /** Batches between two turns of the event loop: some milliseconds. */
@@ -15,6 +15,8 @@ const TURN_BATCHES = 16;
 export interface InspectOptions {
   /** The pool's name. */
   readonly pool: string;
+  /** The file with the pool's secret, for its master. @default the one that the master of this host has made */
+  readonly secretFile?: string;
   /** Hears how much of the pool's memory has been accounted for; `fsck` only. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
@@ -35,14 +37,13 @@ export const memoryStats = (options: InspectOptions): Promise<PoolReport> => ins
 
 async function inspect(options: InspectOptions, depth: 'words' | 'bytes'): Promise<PoolReport> {
   checkPoolName(options.pool);
-  const config = await readPoolConfig(options.pool);
-  const fabric = new ShmFabric({
-    regions: Array.from({ length: config.nodes }, (_, mn) => regionName(options.pool, mn)),
-    localBytes: WALK_BYTES,
-    prefault: false,
-  });
+  const { pool, secretFile } = options;
+  // What a dead node held stands on others, as its master has it.
+  const told = (await hasMaster(pool)) ? await askView({ pool, secretFile }) : undefined;
+  const { view, regions } = await findPool(pool, told);
+  const fabric = new ShmFabric({ regions, localBytes: WALK_BYTES, prefault: false });
   try {
-    return await inspectFabric(fabric, new View(new Geometry(config)), { ...options, depth });
+    return await inspectFabric(fabric, view, { ...options, depth });
   } finally {
     fabric.close();
   }
@@ -55,11 +56,12 @@ export async function inspectFabric(
   options: Pick<InspectOptions, 'onProgress'> & { readonly depth: 'words' | 'bytes' },
 ): Promise<PoolReport> {
   const { nodeBytes, config } = view.geometry;
+  const totalBytes = nodeBytes * (config.nodes - view.dead().length);
   const walk = checkPool({
     view,
     local: fabric.local,
     depth: options.depth,
-    onProgress: (doneBytes) => options.onProgress?.(doneBytes, nodeBytes * config.nodes),
+    onProgress: (doneBytes) => options.onProgress?.(doneBytes, totalBytes),
   });
   for (let batches = 1; ; batches++) {
     const step = walk.next();

@@ -17,16 +17,20 @@ import { FabricError, UsageError } from '../verbs/index.js';
 const LINE_MAX = 1 << 20;
 const NONCE_BYTES = 32;
 
-/** The folder that holds this user's sockets and secrets; only that user may look into it. */
-export function controlFolder(): string {
+/** The folder that holds this user's sockets and secrets, if there is one: no other user may have made it. */
+function controlFolder(): string {
   const uid = process.getuid?.() ?? 0;
   const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `fusee-${uid}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { mode, uid: owner } = statSync(folder);
+  const owner = statSync(folder, { throwIfNoEntry: false })?.uid ?? uid;
   if (owner !== uid)
     throw new UsageError(`${folder} belongs to user ${owner}; remove it, or set XDG_RUNTIME_DIR`);
-  if ((mode & 0o077) !== 0) chmodSync(folder, 0o700);
   return folder;
+}
+
+/** Makes that folder, for a master; only its user may look into it. */
+export function makeControlFolder(): void {
+  mkdirSync(controlFolder(), { recursive: true, mode: 0o700 });
+  chmodSync(controlFolder(), 0o700);
 }
 
 /** Where the master of a pool listens. */

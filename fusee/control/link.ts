@@ -18,7 +18,14 @@ import {
   send,
   socketPath,
 } from './channel.js';
-import { check, type FromClient, type FromMaster, fromMaster, type ToldView } from './messages.js';
+import {
+  type CacheCounts,
+  check,
+  type FromClient,
+  type FromMaster,
+  fromMaster,
+  type ToldView,
+} from './messages.js';
 
 /** Where a master is, and how to prove that one may talk to it. */
 export interface MasterAddress {
@@ -33,6 +40,8 @@ export interface Obedient {
   adopt(view: ToldView, decided: Decisions): void;
   /** This client counts as dead: it must not go on. */
   expelled(): void;
+  /** What its index cache has counted so far. */
+  cacheCounts(): CacheCounts;
 }
 
 /** A master that does not answer for so long is not there. */
@@ -138,7 +147,7 @@ export class MasterLink {
   #retry: NodeJS.Timeout | undefined;
   #seq = 0;
   #isClosed = false;
-  #onIn: ((view: ToldView) => void) | undefined;
+  #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
   readonly #suspects = new Set<number>();
 
   private constructor(address: MasterAddress, session: Session) {
@@ -157,12 +166,15 @@ export class MasterLink {
     return this.#session.view;
   }
 
-  /** Becomes a member; the view then in force. It may take as long as a change of the view. */
+  /**
+   * Becomes a member; the view then in force. It may take as long as a change of the view.
+   * @throws UsageError when the master cannot have this client.
+   */
   join(member: Member, obedient: Obedient): Promise<ToldView> {
     this.#member = member;
     this.#obedient = obedient;
-    return new Promise((resolve) => {
-      this.#onIn = resolve;
+    return new Promise((resolve, reject) => {
+      this.#entry = { resolve, reject };
       this.#introduce();
     });
   }
@@ -186,24 +198,26 @@ export class MasterLink {
    * has left is to be recovered (`resign`).
    */
   close(as: 'leave' | 'resign'): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#renewal);
     clearTimeout(this.#retry);
     // Until this is out the process stays.
     this.#session.socket.ref();
-    if (this.#member !== undefined) this.#session.send({ type: as });
+    if (this.#obedient !== undefined) this.#session.send({ type: as, cache: this.#obedient.cacheCounts() });
     this.#session.socket.end();
   }
 
   #introduce(): void {
-    if (this.#member === undefined) return;
+    if (this.#member === undefined || this.#obedient === undefined) return;
     const { cid, place } = this.#member;
+    const obedient = this.#obedient;
     const { pid, startTime } = thisProcess();
     this.#session.send({ type: 'join', cid, place, pid, startTime });
     clearInterval(this.#renewal);
     this.#renewal = setInterval(() => {
       this.#seq = (this.#seq + 1) >>> 0;
-      this.#session.send({ type: 'renew', seq: this.#seq });
+      this.#session.send({ type: 'renew', seq: this.#seq, cache: obedient.cacheCounts() });
     }, this.#session.leaseMs / RENEWALS);
     // Neither the link nor its renewals keep a process alive that has nothing else to do.
     this.#renewal.unref();
@@ -242,8 +256,12 @@ export class MasterLink {
         // From now on the link keeps no process alive that has nothing else to do, unless it waits for the
         // master.
         this.#session.socket.unref();
-        this.#onIn?.(message.view);
-        this.#onIn = undefined;
+        this.#entry?.resolve(message.view);
+        this.#entry = undefined;
+        return;
+      case 'refused':
+        this.#entry?.reject(new UsageError(`the master refuses this client: ${message.reason}`));
+        this.#entry = undefined;
         return;
       case 'stop':
         this.#session.socket.ref();
@@ -261,6 +279,13 @@ export class MasterLink {
         return;
     }
   }
+}
+
+/** The view in force, by the master of a pool. @throws FabricError when none answers. */
+export async function askView(address: MasterAddress): Promise<ToldView> {
+  const session = await Session.open(address);
+  session.socket.destroy();
+  return session.view;
 }
 
 /** Asks the master of a pool for its status. @throws FabricError when none answers. */

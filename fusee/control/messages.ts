@@ -3,8 +3,9 @@
  *
  *     master  -> challenge {nonce}                       client -> hello {nonce, proof}
  *     master  -> accepted {proof, leaseMs, view}         client -> join {cid, place, pid, startTime}
- *     master  -> in {view}                               client -> renew {seq}
- *     master  -> renewed {seq}, expelled                 client -> leave, or resign: to be recovered
+ *     master  -> in {view}, or refused {reason}          client -> renew {seq, cache}
+ *     master  -> renewed {seq}, expelled                 client -> leave {cache}, or resign {cache}: to be
+ *                                                                  recovered
  *     master  -> stop                                    client -> stopped {rounds, word, directory}
  *     master  -> adopt {view, decided}                   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
@@ -20,6 +21,14 @@ export const viewSchema = z.object({ number: whole(U32), dead: z.array(whole(63)
 export type ToldView = z.infer<typeof viewSchema>;
 
 const halves = z.object({ hi: whole(U32), lo: whole(U32) });
+
+/** Look-ups of one client's index cache so far. */
+const cacheSchema = z.object({
+  hits: whole(Number.MAX_SAFE_INTEGER),
+  misses: whole(Number.MAX_SAFE_INTEGER),
+  bypassed: whole(Number.MAX_SAFE_INTEGER),
+});
+export type CacheCounts = z.infer<typeof cacheSchema>;
 
 /** Open rounds of one client: at most one per coroutine. */
 const ROUNDS_MAX = 4096;
@@ -37,9 +46,9 @@ export const fromClient = z.discriminatedUnion('type', [
       .max(2 ** 22),
     startTime: z.number().min(0),
   }),
-  z.object({ type: z.literal('renew'), seq: whole(U32) }),
-  z.object({ type: z.literal('leave') }),
-  z.object({ type: z.literal('resign') }),
+  z.object({ type: z.literal('renew'), seq: whole(U32), cache: cacheSchema }),
+  z.object({ type: z.literal('leave'), cache: cacheSchema }),
+  z.object({ type: z.literal('resign'), cache: cacheSchema }),
   z.object({
     type: z.literal('stopped'),
     rounds: z

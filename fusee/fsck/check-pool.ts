@@ -65,6 +65,7 @@ function reportOf(walk: Walk, isComplete: boolean): PoolReport {
     nodes: accounts.map((account, node) => ({
       node,
       nodeBytes,
+      isDead: walk.view.isDead(node),
       bytes: readsBytes && isComplete && !walk.view.isDead(node) ? account.bytes : null,
       classes: account.classes(config.blockBytes),
     })),

@@ -114,7 +114,9 @@ export interface ClassReport {
 export interface NodeReport {
   readonly node: number;
   readonly nodeBytes: number;
-  /** Bytes by category, which sum up to `nodeBytes`; null when objects were not read. */
+  /** By the view of the pool's master: nobody looks at its memory any more. */
+  readonly isDead: boolean;
+  /** Bytes by category, which sum up to `nodeBytes`; null when objects were not read, or the node is dead. */
   readonly bytes: Readonly<Record<Category, number>> | null;
   /** Size classes that have blocks here, ascending. */
   readonly classes: readonly ClassReport[];

@@ -12,24 +12,26 @@
  */
 import { unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { complete } from '../client/call.js';
-import { readPoolConfig } from '../client/connect.js';
+import { findPool } from '../client/connect.js';
 import { joinPool, leavePool } from '../client/membership.js';
-import { keepSecret, readSecret, secretPath, socketPath } from '../control/channel.js';
+import { keepSecret, makeControlFolder, readSecret, secretPath, socketPath } from '../control/channel.js';
 import { hasMaster } from '../control/link.js';
 import type { FromClient } from '../control/messages.js';
 import { type Listener, listen, type Peer } from '../control/server.js';
 import { ShmFabric } from '../fabric/shm.js';
-import { fenceProcess, findProcess, type ProcessId, regionName } from '../fabric/shm-process.js';
+import { findProcess, type ProcessId } from '../fabric/shm-process.js';
 import { IndexCache } from '../index/index.js';
-import { Geometry, View } from '../layout/index.js';
-import { type Effect, Master, type Member, REPAIR_BYTES, type Repair, repairPool } from '../master/index.js';
+import { type Geometry, View } from '../layout/index.js';
+import { type Effect, Master, type Member, REPAIR_BYTES, type Repair, Repairer } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES, type Context, makeCoroutine } from '../ops/index.js';
 import { type RecoveryStep, recoverClient } from '../recovery/index.js';
-import { type Op, UsageError, type Word } from '../verbs/index.js';
+import { FabricError, type Op, UsageError, type Word } from '../verbs/index.js';
+import { fenceAtLast } from './fence.js';
 import { NodeWatch } from './node-watch.js';
 import { DEFAULT_LEASE_MS, type HostOptions, LEASE_LEAST_MS } from './options.js';
-import { type ChangeReport, lossOf, type MasterStatus, type RecoveryReport, StepTimes } from './status.js';
+import { Chronicle, lossOf, type MasterStatus, StepTimes } from './status.js';
 
 /** From one look at nodes and leases to the next. */
 const WATCH_MS = 10;
@@ -45,16 +47,12 @@ export class MasterHost implements Listener {
   readonly #geometry: Geometry;
   readonly #state: ClientState;
   readonly #cx: Context;
+  readonly #repairer: Repairer;
   readonly #master: Master;
   readonly #peers = new Map<number, Peer>();
   readonly #processes = new Map<number, ProcessId>();
-  readonly #lostNs = new Map<number, number>();
-  readonly #fencedNs = new Map<number, number>();
-  readonly #recoveries: RecoveryReport[] = [];
-  readonly #changes: ChangeReport[] = [];
-  #refused = 0;
+  readonly #chronicle: Chronicle;
   #decided: ReadonlyMap<number, Word> = new Map();
-  #changeNs = 0;
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** The op under way, and those that wait for it. */
@@ -65,15 +63,17 @@ export class MasterHost implements Listener {
 
   private constructor(
     options: HostOptions,
-    made: { fabric: ShmFabric; watch: NodeWatch; state: ClientState; geometry: Geometry },
+    made: { fabric: ShmFabric; watch: NodeWatch; state: ClientState },
   ) {
     this.#options = options;
     this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
     this.#fabric = made.fabric;
     this.#watch = made.watch;
-    this.#geometry = made.geometry;
+    this.#geometry = made.state.view.geometry;
     this.#state = made.state;
     this.#cx = makeCoroutine(made.state, 0).cx;
+    this.#repairer = new Repairer(this.#cx);
+    this.#chronicle = new Chronicle(() => made.fabric.nowNs());
     this.#master = new Master({ leaseNs: this.leaseMs * 1e6 });
   }
 
@@ -91,24 +91,23 @@ export class MasterHost implements Listener {
       );
     }
     const { secretFile } = options;
+    makeControlFolder();
     const secret = secretFile === undefined ? keepSecret(secretPath(pool)) : readSecret(secretFile);
     if (await hasMaster(pool))
       throw new UsageError(`pool '${pool}' has a master already; end that one first`);
-    const config = await readPoolConfig(pool);
-    const geometry = new Geometry(config);
-    const regions = Array.from({ length: config.nodes }, (_, mn) => regionName(pool, mn));
+    const { view, regions } = await findPool(pool);
     const fabric = new ShmFabric({
       regions,
-      localBytes: CONTEXT_BYTES + 64 * REPAIR_BYTES + (8 << 20),
+      localBytes: CONTEXT_BYTES + REPAIR_BYTES + (1 << 20),
       prefault: false,
     });
     const watch = new NodeWatch(regions);
     try {
-      const view = new View(geometry);
-      const { cid, clientIndex } = await joinPool(fabric, { nodes: config.nodes, view });
+      const { nodes } = view.geometry.config;
+      const { cid, clientIndex } = await joinPool(fabric, { nodes, view });
       const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
       const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex, coroutines: 1 });
-      const host = new MasterHost(options, { fabric, watch, state, geometry });
+      const host = new MasterHost(options, { fabric, watch, state });
       host.#server = await listen(pool, secret, host);
       host.#watchNodes();
       return host;
@@ -133,10 +132,26 @@ export class MasterHost implements Listener {
       view: this.view,
       lost: lossOf(this.#state.view, this.#geometry),
       clients: this.#master.living,
-      recoveries: this.#recoveries,
-      changes: this.#changes,
-      refused: this.#refused,
+      ...this.#chronicle.report,
     };
+  }
+
+  /**
+   * Resolves when all that has died by now is seen to: the view stands, nobody is to be recovered, and every
+   * member is in touch. @throws FabricError when that takes longer.
+   */
+  async settled(timeoutMs: number): Promise<void> {
+    const endMs = performance.now() + timeoutMs;
+    do {
+      await this.#lookAtNodes();
+      await this.#busy;
+      if (this.#master.isSettled && this.#master.living === this.#peers.size) return;
+      await pause(RETRY_MS);
+    } while (performance.now() < endMs);
+    throw new FabricError(
+      `the master of pool '${this.#options.pool}' has not settled within ${timeoutMs} ms: of ` +
+        `${this.#master.living} clients alive ${this.#peers.size} are in touch; its log says what it waits for`,
+    );
   }
 
   /** The secret that this host keeps for the pool; gone with its last master that ends in order. */
@@ -171,21 +186,31 @@ export class MasterHost implements Listener {
     const nowNs = this.#fabric.nowNs();
     switch (message.type) {
       case 'join':
+        if (message.pid === process.pid) {
+          const reason =
+            "it lives in the master's own process, which cannot be fenced; give it one of its own";
+          peer.send({ type: 'refused', reason });
+          return;
+        }
         peer.cid = message.cid;
         this.#peers.set(message.cid, peer);
         this.#processes.set(message.cid, { pid: message.pid, startTime: message.startTime });
         this.#apply(this.#master.join({ cid: message.cid, place: message.place }, nowNs));
         return;
       case 'renew':
-        if (this.#master.renew(peer.cid, nowNs)) peer.send({ type: 'renewed', seq: message.seq });
-        else peer.send({ type: 'expelled' });
+        if (this.#master.renew(peer.cid, nowNs)) {
+          this.#chronicle.told(peer.cid, message.cache);
+          peer.send({ type: 'renewed', seq: message.seq });
+        } else peer.send({ type: 'expelled' });
         return;
       case 'resign':
+        this.#chronicle.told(peer.cid, message.cache);
         this.#processes.delete(peer.cid);
-        this.#lostNs.set(peer.cid, nowNs);
+        this.#chronicle.lost(peer.cid);
         this.#apply(this.#master.lose(peer.cid));
         return;
       case 'leave':
+        this.#chronicle.told(peer.cid, message.cache);
         this.#apply(this.#master.leave(peer.cid));
         this.#forget(peer.cid);
         return;
@@ -213,19 +238,20 @@ export class MasterHost implements Listener {
 
   /** @internal */
   refused(reason: string): void {
-    this.#refused++;
+    this.#chronicle.refused++;
     this.#log(`refused a connection: ${reason}`);
   }
 
   #lookAtProcess(cid: number, of: ProcessId, looks: number): void {
     if (this.#isClosed || this.#processes.get(cid) !== of || this.#peers.has(cid)) return;
     if (findProcess(of.pid)?.startTime !== of.startTime) {
-      this.#lostNs.set(cid, this.#fabric.nowNs());
+      this.#chronicle.lost(cid);
       this.#apply(this.#master.lose(cid));
     } else if (looks > 0) setTimeout(() => this.#lookAtProcess(cid, of, looks - 1), 1);
   }
 
   #forget(cid: number): void {
+    this.#chronicle.gone(cid);
     this.#peers.delete(cid);
     this.#processes.delete(cid);
   }
@@ -255,7 +281,7 @@ export class MasterHost implements Listener {
     const { view } = this.#master;
     switch (effect.do) {
       case 'stop':
-        if (this.#changeNs === 0) this.#changeNs = this.#fabric.nowNs();
+        this.#chronicle.stopping();
         this.#peers.get(effect.cid)?.send({ type: 'stop' });
         return;
       case 'adopt': {
@@ -295,34 +321,22 @@ export class MasterHost implements Listener {
   }
 
   async #fence(cid: number): Promise<void> {
-    const startNs = this.#lostNs.get(cid) ?? this.#fabric.nowNs();
-    this.#lostNs.set(cid, startNs);
+    this.#chronicle.lost(cid);
     this.#peers.get(cid)?.send({ type: 'expelled' });
     const process = this.#processes.get(cid);
-    const { nodes } = this.#geometry.config;
-    const dead = this.#master.view.dead;
-    const regions = Array.from({ length: nodes }, (_, mn) => mn)
-      .filter((mn) => !dead.includes(mn))
-      .map((mn) => regionName(this.#options.pool, mn));
+    const { dead } = this.#master.view;
+    const regions = this.#watch.regions.filter((_, mn) => !dead.includes(mn));
     // One that has resigned has detached: none of its verbs executes any more.
-    if (process !== undefined) await this.#untilFenced(cid, () => fenceProcess(process, { regions }));
-    this.#fencedNs.set(cid, this.#fabric.nowNs());
+    if (process !== undefined) {
+      await fenceAtLast(process, regions, {
+        isOver: () => this.#isClosed,
+        onFailure: (error) => this.#log(`client ${cid} cannot be fenced yet: ${error.message}`),
+      });
+    }
+    this.#chronicle.fenced(cid);
     this.#log(`client ${cid} is fenced`);
     this.#forget(cid);
     if (!this.#isClosed) this.#apply(this.#master.fenced(cid));
-  }
-
-  /** Nobody may be recovered who might still be at work. */
-  async #untilFenced(cid: number, fence: () => Promise<void>): Promise<void> {
-    for (let isFenced = false; !isFenced && !this.#isClosed; ) {
-      try {
-        await fence();
-        isFenced = true;
-      } catch (error) {
-        this.#log(`client ${cid} cannot be fenced yet: ${(error as Error).message}`);
-        await pause(RETRY_MS);
-      }
-    }
   }
 
   async #repair(repair: Repair): Promise<void> {
@@ -332,23 +346,20 @@ export class MasterHost implements Listener {
     view.change(repair.before.number, repair.before.dead);
     view.change(repair.view.number, repair.view.dead);
     this.#state.grace.adoptTable(before.controlMn !== view.controlMn);
-    const decided = await this.#run(repairPool(this.#cx, { repair, before }));
+    const decided = await this.#run(this.#repairer.repair(repair, before));
     if (decided === undefined) {
       await pause(RETRY_MS);
       await this.#lookAtNodes();
     } else {
       this.#decided = decided;
-      const milliseconds = (this.#fabric.nowNs() - this.#changeNs) / 1e6;
       const { number, dead } = repair.view;
-      this.#changes.push({ number, dead, milliseconds, decided: decided.size });
-      this.#changeNs = 0;
+      this.#chronicle.changed(repair.view, decided.size);
       this.#log(`view ${number} without nodes ${dead.join(', ')}: ${decided.size} slots decided`);
     }
     this.#apply(this.#master.repaired(decided !== undefined));
   }
 
   async #recover({ cid, place }: Member): Promise<void> {
-    const startNs = this.#fabric.nowNs();
     for (let attempts = 1; !this.#isClosed && !this.#halting.has(cid); attempts++) {
       const times = new StepTimes(() => this.#fabric.nowNs());
       let entries = 0;
@@ -360,12 +371,8 @@ export class MasterHost implements Listener {
       const isDone = await this.#run(recovery, () => this.#halting.has(cid));
       times.end();
       if (isDone === true) {
-        const { steps, totalMs } = times;
-        const fenceMs = ((this.#fencedNs.get(cid) ?? startNs) - (this.#lostNs.get(cid) ?? startNs)) / 1e6;
-        this.#recoveries.push({ cid, fenceMs, steps, totalMs, entries, attempts });
-        this.#log(`client ${cid} is recovered in ${totalMs.toFixed(1)} ms`);
-        this.#lostNs.delete(cid);
-        this.#fencedNs.delete(cid);
+        this.#chronicle.recovered(cid, times, { entries, attempts });
+        this.#log(`client ${cid} is recovered in ${times.totalMs.toFixed(1)} ms`);
         this.#apply(this.#master.recovered(cid));
         return;
       }
@@ -391,6 +398,3 @@ export class MasterHost implements Listener {
     this.#options.log?.(line);
   }
 }
-
-const pause = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -5,11 +5,14 @@ import { Status, VerbBatch } from '../verbs/index.js';
 
 /** A fabric of its own, which nobody else polls. */
 export class NodeWatch {
+  /** By node. */
+  readonly regions: readonly string[];
   readonly #fabric: ShmFabric;
   readonly #batch: VerbBatch;
   #looking: Promise<number[]> | undefined;
 
   constructor(regions: readonly string[]) {
+    this.regions = regions;
     this.#fabric = new ShmFabric({ regions, localBytes: 1 << 16, prefault: false });
     this.#batch = new VerbBatch(this.#fabric.local, regions.length);
   }

@@ -1,4 +1,5 @@
 /** What a master tells of itself. */
+import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
 
 /** One recovery: what it found, and how long each step took. */
@@ -34,6 +35,8 @@ export interface MasterStatus {
   readonly clients: number;
   readonly recoveries: readonly RecoveryReport[];
   readonly changes: readonly ChangeReport[];
+  /** Look-ups in the index caches of all clients that this master has known, as they last told. */
+  readonly cache: CacheCounts;
   /** Connections that could not prove themselves, or sent nonsense. */
   readonly refused: number;
 }
@@ -54,6 +57,82 @@ export function lossOf(view: View, { config, regions, subtableBytes }: Geometry)
     subtables: count(config.subtablesMax, (s) => view.isDead(view.slotMn(s * subtableBytes, 0))),
   };
 }
+
+const NO_LOOKUPS: CacheCounts = { hits: 0, misses: 0, bypassed: 0 };
+
+/** What a master remembers of what it has done; told as {@link MasterStatus}. */
+export class Chronicle {
+  readonly #recoveries: RecoveryReport[] = [];
+  readonly #changes: ChangeReport[] = [];
+  refused = 0;
+  readonly #nowNs: () => number;
+  readonly #lostNs = new Map<number, number>();
+  readonly #fencedNs = new Map<number, number>();
+  #stopNs: number | undefined;
+  readonly #cacheOf = new Map<number, CacheCounts>();
+  /** Of clients that are gone. */
+  #cacheOfGone = NO_LOOKUPS;
+
+  constructor(nowNs: () => number) {
+    this.#nowNs = nowNs;
+  }
+
+  /** A client is lost, if that was not known. */
+  lost(cid: number): void {
+    if (!this.#lostNs.has(cid)) this.#lostNs.set(cid, this.#nowNs());
+  }
+
+  fenced(cid: number): void {
+    this.#fencedNs.set(cid, this.#nowNs());
+  }
+
+  recovered(
+    cid: number,
+    times: StepTimes,
+    { entries, attempts }: { entries: number; attempts: number },
+  ): void {
+    const { steps, totalMs } = times;
+    const lostNs = this.#lostNs.get(cid) ?? 0;
+    const fenceMs = ((this.#fencedNs.get(cid) ?? lostNs) - lostNs) / 1e6;
+    this.#recoveries.push({ cid, fenceMs, steps, totalMs, entries, attempts });
+    this.#lostNs.delete(cid);
+    this.#fencedNs.delete(cid);
+  }
+
+  /** Clients are told to stop for a change of the view. */
+  stopping(): void {
+    this.#stopNs ??= this.#nowNs();
+  }
+
+  changed({ number, dead }: { number: number; dead: readonly number[] }, decided: number): void {
+    const milliseconds = (this.#nowNs() - (this.#stopNs ?? this.#nowNs())) / 1e6;
+    this.#changes.push({ number, dead, milliseconds, decided });
+    this.#stopNs = undefined;
+  }
+
+  /** What a client's index cache has counted by now. */
+  told(cid: number, cache: CacheCounts): void {
+    this.#cacheOf.set(cid, cache);
+  }
+
+  /** Nothing more will be heard of a client. */
+  gone(cid: number): void {
+    this.#cacheOfGone = sumOf([this.#cacheOfGone, this.#cacheOf.get(cid) ?? NO_LOOKUPS]);
+    this.#cacheOf.delete(cid);
+  }
+
+  get report(): Pick<MasterStatus, 'recoveries' | 'changes' | 'cache' | 'refused'> {
+    const cache = sumOf([this.#cacheOfGone, ...this.#cacheOf.values()]);
+    return { recoveries: this.#recoveries, changes: this.#changes, cache, refused: this.refused };
+  }
+}
+
+const sumOf = (all: readonly CacheCounts[]): CacheCounts =>
+  all.reduce((sum, { hits, misses, bypassed }) => ({
+    hits: sum.hits + hits,
+    misses: sum.misses + misses,
+    bypassed: sum.bypassed + bypassed,
+  }));
 
 /** How long each step of something takes. */
 export class StepTimes {

@@ -62,10 +62,11 @@ interface Entry {
   readonly isCommitted: boolean;
 }
 
-/** Decides slots, in one change of the view. */
+/** Decides slots, in each change of the view. */
 export class Arbiter {
   readonly #view: View;
-  readonly #before: View;
+  /** The view in which the slots were written to. */
+  #before: View;
   readonly #local: LocalMemory;
   readonly #batch: VerbBatch;
   readonly #entries: number;
@@ -74,10 +75,10 @@ export class Arbiter {
   /** Slots that become tombstones: their logs are committed behind it. */
   readonly #tombs: Word[] = [];
 
-  /** @param view the new one; @param before the one in which the slots were written to. */
-  constructor(room: { local: LocalMemory; view: View; before: View }) {
+  /** @param room.view becomes the new one ahead of each {@link decide}. */
+  constructor(room: { local: LocalMemory; view: View }) {
     this.#view = room.view;
-    this.#before = room.before;
+    this.#before = room.view;
     this.#local = room.local;
     this.#batch = new VerbBatch(room.local, BATCH_VERBS);
     this.#entries = room.local.reserve(MAX_REPLICAS * LINE_BYTES);
@@ -88,9 +89,11 @@ export class Arbiter {
    * Decides slots whose replicas the new view has changed; the others are left alone, their rounds go on.
    * Three round trips for every few slots, and two for each word of a backup that is looked at.
    * @param slots logical offsets.
+   * @param before the view in which they were written to.
    * @returns the words that stand, by slot; undefined when a node was silent that the view calls alive.
    */
-  *decide(slots: Iterable<number>): Op<Map<number, Word> | undefined> {
+  *decide(slots: Iterable<number>, before: View): Op<Map<number, Word> | undefined> {
+    this.#before = before;
     const decided = new Map<number, Word>();
     const open = [...new Set(slots)].filter((slot) => this.#view.hasChanged(slot));
     for (let first = 0; first < open.length; first += SLOTS) {

@@ -23,9 +23,6 @@ export interface Member {
   readonly place: number;
 }
 
-/** The master's own id at memory nodes: no client's. */
-export const MASTER_CID = 0;
-
 /** What a successor must know. */
 export interface MasterRecord {
   readonly view: { readonly number: number; readonly dead: readonly number[] };
@@ -125,6 +122,12 @@ export class Master {
   /** True while a view is being changed. */
   get isChanging(): boolean {
     return this.#next !== undefined;
+  }
+
+  /** True when nothing is under way, and nobody dead is left. */
+  get isSettled(): boolean {
+    const isQuiet = !this.isChanging && this.#lost.size === 0;
+    return isQuiet && [...this.#members.values()].every(({ state }) => state === LIVE);
   }
 
   /** Members that are not dead. */

@@ -14,106 +14,79 @@ import {
   slotLines,
   type View,
 } from '../layout/index.js';
-import { RPC_FRAME_BYTES, RpcOperation, writeRequest } from '../memory/index.js';
+import { type Lane, RpcOperation } from '../memory/index.js';
 import type { Context, OpenRound } from '../ops/index.js';
 import { type LoggedSlots, slotsOfObject, walkLogs } from '../recovery/index.js';
-import {
-  type LocalMemory,
-  type Op,
-  RPC_BYTES,
-  Status,
-  sameWord,
-  VerbBatch,
-  type Word,
-  word,
-} from '../verbs/index.js';
+import { type LocalMemory, type Op, sameWord, VerbBatch, type Word, word } from '../verbs/index.js';
 import { ARBITER_BYTES, Arbiter } from './arbitrate.js';
-import { MASTER_CID, type Repair } from './master.js';
+import type { Repair } from './master.js';
 
-/** Registered memory that {@link repairPool} takes, besides a context's. */
-export const REPAIR_BYTES: number = ARBITER_BYTES + 2 * RPC_BYTES + 64 * 8;
-
-/** Times that a node is asked before it counts as silent. */
-const ATTEMPTS = 4;
 /** WRITEs of one batch. */
 const WRITES = 32;
 
-/**
- * Repairs the pool for a new view. `cx` belongs to the master, and its client state's view is the new one.
- * May be repeated.
- * @returns what open slots hold, by logical offset; undefined when a node was silent that the view calls
- *   alive.
- */
-export function* repairPool(
-  cx: Context,
-  { repair, before }: { repair: Repair; before: View },
-): Op<Map<number, Word> | undefined> {
-  const { local, view } = cx.client;
-  const room = new Room(local);
-  for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
-    if (!view.isDead(mn) && !(yield* tellNode(room, mn, view))) return undefined;
+/** Registered memory that one {@link Repairer} takes, besides a context's. */
+export const REPAIR_BYTES: number = ARBITER_BYTES + 64 * (WRITES + 1) + 8 * WRITES;
+
+/** Nobody goes on before every node has answered. */
+const PATIENT: Parameters<Lane['ask']>[2] = { isBackground: false };
+
+/** Repairs a pool, view after view. Makes its own registered memory. */
+export class Repairer {
+  readonly #cx: Context;
+  readonly #arbiter: Arbiter;
+  readonly #room: Room;
+
+  /** @param cx the master's: a coroutine of a client state with a client id of its own. */
+  constructor(cx: Context) {
+    const { local, view } = cx.client;
+    this.#cx = cx;
+    this.#arbiter = new Arbiter({ local, view });
+    this.#room = { local, view, batch: new VerbBatch(local, WRITES), words: local.reserve(8 * WRITES) };
   }
-  const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
-  const left: LoggedSlots[] = [];
-  for (const { cid } of repair.dead) {
-    const open = yield* leftByDead(cx, cid);
-    if (open === undefined) return undefined;
-    left.push(...open);
+
+  /**
+   * Repairs the pool for the view that the client state's view has become. May be repeated.
+   * @param before the view in which clients have stopped.
+   * @returns what open slots hold, by logical offset; undefined when a node was silent that the view calls
+   *   alive.
+   */
+  *repair(repair: Repair, before: View): Op<Map<number, Word> | undefined> {
+    const [cx, room] = [this.#cx, this.#room];
+    const { view } = room;
+    for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
+      if (!view.isDead(mn) && !(yield* tellNode(cx.allocator.lane, mn, view))) return undefined;
+    }
+    const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
+    const left: LoggedSlots[] = [];
+    for (const { cid } of repair.dead) {
+      const open = yield* leftByDead(cx, cid);
+      if (open === undefined) return undefined;
+      left.push(...open);
+    }
+    const slots = [...rounds.map(({ slot }) => slot), ...left.flatMap((object) => object.slots)];
+    const decided = yield* this.#arbiter.decide(slots, before);
+    if (decided === undefined) return undefined;
+    const lost = [...lostRounds(rounds, decided), ...lostOfDead(left, decided)];
+    for (const object of lost) if (!(yield* clearUsed(room, object))) return undefined;
+    if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair))) return undefined;
+    return decided;
   }
-  const slots = [...rounds.map(({ slot }) => slot), ...left.flatMap((object) => object.slots)];
-  const decided = yield* new Arbiter({ local, view, before }).decide(slots);
-  if (decided === undefined) return undefined;
-  const lost = [...lostRounds(rounds, decided), ...lostOfDead(left, decided)];
-  for (const object of lost) if (!(yield* clearUsed(room, view, object))) return undefined;
-  if (before.controlMn !== view.controlMn && !(yield* makeTable(room, view, repair))) return undefined;
-  return decided;
 }
 
 /** What the steps of a repair share. */
-class Room {
+interface Room {
   readonly local: LocalMemory;
+  readonly view: View;
   readonly batch: VerbBatch;
-  readonly request: number;
-  readonly response: number;
   readonly words: number;
-
-  constructor(local: LocalMemory) {
-    this.local = local;
-    this.batch = new VerbBatch(local, WRITES);
-    this.request = local.reserve(RPC_BYTES);
-    this.response = local.reserve(RPC_BYTES);
-    this.words = local.reserve(WRITES * 8);
-  }
 }
 
-/** Tells a node the view: it serves regions whose primary it is now. */
-function* tellNode({ local, batch, request, response }: Room, mn: number, view: View): Op<boolean> {
-  let [low, high] = [0, 0];
-  for (const dead of view.dead()) {
-    if (dead < 32) low |= 1 << dead;
-    else high |= 1 << (dead - 32);
-  }
-  writeRequest(local.bytes, request, {
-    operation: RpcOperation.VIEW,
-    cid: MASTER_CID,
-    requestId: view.number,
-    argument: view.number,
-    pointer: 0,
-    other: low >>> 0,
-    lane: high >>> 0,
-  });
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    batch
-      .reset()
-      .rpc(
-        mn,
-        { local: request, lengthBytes: RPC_FRAME_BYTES },
-        { local: response, capacityBytes: RPC_BYTES },
-      );
-    yield batch;
-    if (batch.status(0) === Status.OK) return true;
-  }
-  return false;
+/** Tells a node the view: it serves regions whose primary it is now. False: it was silent. */
+function* tellNode(lane: Lane, mn: number, view: View): Op<boolean> {
+  const bits = [0, 0];
+  for (const dead of view.dead()) bits[dead >>> 5] = (bits[dead >>> 5] | (1 << (dead & 31))) >>> 0;
+  const what = { operation: RpcOperation.VIEW, argument: view.number, other: bits[0], pointer: bits[1] };
+  return (yield* lane.ask(mn, what, PATIENT)) !== undefined;
 }
 
 /** An object whose entry is to say that nothing came of it. */
@@ -155,11 +128,7 @@ const isIn = (cell: number, w: Word): boolean => {
 };
 
 /** Clears the used bit of an object's log entry on all replicas. */
-function* clearUsed(
-  { local, batch: b, words }: Room,
-  view: View,
-  { cell, operation }: LostObject,
-): Op<boolean> {
+function* clearUsed({ local, view, batch: b, words }: Room, { cell, operation }: LostObject): Op<boolean> {
   local.bytes[words] = operation << 1;
   b.reset();
   for (let r = 0; r < view.dataCount(cell); r++)
@@ -196,8 +165,8 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
  * passes before they are recovered. The directory's version is above all that anybody has seen: all load it
  * anew.
  */
-function* makeTable(room: Room, view: View, { reports, members }: Repair): Op<boolean> {
-  const { local, batch: b } = room;
+function* makeTable(room: Room, { reports, members }: Repair): Op<boolean> {
+  const { local, view, batch: b } = room;
   let version = 0;
   let depth = 0;
   for (const { directory } of reports.values()) {

@@ -15,7 +15,7 @@
  *     FREE                                block
  *     LIST                  whose CID     cursor                                next cursor, and blocks
  *     TRANSFER              from CID      block    to CID
- *     VIEW                  number                 dead, nodes 0 to 31; as lane: nodes 32 to 63
+ *     VIEW                  number        dead of nodes 32 to 63, as bits; other: of nodes 0 to 31
  *
  * LEAVE is a client's own, or of one that its recoverer has declared dead by RETIRE.
  *

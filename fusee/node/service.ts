@@ -114,8 +114,6 @@ export class NodeService {
       case RpcOperation.LIST:
       case RpcOperation.RETIRE:
       case RpcOperation.TRANSFER: {
-        // The master looks around, and is no client: it has no lane, and a look may be repeated.
-        if (cid === 0 && request.operation === RpcOperation.LIST) return this.#list(request);
         if (cid === 0 || cid === ORPHAN || request.lane >= LANES_MAX)
           return answer(requestId, RpcStatus.BAD_REQUEST);
         const answered = this.members.once(request, () => this.#serve(request));
@@ -127,11 +125,11 @@ export class NodeService {
   }
 
   /** Learns from the master who is dead: this node may be a primary where it was a backup. */
-  #adopt({ argument: number, other, lane }: RpcRequest): boolean {
+  #adopt({ argument: number, other, pointer }: RpcRequest): boolean {
     if (number < this.view.number) return false;
     if (number > this.view.number) {
       const { nodes } = this.geometry.config;
-      const isDead = (mn: number): boolean => (((mn < 32 ? other : lane) >>> (mn & 31)) & 1) === 1;
+      const isDead = (mn: number): boolean => (((mn < 32 ? other : pointer) >>> (mn & 31)) & 1) === 1;
       this.view.change(number, [...Array(nodes).keys()].filter(isDead));
       this.#tables.adopt();
     }

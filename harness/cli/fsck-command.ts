@@ -6,6 +6,7 @@ import { textTable } from './text-table.js';
 
 interface Flags {
   pool: string;
+  secretFile?: string;
   json: boolean;
 }
 
@@ -28,6 +29,7 @@ export function fsckCommand(): Command {
   return new Command('fsck')
     .description("account for every byte of a pool's memory, and say what does not add up")
     .option('-p, --pool <name>', 'the pool', 'default')
+    .option('--secret-file <path>', "the pool's secret, when it has a master")
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
@@ -36,7 +38,7 @@ export function fsckCommand(): Command {
     .action(check);
 }
 
-async function check({ pool, json }: Flags): Promise<void> {
+async function check({ pool, secretFile, json }: Flags): Promise<void> {
   const isLive = process.stderr.isTTY && !json;
   let shownMs = 0;
   const onProgress = (doneBytes: number, totalBytes: number): void => {
@@ -46,7 +48,7 @@ async function check({ pool, json }: Flags): Promise<void> {
   };
   let report: PoolReport;
   try {
-    report = await fsck({ pool, onProgress });
+    report = await fsck({ pool, secretFile, onProgress });
   } finally {
     // The line goes, and what follows begins where it stood.
     if (isLive) process.stderr.write('\r\x1b[K');
@@ -61,6 +63,7 @@ export function formatFsck(report: PoolReport): string {
   const lines = isComplete
     ? byteTable(report)
     : ['superblocks or the directory are wrong, and nothing else was looked at'];
+  lines.push(...textOfDead(report));
   if (report.clients.length > 0) lines.push(`clients at work: ${report.clients.length}. ${QUIET}`);
   const unfreed = report.nodes.reduce((sum, { bytes }) => sum + (bytes?.unfreed ?? 0), 0);
   if (unfreed > 0) lines.push(`${unfreed} bytes in cells that nobody at work will free: ${UNFREED}`);
@@ -77,10 +80,18 @@ export function formatFsck(report: PoolReport): string {
 /** A line per node, a column per category that any node has bytes of. */
 function byteTable({ nodes }: PoolReport): string[] {
   const shown = CATEGORIES.filter((category) => nodes.some(({ bytes }) => (bytes?.[category] ?? 0) > 0));
-  const rows = nodes.map(({ node, nodeBytes, bytes }) => [
+  const alive = nodes.filter(({ isDead }) => !isDead);
+  const rows = alive.map(({ node, nodeBytes, bytes }) => [
     node,
     nodeBytes,
     ...shown.map((category) => bytes?.[category] ?? 0),
   ]);
   return textTable([['node', 'bytes', ...shown], ...rows]);
+}
+
+/** A line when nodes are dead. */
+export function textOfDead({ nodes }: PoolReport): string[] {
+  const dead = nodes.filter(({ isDead }) => isDead).map(({ node }) => node);
+  if (dead.length === 0) return [];
+  return [`without node ${dead.join(', ')}: dead by the pool's master`];
 }

@@ -1,9 +1,18 @@
 /** `fusee stats`: what a pool's memory is used for, per node and size class. */
 import { Command } from 'commander';
 import { memoryStats } from '../../fusee/client/fsck.js';
+import { askStatus, hasMaster } from '../../fusee/control/link.js';
 import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
+import type { MasterStatus } from '../../fusee/host/status.js';
 import { CorruptionError } from '../../fusee/verbs/index.js';
+import { textOfDead } from './fsck-command.js';
 import { percent, textTable } from './text-table.js';
+
+interface Flags {
+  pool: string;
+  secretFile?: string;
+  json: boolean;
+}
 
 /** Clients told as text. */
 const CLIENTS_TOLD = 32;
@@ -13,6 +22,7 @@ export function statsCommand(): Command {
   return new Command('stats')
     .description('blocks, objects, fragmentation and load of a pool, per node and size class')
     .option('-p, --pool <name>', 'the pool', 'default')
+    .option('--secret-file <path>', "the pool's secret, when it has a master")
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
@@ -30,34 +40,46 @@ speaks of; no objects. Per node and cell size, replicas included:
 Of the index: load factor, splits, subtables by local depth. Of the clients: those at work, with the period
 that each has announced; one whose period stands still holds up graces, and so reclaim and splits.
 
-Of a pool in use the numbers are of no one moment. What a pool cannot tell are cache hits: caches are their
-clients', and the pool has no word for them. \`fusee bench --json\` has those of its clients (\`cache\` of
-each row), Client.stats() of the API those of one.
+Of a pool in use the numbers are of no one moment. The index caches are their clients', and the pool has no
+word for them: their hits are what clients tell the pool's master, four times a lease; those that have left
+are counted on. Without a master nobody knows them all: \`fusee bench --json\` has those of its clients (\`cache\`
+of each row), Client.stats() of the API those of one.
 
---json has all of it: config, index, clients, nodes; \`cache\` is null.
+--json has all of it: config, index, clients, nodes, and cache: hits, misses and bypassed look-ups, or null.
 `,
     )
-    .action(async ({ pool, json }: { pool: string; json: boolean }) => {
-      const report = await memoryStats({ pool });
-      if (!report.isComplete) throw new CorruptionError(describeFinding(report.findings[0]));
-      process.stdout.write(json ? `${JSON.stringify(statsOf(report))}\n` : `${formatStats(report)}\n`);
-    });
+    .action(stats);
 }
 
-/** The counts of a report, without what only a walk over all bytes fills. */
-export function statsOf({ config, index, clients, nodes }: PoolReport): object {
+async function stats({ pool, secretFile, json }: Flags): Promise<void> {
+  const report = await memoryStats({ pool, secretFile });
+  if (!report.isComplete) throw new CorruptionError(describeFinding(report.findings[0]));
+  const status = (await hasMaster(pool)) ? ((await askStatus({ pool, secretFile })) as MasterStatus) : null;
+  const cache = status?.cache ?? null;
+  const text = json ? JSON.stringify(statsOf(report, cache)) : formatStats(report, cache);
+  process.stdout.write(`${text}\n`);
+}
+
+/**
+ * The counts of a report, without what only a walk over all bytes fills.
+ * @param cache look-ups of all clients; null when the pool has no master.
+ */
+export function statsOf(
+  { config, index, clients, nodes }: PoolReport,
+  cache: MasterStatus['cache'] | null,
+): object {
   return {
     config,
     index,
     clients,
-    nodes: nodes.map(({ node, nodeBytes, classes }) => ({ node, nodeBytes, classes })),
-    // Caches are their clients', and this is none.
-    cache: null,
+    nodes: nodes.map(({ node, nodeBytes, isDead, classes }) => ({ node, nodeBytes, isDead, classes })),
+    cache,
   };
 }
 
-/** The counts as text. */
-export function formatStats({ index, clients, nodes }: PoolReport): string {
+/** The counts as text; `cache` as {@link statsOf}. */
+export function formatStats(report: PoolReport, cache: MasterStatus['cache'] | null): string {
+  const { index, clients, nodes } = report;
   const head = [
     'node',
     'cell',
@@ -88,8 +110,18 @@ export function formatStats({ index, clients, nodes }: PoolReport): string {
       `load factor ${percent(index.loadFactor)}, ${index.splits} splits`,
     `subtables: ${index.depths.map(({ depth, subtables }) => `${subtables} of depth ${depth}`).join(', ')}`,
     ...textOfClients(clients),
-    'cache hits: counted by each client',
+    ...textOfDead(report),
+    textOfCache(cache),
   ].join('\n');
+}
+
+/** The index caches of all clients as a line. */
+function textOfCache(cache: MasterStatus['cache'] | null): string {
+  if (cache === null) return 'cache hits: the pool has no master that would know them';
+  const { hits, misses, bypassed } = cache;
+  const lookups = hits + misses + bypassed;
+  if (lookups === 0) return 'cache hits: no look-up has been told yet';
+  return `cache hits: ${percent(hits / lookups)} of ${lookups} look-ups, ${misses} misses, ${bypassed} bypassed`;
 }
 
 /** Clients at work, as many as fit a screen. */

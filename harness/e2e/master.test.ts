@@ -1,13 +1,14 @@
 /**
  * `fusee master` and benches with one: real processes die, and the others go on as if nothing had been lost.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
 import { secretPath, socketPath } from '../../fusee/control/channel.js';
 import { askStatus } from '../../fusee/control/link.js';
+import { MasterHost } from '../../fusee/host/master-host.js';
 import type { MasterStatus } from '../../fusee/host/status.js';
 import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
 
@@ -66,6 +67,8 @@ describe('a pool with a master', () => {
       expect(found.outcome === 'OK' && Buffer.from(found.value).toString()).toBe(`w${i}`);
     }
     expect((await statusOf(pool)).view).toEqual({ number: 2, dead: [0] });
+    const told = await masterSays(pool, ({ cache }) => cache.hits >= 400);
+    expect(told.cache.hits).toBeGreaterThanOrEqual(400);
     // Who comes later finds its way without the dead node.
     expect(await fusee('kv', 'put', 'late', 'x', '--pool', pool)).toMatchObject({ status: 0 });
     await client.close();
@@ -73,6 +76,18 @@ describe('a pool with a master', () => {
     expect(stdout).toMatch(
       /^view 2, without node 0; 0 clients, lease 1000 ms\nno client has been recovered\n$/,
     );
+    // Every byte of the living, by the view that their master has.
+    const fsck = await fusee('fsck', '--pool', pool);
+    expect([fsck.status, fsck.stderr]).toEqual([0, '']);
+    expect(fsck.stdout).toMatch(/^without node 0: dead by the pool's master\nclean: /m);
+    const stats = await fusee('stats', '--pool', pool);
+    expect(stats.stdout).toMatch(/^index: 201 keys and 0 tombstones in /m);
+    const hits = /^cache hits: (?:100|\d\d\.\d) % of (\d+) look-ups, (\d+) misses, 0 bypassed$/m.exec(
+      stats.stdout,
+    );
+    expect(Number(hits?.[1])).toBeGreaterThanOrEqual(601);
+    const { cache } = JSON.parse((await fusee('stats', '--pool', pool, '--json')).stdout);
+    expect(cache.hits + cache.misses).toBe(Number(hits?.[1]));
   }, 60_000);
 
   it('says which data is lost when too many nodes are, and refuses to invent any', async () => {
@@ -166,6 +181,34 @@ describe('refused:', () => {
     expect((await statusOf(pool)).refused).toBeGreaterThanOrEqual(4);
     expect(secretPath(pool)).toMatch(/\.secret$/);
   }, 60_000);
+
+  it("a client in the master's own process: a fence would be the master's end", async () => {
+    const { pool, master } = await start();
+    master.process.kill('SIGTERM');
+    await master.ended;
+    const host = await MasterHost.start({ pool });
+    try {
+      await expect(connect({ pool })).rejects.toThrow(
+        "the master refuses this client: it lives in the master's own process, which cannot be fenced; " +
+          'give it one of its own',
+      );
+      expect(host.status().clients).toBe(0);
+    } finally {
+      await host.close();
+    }
+    // Nothing of the one that was refused is left.
+    expect(JSON.parse((await fusee('stats', '--pool', pool, '--json')).stdout).clients).toEqual([]);
+  }, 60_000);
+
+  it('leaves no folder behind that only masters need', async () => {
+    const own = join(folder.path, 'runtime');
+    mkdirSync(own);
+    vi.stubEnv('XDG_RUNTIME_DIR', own);
+    const put = await fusee('kv', 'put', 'k', 'v', '--pool', `none-${process.pid}`).finally(() =>
+      vi.unstubAllEnvs(),
+    );
+    expect([put.status, readdirSync(own)]).toEqual([1, []]);
+  }, 60_000);
 });
 
 describe('a bench with faults and a master', () => {
@@ -184,6 +227,8 @@ describe('a bench with faults and a master', () => {
     expect(status).toBe(0);
     const [run] = folder.runs();
     expect(run.rows[0]).toMatchObject({ wrongValues: 0, lostKeys: 0, linearizable: true });
+    // The walk begins when both clients are recovered.
+    expect(stderr).toMatch(/linearizable \(\d+ operations .*, every byte accounted for/);
     const outcomes = Object.values(run.rows[0].outcomes).flatMap((by) => Object.keys(by ?? {}));
     expect(outcomes).not.toContain('UNAVAILABLE');
     expect(run.rows[0].faults?.length).toBe(3);

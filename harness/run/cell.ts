@@ -72,6 +72,9 @@ const START_DELAY_NS = 20e6;
 const WARM_SHARE = 0.2;
 /** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
 const SILENT_MS = 20_000;
+/** A master has so long to see to the dead, once nobody dies any more. */
+const SETTLE_MS = 30_000;
+
 /**
  * Runs a cell. On abort before the window it throws the abort's reason; later the window closes, what was
  * measured is kept, and the read-back is left out.
@@ -90,7 +93,7 @@ export async function runCell(
     // Where something is to die, somebody must see to what it leaves.
     if (plan.hasMaster === true) master = await MasterHost.start({ pool: plan.pool });
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
-    return await crew.whileWhole(runPhases(plan, crew, { streams, progress, abort }));
+    return await crew.whileWhole(runPhases(plan, crew, { streams, master, progress, abort }));
   } finally {
     await master?.close();
     await crew.end();
@@ -123,7 +126,12 @@ async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
 async function runPhases(
   plan: CellPlan,
   crew: ClientCrew,
-  { streams, progress, abort }: { streams: Streams; progress: CellProgress; abort: AbortSignal },
+  {
+    streams,
+    master,
+    progress,
+    abort,
+  }: { streams: Streams; master: MasterHost | null; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
   let phase: Phase = 'load';
@@ -155,6 +163,8 @@ async function runPhases(
     if (plan.inspects !== true) return { ...common, ...checked, memory: null, interrupted: false };
 
     progress.phase('fsck');
+    // What died is recovered by now, or the walk would find what it left half done.
+    await master?.settled(SETTLE_MS);
     return { ...common, ...checked, memory: await fsck({ pool: plan.pool }), interrupted: false };
   } finally {
     abort.removeEventListener('abort', stop);

@@ -7,15 +7,14 @@ import { IndexCache } from '../../fusee/index/index.js';
 import { View } from '../../fusee/layout/index.js';
 import {
   type Effect,
-  MASTER_CID,
   Master,
   type Member,
   REPAIR_BYTES,
   type Repair,
-  repairPool,
+  Repairer,
   type StopReport,
 } from '../../fusee/master/index.js';
-import { ClientState, makeCoroutine } from '../../fusee/ops/index.js';
+import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
 import type { Op, VerbBatch, Word } from '../../fusee/verbs/index.js';
 import { clientBytes, type SwarmClient } from './client.js';
 import type { Run } from './run.js';
@@ -23,6 +22,8 @@ import type { Teller } from './trace.js';
 
 /** From one look at a repair that met silence to the next. */
 const PAUSE_NS = 20_000;
+/** No client of a swarm has it. */
+const CID = 0xfffe;
 
 /** What the cluster does for its master. */
 export interface MasterHands {
@@ -42,6 +43,7 @@ export class SimMaster {
   readonly #hands: MasterHands;
   readonly #master = new Master({ leaseNs: 0 });
   readonly #teller: Teller = { name: 'master', request: '', key: -1 };
+  #tools: Tools | undefined;
   #decided: ReadonlyMap<number, Word> = new Map();
   /** Slots that it has decided so far. */
   slotsDecided = 0;
@@ -135,21 +137,16 @@ export class SimMaster {
 
   #repair(repair: Repair): void {
     const run = this.#run;
-    const { geometry } = run.view;
-    const fabric = new SimFabric(run.world, {
-      localBytes: clientBytes(1) + REPAIR_BYTES,
-      rpcTimeoutNs: run.plan.rpcTimeoutNs,
-    });
-    const [view, before] = [new View(geometry, run.view), new View(geometry, run.view)];
+    this.#tools ??= makeTools(run);
+    const { fabric, cx, repairer } = this.#tools;
+    const { view } = cx.client;
+    const before = new View(view.geometry, run.view);
     before.change(repair.before.number, repair.before.dead);
     view.change(repair.before.number, repair.before.dead);
     view.change(repair.view.number, repair.view.dead);
-    const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
-    const state = new ClientState({ view, local: fabric.local, cache, cid: MASTER_CID, coroutines: 1 });
-    const { cx } = makeCoroutine(state, 0);
+    cx.arm();
     run.trace?.note(`repairs the pool for view ${repair.view.number}`, this.#teller);
-    this.#drive(fabric, repairPool(cx, { repair, before }), (decided) => {
-      fabric.close();
+    this.#drive(fabric, repairer.repair(repair, before), (decided) => {
       if (decided === undefined) {
         run.world.at(run.world.nowNs + PAUSE_NS, () => this.#apply(this.#master.repaired(false)));
         return;
@@ -184,4 +181,23 @@ export class SimMaster {
     };
     advance();
   }
+}
+
+/** What the master reaches the pool with, from its first repair on. */
+interface Tools {
+  readonly fabric: SimFabric;
+  readonly cx: Context;
+  readonly repairer: Repairer;
+}
+
+function makeTools(run: Run): Tools {
+  const fabric = new SimFabric(run.world, {
+    localBytes: clientBytes(1) + REPAIR_BYTES,
+    rpcTimeoutNs: run.plan.rpcTimeoutNs,
+  });
+  const view = new View(run.view.geometry, run.view);
+  const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
+  const state = new ClientState({ view, local: fabric.local, cache, cid: CID, coroutines: 1 });
+  const { cx } = makeCoroutine(state, 0);
+  return { fabric, cx, repairer: new Repairer(cx) };
 }

@@ -148,8 +148,13 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
       const mix = plan.mix.map((w, k) => (k === kind ? 0 : w));
       return weight > 0 && mix.some((w) => w > 0) ? [{ ...plan, mix }] : [];
     }),
-  (plan) => below(plan.pool.indexReplicas, 1).map((indexReplicas) => withPool(plan, { indexReplicas })),
-  (plan) => below(plan.pool.dataReplicas, 1).map((dataReplicas) => withPool(plan, { dataReplicas })),
+  // A replica of everything must be left, as in every plan.
+  (plan) =>
+    below(plan.pool.indexReplicas, plan.nodeCrashes + 1).map((indexReplicas) =>
+      withPool(plan, { indexReplicas }),
+    ),
+  (plan) =>
+    below(plan.pool.dataReplicas, plan.nodeCrashes + 1).map((dataReplicas) => withPool(plan, { dataReplicas })),
   (plan) => {
     const least = Math.max(plan.pool.indexReplicas, plan.pool.dataReplicas);
     const regions = plan.pool.nodes * plan.pool.regionsPerNode;

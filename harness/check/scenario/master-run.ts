@@ -57,7 +57,7 @@ export class MasterRun {
     const sorted = [...open].sort((a, b) => a - b);
     const naive = pool.scenario.variant?.arbitrates?.(this, sorted, before);
     if (naive !== undefined) return yield* naive;
-    const decided = yield* new Arbiter({ local, view, before }).decide(sorted);
+    const decided = yield* new Arbiter({ local, view }).decide(sorted, before);
     if (decided === undefined) throw new Error(`with MN ${this.#mn} dead another was silent to the master`);
     return decided;
   }
