@@ -154,7 +154,9 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
       withPool(plan, { indexReplicas }),
     ),
   (plan) =>
-    below(plan.pool.dataReplicas, plan.nodeCrashes + 1).map((dataReplicas) => withPool(plan, { dataReplicas })),
+    below(plan.pool.dataReplicas, plan.nodeCrashes + 1).map((dataReplicas) =>
+      withPool(plan, { dataReplicas }),
+    ),
   (plan) => {
     const least = Math.max(plan.pool.indexReplicas, plan.pool.dataReplicas);
     const regions = plan.pool.nodes * plan.pool.regionsPerNode;
