@@ -1,11 +1,14 @@
 /** Pools over TCP: real processes serve, die and are fenced, and nothing that was acknowledged is lost. */
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
 import { askStatus } from '../../fusee/control/link.js';
 import type { MasterStatus } from '../../fusee/host/status.js';
 import { fusee, isRunning, RunFolder, Running, regions } from './run-fusee.js';
+
+// Many processes start here, one after the other.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 const running: Running[] = [];
 afterEach(async () => {
@@ -189,7 +192,7 @@ describe('a pool over TCP', () => {
       faults,
       JSON.stringify([
         { at: '400ms', kill: 'random client' },
-        { at: '900ms', kill: 'random mn' },
+        { at: '900ms', kill: 'random node' },
       ]),
     );
     const sizes = ['--records', '400', '--requests', '60000', '--kv-bytes', '128', '--seconds', '3'];

@@ -33,7 +33,7 @@ if (!existsSync(program) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !=
     join(here, 'tcp_peer_fuzz.cc'),
     ...SOURCES.map((name) => join(here, '..', 'src', `${name}.cc`)),
   ];
-  run(compiler, ['-std=c++20', '-O1', '-g', '-Wall', '-Wextra', ...flags, '-o', program, ...files, '-lpthread']);
+  run(compiler, ['-std=c++20', '-O2', '-g', '-Wall', '-Wextra', ...flags, '-o', program, ...files, '-lpthread']);
   writeFileSync(stamp, sum);
 }
 if (form === 'short') run(program, ['1000000000', '15', argument ?? '1']);
@@ -42,7 +42,7 @@ else {
   mkdirSync(corpus, { recursive: true });
   const inputs = argument ?? '10000000';
   const artifacts = `-artifact_prefix=${folder}/`;
-  run(program, [`-runs=${inputs}`, '-max_len=4096', '-print_final_stats=1', artifacts, corpus]);
+  run(program, [`-runs=${inputs}`, '-max_len=1024', '-print_final_stats=1', artifacts, corpus]);
 }
 
 function hashSources() {

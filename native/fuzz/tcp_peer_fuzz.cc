@@ -28,6 +28,17 @@ constexpr size_t kQueueBytes = 512;
 constexpr ClientKey kClient = 1;
 using Bytes = std::vector<uint8_t>;
 
+// The requests of an input, for whoever looks at what was found.
+void tell(const uint8_t* data, size_t size) {
+  TcpRequest r;
+  for (size_t at = 0; at + sizeof r <= size;) {
+    std::memcpy(&r, data + at, sizeof r);
+    std::fprintf(stderr, "  at %zu of %zu: opcode %u, %u bytes at %llu\n", at, size, r.opcode, r.bytes,
+                 static_cast<unsigned long long>(r.remote));
+    at += sizeof r + (r.opcode == kWrite || r.opcode == kRpc ? r.bytes : 0);
+  }
+}
+
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "fuzzing found: %s\n", what);
   std::abort();
@@ -158,7 +169,8 @@ void run(const uint8_t* data, size_t size) {
     const size_t gone = std::min(out, peer.output().size());
     answers.insert(answers.end(), peer.output().head(), peer.output().head() + gone);
     peer.sent(gone);
-    hasMoved = serveCalls(peer, w) || peer.wantedFence() != 0 || piece > 0 || gone > 0;
+    const bool canTakeMore = fed < size && !peer.isBlocked();
+    hasMoved = serveCalls(peer, w) || peer.wantedFence() != 0 || piece > 0 || gone > 0 || canTakeMore;
   }
   answers.insert(answers.end(), peer.output().head(), peer.output().head() + peer.output().size());
   peer.withdraw();
@@ -168,9 +180,16 @@ void run(const uint8_t* data, size_t size) {
   }
   Model model;
   for (size_t at = 0, took = 1; took > 0; at += took) took = model.take(data + at, size - at);
+  if (model.isOver == isOpen) tell(data, size);
   if (model.isOver == isOpen) fail("peer and model disagree on what is a bad frame");
-  if (std::memcmp(model.memory.data(), w.node.region->memory(), kMemoryBytes) != 0)
+  const uint8_t* memory = w.node.region->memory();
+  const auto differs = std::mismatch(model.memory.begin(), model.memory.end(), memory).first - model.memory.begin();
+  if (static_cast<uint64_t>(differs) != kMemoryBytes) {
+    tell(data, size);
+    std::fprintf(stderr, "pieces of %zu and %zu, %zu fed, open %d; %s; the memory differs from %td on\n", in, out, fed,
+                 isOpen, peer.reason().c_str(), differs);
     fail("the memory is not what the requests make of it");
+  }
   if (!model.hasCalls && answers != model.answers) fail("the answers are not those to the requests");
 }
 
