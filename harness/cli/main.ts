@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
 import { benchCommand } from './bench-command.js';
 import { explain } from './explain.js';
+import { fabricCommand } from './fabric-command.js';
 import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
 import { masterCommand, recoverCommand } from './master-command.js';
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     .addCommand(recoverCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
+    .addCommand(fabricCommand())
     .addCommand(verifyCommand());
   harmonise(program);
   await program.parseAsync();

@@ -33,7 +33,18 @@ if (!existsSync(program) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !=
     join(here, 'tcp_peer_fuzz.cc'),
     ...SOURCES.map((name) => join(here, '..', 'src', `${name}.cc`)),
   ];
-  run(compiler, ['-std=c++20', '-O2', '-g', '-Wall', '-Wextra', ...flags, '-o', program, ...files, '-lpthread']);
+  run(compiler, [
+    '-std=c++20',
+    '-O2',
+    '-g',
+    '-Wall',
+    '-Wextra',
+    ...flags,
+    '-o',
+    program,
+    ...files,
+    '-lpthread',
+  ]);
   writeFileSync(stamp, sum);
 }
 if (form === 'short') run(program, ['1000000000', '15', argument ?? '1']);
