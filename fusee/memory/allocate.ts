@@ -2,21 +2,26 @@
  * First-level allocation: a client asks memory nodes for blocks, and gives them back (FUSEE section 4.4).
  *
  * Off the hot path (once per block), so plain generators. Rules of this file:
- * - A block's owner is who the primary's table names; only its node's CPU writes there. Entries of backups are
+ * - A block's owner is who the primary's table names; only its node's CPU writes there. Entries of backups
+ * are
  *   written by that owner alone. A block counts as owned if any replica's entry says so.
- * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block in
+ * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block
+ * in
  *   use is always found by recovery.
  * - Blocks that are set aside for DELETEs are granted to an urgent ALLOC only.
- * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes last,
+ * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes
+ * last,
  *   so it is owned, and found, until it is whole again, and nobody else can have it before.
- * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so. The
+ * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so.
+ * The
  *   taker's TRANSFER compares and changes the primary's entry, and only then it writes backups' entries and
  *   headers. Whoever dies at whatever point, the primary's entry names the giver, ORPHAN or the taker, never
  *   none; of two takers one finds ORPHAN there, the other the first one's CID; and nobody writes a backup's
  *   entry but the one that the primary names, so a late giver never writes over a taker's.
  * - What was asked and not answered is *in doubt*: it may still be executed, until the node answers a newer
  *   request of the same lane (`lane.ts`).
- * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It is
+ * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It
+ * is
  *   looked for by a LIST of the same lane: newer than the lost ALLOC, which cannot be executed afterwards. It
  *   is freed only if no lane asks for a block when the LIST's answer is here (`refilling`), since that could
  *   be its grant; if nothing has left the client since the LIST was sent, since what it shows may be
@@ -60,6 +65,8 @@ export class Allocator {
   readonly #lost: Uint8Array;
   /** Blocks whose FREE was not answered, and may still be executed. */
   readonly #inDoubt = new Map<number, number>();
+  /** Another node serves the region of a grant that was lost, if one has joined since this view. */
+  #joinedIn = 0;
   /**
    * A block that was handed on or taken over may be this client's, and is in no slab: nobody has answered.
    */
@@ -156,8 +163,8 @@ export class Allocator {
    *   takes over from this client finds it there.
    */
   *giveAway(pointer: number): Op<boolean> {
-    this.#local.words[this.#entry >>> 2] = ORPHAN;
     // The size class behind it stays.
+    this.#local.words[this.#entry >>> 2] = ORPHAN;
     if (!(yield* this.#writeBackupEntries(pointer, 4))) return false;
     const what = { operation: RpcOperation.TRANSFER, argument: this.#cid, other: ORPHAN, pointer };
     // Before it asks: when the answer is here, the block may have come back to a sibling.
@@ -213,6 +220,7 @@ export class Allocator {
    */
   *settle(): Op<boolean> {
     const { kept } = this.#holdings;
+    this.#forgetDead();
     for (let mn = 0; mn < this.#lost.length; mn++)
       if (this.#lost[mn] !== 0) yield* this.reclaimLostGrants(mn, (pointer) => kept.has(pointer));
     return !this.#isUnsure && this.#inDoubt.size === 0 && !this.#lost.includes(1);
@@ -272,16 +280,13 @@ export class Allocator {
 
   /** Zeroes and frees a block that is `moving`. Answers as {@link free}. */
   *#giveBack(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
-    const mn = this.#view.dataMn(pointer, 0);
-    const words = this.#local.words;
     // The header goes last: until others may have it, this is an empty block of the caller's.
     const { blockBytes } = this.#view.geometry.config;
     let isZero = yield* this.#zero(pointer + BLOCK_HEADER_BYTES, blockBytes - BLOCK_HEADER_BYTES);
     if (isZero && settle !== undefined) isZero = yield* settle();
     if (isZero) isZero = yield* this.#zero(pointer, BLOCK_HEADER_BYTES);
     if (isZero) {
-      words[this.#entry >>> 2] = 0;
-      words[(this.#entry >>> 2) + 1] = 0;
+      this.#local.words.fill(0, this.#entry >>> 2, (this.#entry >>> 2) + 2);
       isZero = yield* this.#writeBackupEntries(pointer, BLOCK_ENTRY_BYTES);
     }
     if (!isZero) {
@@ -290,6 +295,8 @@ export class Allocator {
     }
     // Before it asks: when the answer is here, the block may have been granted to a sibling.
     this.#holdings.kept.delete(pointer);
+    // Not before: a node that has joined may serve the region now.
+    const mn = this.#view.dataMn(pointer, 0);
     const answered = yield* this.#ask(mn, { operation: RpcOperation.FREE, pointer });
     if (answered === undefined) {
       this.#inDoubt.set(pointer, mn);
@@ -306,6 +313,8 @@ export class Allocator {
       this.#lost[mn] = 0;
       this.#settleDoubts(mn);
     }
+    if (this.#joinedIn !== this.#view.joinedIn && this.#lost.includes(1)) this.#lost.fill(1);
+    this.#joinedIn = this.#view.joinedIn;
   }
 
   #settleDoubts(mn: number): void {
@@ -377,15 +386,15 @@ export class Allocator {
     const most = Math.min(ZERO_BYTES, this.#view.geometry.config.blockBytes);
     const known = this.#holdings;
     if (known.zeros < 0) known.zeros = this.#local.reserve(most);
-    const to = this.#view.dataReplicas(pointer, this.#replicas);
     const b = this.#batch.reset();
     for (let at = 0; at < bytes; at += most) {
-      if (b.count + to.count > ZERO_VERBS) {
+      if (b.count + this.#view.dataCount(pointer) > ZERO_VERBS) {
         b.markBackground();
         yield b;
         if (b.hasFailures()) return false;
         b.reset();
       }
+      const to = this.#view.dataReplicas(pointer, this.#replicas);
       for (let r = 0; r < to.count; r++)
         b.write(to.mn[r], to.offsetBytes[r] + at, known.zeros, Math.min(most, bytes - at));
     }
