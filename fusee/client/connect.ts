@@ -205,8 +205,8 @@ const cacheStorage = ({ local }: Fabric, bytes: number): Uint32Array =>
   new Uint32Array(local.buffer, local.reserve(bytes), Math.floor(bytes / 4));
 
 /**
- * A running pool, in the view that its master has told if it has one; regions by node, '' for dead ones.
- * Errors as {@link connect}.
+ * A running pool, in the view that its master has told if it has one; regions by node, '' for dead ones. Errors
+ * as {@link connect}.
  */
 export async function findPool(
   pool: string,

@@ -2,26 +2,21 @@
  * First-level allocation: a client asks memory nodes for blocks, and gives them back (FUSEE section 4.4).
  *
  * Off the hot path (once per block), so plain generators. Rules of this file:
- * - A block's owner is who the primary's table names; only its node's CPU writes there. Entries of backups
- * are
+ * - A block's owner is who the primary's table names; only its node's CPU writes there. Entries of backups are
  *   written by that owner alone. A block counts as owned if any replica's entry says so.
- * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block
- * in
+ * - Granted (ALLOC): primary's entry by the node, then backups' entries and headers, then the slab. A block in
  *   use is always found by recovery.
  * - Blocks that are set aside for DELETEs are granted to an urgent ALLOC only.
- * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes
- * last,
+ * - Given back (FREE): zeros on all replicas, backups' entries 0, then the RPC: the primary's entry goes last,
  *   so it is owned, and found, until it is whole again, and nobody else can have it before.
- * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so.
- * The
+ * - Handed on (TRANSFER): the giver writes ORPHAN into the backups' entries, then lets the primary's say so. The
  *   taker's TRANSFER compares and changes the primary's entry, and only then it writes backups' entries and
  *   headers. Whoever dies at whatever point, the primary's entry names the giver, ORPHAN or the taker, never
  *   none; of two takers one finds ORPHAN there, the other the first one's CID; and nobody writes a backup's
  *   entry but the one that the primary names, so a late giver never writes over a taker's.
  * - What was asked and not answered is *in doubt*: it may still be executed, until the node answers a newer
  *   request of the same lane (`lane.ts`).
- * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It
- * is
+ * - A grant whose answer was lost is a block that is this client's by the primary's table and in no slab. It is
  *   looked for by a LIST of the same lane: newer than the lost ALLOC, which cannot be executed afterwards. It
  *   is freed only if no lane asks for a block when the LIST's answer is here (`refilling`), since that could
  *   be its grant; if nothing has left the client since the LIST was sent, since what it shows may be
