@@ -1,6 +1,6 @@
 /** Joins a running pool. */
 import { Janitor } from '../background/index.js';
-import { hasMaster, MasterLink } from '../control/link.js';
+import { askView, hasMaster, MasterLink } from '../control/link.js';
 import type { ToldView } from '../control/messages.js';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
@@ -61,16 +61,38 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return client;
 }
 
+/** Times that a client begins anew, since the view has changed while it joined. */
+const ATTEMPTS = 5;
+
 /** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
 export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
   const coroutines = checkOptions(options);
-  const { pool, secretFile, onExpelled } = options;
-  const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+  for (let attempt = 1; ; attempt++) {
+    const { pool, secretFile, onExpelled } = options;
+    const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+    try {
+      return await openLinked(options, { coroutines, link, onExpelled });
+    } catch (error) {
+      link?.close('leave');
+      const isCaught = error instanceof ViewChanged || (await hasViewChanged(options, link));
+      if (!isCaught || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** A node may have joined while this client did: it has not attached to it, nor told it that it is there. */
+class ViewChanged extends FabricError {}
+
+/** Whoever was refused or met silence may have been caught between two views. */
+async function hasViewChanged(
+  { pool, secretFile }: ConnectOptions,
+  link: MasterLink | null,
+): Promise<boolean> {
   try {
-    return await openLinked(options, { coroutines, link, onExpelled });
-  } catch (error) {
-    link?.close('leave');
-    throw error;
+    return link !== null && (await askView({ pool, secretFile })).number !== link.view.number;
+  } catch {
+    // Without a master nobody can tell; what has failed before is what the caller is told.
+    return false;
   }
 }
 
@@ -105,13 +127,19 @@ async function openLinked(
       coroutines,
     });
     state.hasMaster = link !== null;
-    const failover = link === null ? null : new Failover({ fabric, state }, link);
+    const port = link && {
+      stopped: link.stopped.bind(link),
+      suspect: link.suspect.bind(link),
+      attach: (mn: number) => fabric.reattach(mn, regionName(options.pool, mn)),
+    };
+    const failover = port === null ? null : new Failover({ fabric, state }, port);
     if (link !== null && failover !== null) {
       const told = await link.join(
         { cid, place: clientIndex },
         {
           stop: () => failover.stop(),
-          adopt: (next, decided) => failover.adopt(next, decided),
+          adopt: (next, decided, joins) => failover.adopt(next, decided, joins),
+          takeMarks: () => failover.takeMarks(),
           expelled: () => onExpelled?.(),
           cacheCounts: () => {
             const { hits, misses, bypassed } = state.cache;
@@ -119,7 +147,9 @@ async function openLinked(
           },
         },
       );
-      if (told.number > view.number) view.change(told.number, told.dead);
+      if (told.number !== link.view.number)
+        throw new ViewChanged(`the view of pool '${options.pool}' keeps changing; connect again`);
+      failover.note(told.filling !== undefined);
     }
     const session = {
       fabric,
@@ -202,6 +232,12 @@ export async function readPoolConfig(pool: string, dead: readonly number[] = [])
     fabric.close();
   }
 }
+
+/** The configuration that one node was formatted with. @throws as {@link connect}. */
+export const readNodeConfig = async (
+  fabric: ShmFabric,
+  { pool, mn }: { pool: string; mn: number },
+): Promise<PoolConfig> => (await readNode(fabric, pool, mn)).config;
 
 /** The superblock of one node. */
 async function readNode(

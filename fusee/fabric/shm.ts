@@ -56,6 +56,8 @@ export class ShmFabric implements Fabric {
   #outstanding = 0;
   #recorder: Recorder | undefined;
   #isClosed = false;
+  /** Told of every batch that is posted; null: nobody. */
+  onPost: ((batch: VerbBatch) => void) | null = null;
 
   /**
    * Attaches to every region.
@@ -104,6 +106,7 @@ export class ShmFabric implements Fabric {
     const control = this.#control;
     control[Control.RINGS + control[Control.SUBMITTED]++] = batch.offset;
     if (this.#recorder !== undefined) this.#recorder.add(batch);
+    if (this.onPost !== null) this.onPost(batch);
     return true;
   }
 
@@ -154,6 +157,16 @@ export class ShmFabric implements Fabric {
       throw new UsageError(`${this.#outstanding} batches are outstanding: poll them first`);
     const { images, offsets, doorbellEnds } = recording;
     return callNative(() => this.#session.replay(images, offsets, doorbellEnds, passes));
+  }
+
+  /**
+   * Attaches to another region in place of an MN's, whose place another process has taken.
+   * @throws UsageError while batches are outstanding; FabricError as at first.
+   */
+  reattach(mn: number, region: string): void {
+    if (this.#outstanding !== 0)
+      throw new UsageError(`${this.#outstanding} batches are outstanding: poll them first`);
+    this.memoryBytes[mn] = callNative(() => this.#session.reattach(mn, region));
   }
 
   close(): void {

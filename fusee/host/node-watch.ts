@@ -6,13 +6,13 @@ import { Status, VerbBatch } from '../verbs/index.js';
 /** A fabric of its own, which nobody else polls. */
 export class NodeWatch {
   /** By node. */
-  readonly regions: readonly string[];
+  readonly regions: string[];
   readonly #fabric: ShmFabric;
   readonly #batch: VerbBatch;
   #looking: Promise<number[]> | undefined;
 
   constructor(regions: readonly string[]) {
-    this.regions = regions;
+    this.regions = [...regions];
     this.#fabric = new ShmFabric({ regions, localBytes: 1 << 16, prefault: false });
     this.#batch = new VerbBatch(this.#fabric.local, regions.length);
   }
@@ -23,6 +23,13 @@ export class NodeWatch {
       this.#looking = undefined;
     });
     return this.#looking;
+  }
+
+  /** A node's place is another process's now. */
+  async attach(mn: number, region: string): Promise<void> {
+    await this.#looking;
+    this.#fabric.reattach(mn, region);
+    this.regions[mn] = region;
   }
 
   async #look(known: readonly number[]): Promise<number[]> {

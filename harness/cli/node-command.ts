@@ -2,6 +2,9 @@
 import { Command, Option } from 'commander';
 import { clientsOf } from '../../fusee/client/connect.js';
 import { checkPoolName } from '../../fusee/client/limits.js';
+import { hasMaster } from '../../fusee/control/link.js';
+import { offerNode } from '../../fusee/control/offer.js';
+import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
@@ -19,8 +22,12 @@ interface Flags {
   keys: number;
   regionSize: number;
   blockSize: number;
+  replace?: boolean;
+  secretFile?: string;
 }
 
+/** A node that is told that another process has its place ends so much later: its answer is heard. */
+const PART_MS = 100;
 /** The layout's limit. */
 const REGIONS_MAX = 1 << 16;
 const KEYS_MAX = 1e9;
@@ -53,9 +60,17 @@ export function nodeCommand(): Command {
         .argParser(parseBytes('the block size'))
         .default(1 << 16, '64KiB'),
     )
+    .option(
+      '--replace',
+      'drain the process that has this place: it ends when all that it holds is here, while clients run',
+    )
+    .option('--secret-file <path>', "the secret of the pool's master, for a node that joins a running pool")
     .addHelpText(
       'after',
       `
+In a running pool that has a master, a node takes the place of one that has died: it comes up empty, and
+has everything copied to it while clients go on.
+
 Example: a pool of two nodes that keep everything twice
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 0 &
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 1 &
@@ -112,11 +127,40 @@ async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
   for (let mn = 0; mn < nodes; mn++) {
     if (mn === id || !(await clientsOf(pool, mn))) continue;
     throw new FabricError(
-      `pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and start the ` +
-        'pool anew',
+      `pool '${pool}' is in use without its node ${id}, whose memory is lost: start the pool's master first ` +
+        '(fusee master), which has it filled from the other nodes; or end those, and start the pool anew',
     );
   }
 }
+
+/** Serves in a running pool: in the place of a process that has died, or is to part with it. */
+async function join(flags: Flags, config: PoolConfig): Promise<void> {
+  const { pool, id, secretFile } = flags;
+  const node = start(flags, config, true);
+  process.stdout.write(`node ${id} of pool '${pool}' waits to be filled\n`);
+  try {
+    const offer = { mn: id, isReplacing: flags.replace === true, take: () => node.takePlace() };
+    await offerNode({ pool, secretFile }, offer);
+  } catch (error) {
+    node.close();
+    throw error;
+  }
+  sayReady(flags, node);
+}
+
+/** The node, until it is told to end, or another process has its place. */
+function start({ pool, id }: Flags, config: PoolConfig, isNext: boolean): ShmNode {
+  const onParted = (): void => {
+    process.stdout.write(`node ${id} of pool '${pool}' has been drained; it ends\n`);
+    setTimeout(() => node.close(), PART_MS);
+  };
+  const node = startShmNode({ pool, mn: id, config, isNext, onParted });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => node.close());
+  return node;
+}
+
+const sayReady = ({ pool, id }: Flags, { name }: ShmNode): boolean =>
+  process.stdout.write(`node ${id} of pool '${pool}' is ready (${name}); end it with Ctrl-C\n`);
 
 async function serve(flags: Flags): Promise<void> {
   checkPoolName(flags.pool);
@@ -128,12 +172,13 @@ async function serve(flags: Flags): Promise<void> {
   }
   // What a dead run left behind under these names; a living one's region stays.
   sweepRegions(flags.pool);
-  await requireUnused(flags);
   requireRoom(config, { nodes: 1 });
-  const node = startShmNode({ pool: flags.pool, mn: flags.id, config });
-  const end = (): void => node.close();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  process.stdout.write(
-    `node ${flags.id} of pool '${flags.pool}' is ready (${node.name}); end it with Ctrl-C\n`,
-  );
+  if (await hasMaster(flags.pool)) return join(flags, config);
+  if (flags.replace === true) {
+    throw new UsageError(
+      `pool '${flags.pool}' has no master, and nobody else can drain a node; start one with fusee master`,
+    );
+  }
+  await requireUnused(flags);
+  sayReady(flags, start(flags, config, false));
 }

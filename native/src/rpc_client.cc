@@ -69,11 +69,21 @@ bool RpcClient::attach(const std::shared_ptr<Region>& region, Failure& failure) 
   return false;
 }
 
+bool RpcClient::replace(uint32_t mn, const std::shared_ptr<Region>& region, Failure& failure) {
+  if (!attach(region, failure)) return false;
+  giveUp(nodes_[mn]);
+  nodes_[mn] = std::move(nodes_.back());
+  nodes_.pop_back();
+  return true;
+}
+
+void RpcClient::giveUp(Node& node) {
+  for (uint32_t s = 0; s < kRpcGroupSlots; s++) release(node.slots[s]);
+  __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
+}
+
 void RpcClient::detach() {
-  for (Node& node : nodes_) {
-    for (uint32_t s = 0; s < kRpcGroupSlots; s++) release(node.slots[s]);
-    __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
-  }
+  for (Node& node : nodes_) giveUp(node);
   nodes_.clear();
   calls_.clear();
 }

@@ -49,6 +49,9 @@ class Session {
   void doorbell();
   void stampNow() { control()->nowNs = static_cast<double>(fusee::nowNs()); }
   void checksum();
+  // Attaches to another region in place of node `mn`'s, which is let go: another process has that node's
+  // place now. Only while nothing is posted. On failure everything is as before.
+  bool reattach(uint32_t mn, const std::string& name, Failure& failure);
   // Detaches from the nodes and stops the watcher.
   void close();
   bool isClosed() const { return isClosed_; }
@@ -74,6 +77,7 @@ class Session {
   };
   Session(const SessionOptions& options, uint8_t* local);
   bool attach(Failure& failure);
+  bool watch(Failure& failure);
   bool isBatch(uint32_t offset) const;
   void complete(uint32_t offset, uint64_t now);
   void hold(uint32_t offset, uint64_t dueNs);
