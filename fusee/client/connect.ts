@@ -61,11 +61,31 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return client;
 }
 
-/** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
+/** A node that has died is in the master's view by then; and from one try to the next. */
+const JOIN_MS = 3000;
+const RETRY_MS = 20;
+
+/**
+ * Attaches to all nodes of a pool, joins it and enters. Where a master watches the nodes, one that dies just
+ * then ends no joining: it begins again, in a view without that node. Errors as {@link connect}.
+ */
 export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
+  for (const endMs = performance.now() + JOIN_MS; ; ) {
+    const met = { master: false };
+    try {
+      return await openOnce(options, met);
+    } catch (error) {
+      if (!met.master || !(error instanceof FabricError) || performance.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+async function openOnce(options: ConnectOptions, met: { master: boolean }): Promise<Session<ShmFabric>> {
   const coroutines = checkOptions(options);
   const { pool, secretFile, onExpelled } = options;
   const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+  met.master = link !== null;
   try {
     return await openLinked(options, { coroutines, link, onExpelled });
   } catch (error) {

@@ -6,8 +6,8 @@ import { fenceProcess, type ProcessId } from '../fabric/shm-process.js';
 const RETRY_MS = 5;
 
 /**
- * Fences a process: afterwards none of its verbs executes any more. Nobody may be recovered who might still be
- * at work (hazard H7), so what fails is tried again, until it is over with.
+ * Fences a process: afterwards none of its verbs executes any more. Nobody may be recovered who might still
+ * be at work (hazard H7), so what fails is tried again, until it is over with.
  * @param regions that the process may have attached to.
  */
 export async function fenceAtLast(
