@@ -61,21 +61,27 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return client;
 }
 
-/** Times that a client begins anew, since the view has changed while it joined. */
-const ATTEMPTS = 5;
+/** A node that has died, or joined, is in the master's view by then; and from one try to the next. */
+const JOIN_MS = 3000;
+const RETRY_MS = 20;
 
-/** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
+/**
+ * Attaches to all nodes of a pool, joins it and enters. Where a master watches the nodes, one that dies or
+ * joins just then ends no joining: it begins again, in the view that follows. Errors as {@link connect}.
+ */
 export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
   const coroutines = checkOptions(options);
-  for (let attempt = 1; ; attempt++) {
-    const { pool, secretFile, onExpelled } = options;
+  const { pool, secretFile, onExpelled } = options;
+  for (const endMs = performance.now() + JOIN_MS; ; ) {
     const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
     try {
       return await openLinked(options, { coroutines, link, onExpelled });
     } catch (error) {
       link?.close('leave');
-      const isCaught = error instanceof ViewChanged || (await hasViewChanged(options, link));
-      if (!isCaught || attempt === ATTEMPTS) throw error;
+      const isCaught =
+        link !== null && (error instanceof FabricError || (await hasViewChanged(options, link)));
+      if (!isCaught || performance.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
@@ -83,13 +89,10 @@ export async function openSession(options: ConnectOptions): Promise<Session<ShmF
 /** A node may have joined while this client did: it has not attached to it, nor told it that it is there. */
 class ViewChanged extends FabricError {}
 
-/** Whoever was refused or met silence may have been caught between two views. */
-async function hasViewChanged(
-  { pool, secretFile }: ConnectOptions,
-  link: MasterLink | null,
-): Promise<boolean> {
+/** Whoever was refused may have been caught between two views. */
+async function hasViewChanged({ pool, secretFile }: ConnectOptions, link: MasterLink): Promise<boolean> {
   try {
-    return link !== null && (await askView({ pool, secretFile })).number !== link.view.number;
+    return (await askView({ pool, secretFile })).number !== link.view.number;
   } catch {
     // Without a master nobody can tell; what has failed before is what the caller is told.
     return false;
