@@ -8,8 +8,8 @@
  * - A block goes to ORPHAN: backups' entries and headers first, then the primary's entry, by TRANSFER. Until
  *   then the primary's entry names the dead, and the next recoverer finds it. So nobody writes the backups'
  *   entries but on behalf of whom the primary names (`memory/allocate.ts`).
- * - Where the primary itself has died, a backup took its place: a block that its client had entered by half is
- *   free by that one, and the client's by another. Nobody else looks there, so the entry is taken out.
+ * - Where the primary itself has died, a backup took its place: a block that its client had entered by half
+ *   is free by that one, and the client's by another. Nobody else looks there, so the entry is taken out.
  * - That also mends blocks that were on their way when their client died: granted and not entered, zeroed to
  *   be given back, handed on or taken over by half.
  */
@@ -39,9 +39,9 @@ export function* claimBlocks(cx: Context, dead: number): Op<DeadBlock[] | undefi
 }
 
 /**
- * Takes out the entries, and headers, by which backups call blocks the dead client's that are free by primaries
- * that have taken a dead node's place. By CAS: a new owner may be writing its own. A round trip for each table
- * of such a region, and one for each block. False: a node was silent.
+ * Takes out the entries, and headers, by which backups call blocks the dead client's that are free by
+ * primaries that have taken a dead node's place. By CAS: a new owner may be writing its own. A round trip for
+ * each table of such a region, and one for each block. False: a node was silent.
  */
 export function* dropStaleEntries(cx: Context, dead: number): Op<boolean> {
   const { view } = cx.client;

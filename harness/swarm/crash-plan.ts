@@ -10,8 +10,8 @@ import type { PoolConfig } from '../../fusee/layout/index.js';
 import { planOf, type SwarmPlan, sharedKeys } from './plan.js';
 
 /**
- * What an answer may take besides the leases of those that die: their recoveries, the changes of the view, and
- * the requests that were waited for. Virtual time, of a simulator whose round trip takes 0.2 to 3
+ * What an answer may take besides the leases of those that die: their recoveries, the changes of the view,
+ * and the requests that were waited for. Virtual time, of a simulator whose round trip takes 0.2 to 3
  * microseconds and a call some more.
  */
 export const ANSWER_BOUND_NS = 1_000_000;

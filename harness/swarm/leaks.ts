@@ -34,6 +34,7 @@ export interface Leaks {
   readonly unexcusedBytes: number;
 }
 
+/** None at all. */
 export const NO_LEAKS: Leaks = { unloggedBytes: 0, bereftBytes: 0, unexcusedBytes: 0 };
 
 /** Walks the memory of a cluster that has come to rest. */

@@ -1,6 +1,6 @@
 /**
- * Acknowledged writes that are gone, counted by a rule of its own, apart from linearizability: what a key holds
- * at the end comes of a write behind which no acknowledged one began.
+ * Acknowledged writes that are gone, counted by a rule of its own, apart from linearizability: what a key
+ * holds at the end comes of a write behind which no acknowledged one began.
  */
 import { type Contents, type History, NO_VALUE, Operation, Outcome } from '../check/linearizability/index.js';
 

@@ -33,7 +33,7 @@ export interface SeedReport {
   readonly leaks: Leaks;
   /** Keys that have lost an acknowledged write. */
   readonly lostWrites: number;
-  /** The longest time that an answer took; and that in shares of what it may take, 0 where the plan does not say. */
+  /** The longest time that an answer took; and that in shares of what it may, 0 where the plan is silent. */
   readonly answerNsMost: number;
   readonly answerShareMost: number;
   /** Requests of the dead that recovery dropped, found done, finished, undid. */
