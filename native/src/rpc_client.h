@@ -23,6 +23,8 @@ class RpcClient {
   // Claims a group of slots in the region; those of dead processes are taken over.
   bool attach(const std::shared_ptr<Region>& region, Failure& failure);
   void detach();
+  // Withdraws what the nodes have not begun to serve; false while one of them serves a request of this client.
+  bool withdraw();
 
   void submit(Descriptor& verb, BatchHeader* batch);
   bool isIdle() const { return calls_.empty(); }
