@@ -1,34 +1,12 @@
 // The verbs addon's exports: devices, a client's session, a memory node's service. An addon of its own, so that
 // hosts without rdma-core lack nothing but it.
-#include <node_api.h>
-
 #include "addon.h"
+#include "addon_session.h"
 #include "verbs_server.h"
 #include "verbs_session.h"
 
 namespace fusee {
 namespace {
-
-template <void (VerbsSession::*method)()>
-napi_value hotCall(napi_env env, napi_callback_info info) {
-  void* session;
-  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &session);
-  (static_cast<VerbsSession*>(session)->*method)();
-  return nullptr;
-}
-
-// The function shares ownership of the session, so it may be called for as long as it exists.
-template <void (VerbsSession::*method)()>
-Napi::Value hotFunction(Napi::Env env, const char* name, const std::shared_ptr<VerbsSession>& session) {
-  napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, hotCall<method>, session.get(), &function);
-  auto* keep = new std::shared_ptr<VerbsSession>(session);
-  napi_add_finalizer(
-      env, function, keep,
-      [](napi_env, void* kept, void*) { delete static_cast<std::shared_ptr<VerbsSession>*>(kept); }, nullptr,
-      nullptr);
-  return {env, function};
-}
 
 std::string textAt(const Napi::Object& options, const char* key) {
   const Napi::Value value = options.Get(key);
@@ -106,9 +84,9 @@ class VerbsClient : public Napi::ObjectWrap<VerbsClient> {
     auto* control = reinterpret_cast<uint8_t*>(session_->control());
     self.Set("local", viewOf(env, session_, session_->local(), session_->localBytes()));
     self.Set("control", viewOf(env, session_, control, session_->controlBytes()));
-    self.Set("doorbell", hotFunction<&VerbsSession::doorbell>(env, "doorbell", session_));
-    self.Set("stampNow", hotFunction<&VerbsSession::stampNow>(env, "stampNow", session_));
-    self.Set("checksum", hotFunction<&VerbsSession::checksum>(env, "checksum", session_));
+    self.Set("doorbell", hotFunction<VerbsSession, &VerbsSession::doorbell>(env, "doorbell", session_));
+    self.Set("stampNow", hotFunction<VerbsSession, &VerbsSession::stampNow>(env, "stampNow", session_));
+    self.Set("checksum", hotFunction<VerbsSession, &VerbsSession::checksum>(env, "checksum", session_));
     self.Set("device", Napi::String::New(env, session_->deviceName()));
     Napi::Array memoryBytes = Napi::Array::New(env);
     for (uint32_t i = 0; i < session_->nodeCount(); i++)

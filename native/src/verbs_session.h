@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "executor.h"
-#include "session.h"
+#include "session_core.h"
 #include "verbs_device.h"
 #include "verbs_link.h"
 #include "verbs_watcher.h"

@@ -8,7 +8,7 @@ import type { ProgramName } from './programs.js';
 import type { VerbsCommand, VerbsReply, VerbsSide } from './verbs-process.js';
 
 /** Of all pools under test. */
-const SECRET = Uint8Array.from({ length: 32 }, (_, i) => i * 7);
+export const VERBS_SECRET: Uint8Array = Uint8Array.from({ length: 32 }, (_, i) => i * 7);
 
 /** One helper process, which does one thing at a time. */
 class Helper {
@@ -81,7 +81,7 @@ class VerbsPool implements FabricPool {
       const helper = this.#take();
       this.#nodes.push(helper);
       const { host } = this.#path;
-      const secret = [...SECRET];
+      const secret = [...VERBS_SECRET];
       const [port] = await helper.run({ do: 'node', pool, mn, memoryBytes: bytes, host, secret }).done;
       this.#addresses.push(`${host}:${port}`);
     }
@@ -99,7 +99,7 @@ class VerbsPool implements FabricPool {
   attach(options: AttachOptions = {}): VerbsFabric {
     const fabric = new VerbsFabric({
       addresses: this.#addresses,
-      secret: SECRET,
+      secret: VERBS_SECRET,
       ...this.#side,
       ...options,
     });
@@ -114,7 +114,7 @@ class VerbsPool implements FabricPool {
   run(program: ProgramName, args: readonly number[]): ClientProcess {
     const helper = this.#take();
     const reached = { addresses: this.#addresses, side: this.#side };
-    const { started, done } = helper.run({ do: 'client', program, args, secret: [...SECRET], ...reached });
+    const { started, done } = helper.run({ do: 'client', program, args, secret: [...VERBS_SECRET], ...reached });
     this.#clients.push(
       done.then(
         () => this.#idle.push(helper),
@@ -124,7 +124,7 @@ class VerbsPool implements FabricPool {
     const fence = async (): Promise<void> => {
       const clientKey = BigInt(await started);
       this.#fenced.push(helper);
-      await fenceOverVerbs(clientKey, { addresses: this.#addresses, secret: SECRET, ...this.#side });
+      await fenceOverVerbs(clientKey, { addresses: this.#addresses, secret: VERBS_SECRET, ...this.#side });
     };
     return { started: started.then(() => {}), result: done, fence };
   }
@@ -147,6 +147,7 @@ export function verbsHarness(path: VerbsPath): FabricHarness & { end(): Promise<
   const idle: Helper[] = [];
   return {
     skips: {},
+    roundShare: 0.004,
     async start(memoryBytes) {
       const pool = new VerbsPool(idle, path);
       await pool.start(memoryBytes);

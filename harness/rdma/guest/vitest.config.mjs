@@ -1,13 +1,17 @@
 // Tests that need RDMA devices, compiled: the guest is too slow for TypeScript.
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export default {
   root: fileURLToPath(new URL('../../..', import.meta.url)),
   test: {
     pool: 'forks',
-    include: ['dist/**/verbs*.test.js'],
+    include: ['dist/fusee/fabric/verbs*.test.js', 'dist/harness/rdma/*.test.js'],
     exclude: ['**/node_modules/**'],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     fileParallelism: false,
+    reporters: ['verbose', 'json'],
+    outputFile: { json: join(process.env.FUSEE_GUEST_OUT ?? '.', 'results') },
   },
 };
