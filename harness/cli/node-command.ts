@@ -2,12 +2,16 @@
 import { Command, Option } from 'commander';
 import { clientsOf } from '../../fusee/client/connect.js';
 import { checkPoolName } from '../../fusee/client/limits.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import { keepSecret, makeControlFolder, readSecret, secretPath } from '../../fusee/fabric/secret.js';
+import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
 import { growingIndexOf, requireRoom } from '../run/plan.js';
-import { parseBytes, parseCount } from './parse.js';
+import { fabricOption } from './access.js';
+import { parseBytes, parseCount, parseDuration } from './parse.js';
 
 interface Flags {
   pool: string;
@@ -19,17 +23,26 @@ interface Flags {
   keys: number;
   regionSize: number;
   blockSize: number;
+  fabric: HostFabricKind;
+  listen?: string;
+  secretFile?: string;
+  busyPoll: number;
 }
+
+/** What a pool's layout follows from. */
+type Shape = 'nodes' | 'indexReplicas' | 'dataReplicas' | 'memory' | 'keys' | 'regionSize' | 'blockSize';
 
 /** The layout's limit. */
 const REGIONS_MAX = 1 << 16;
 const KEYS_MAX = 1e9;
+/** Where node 0 listens, unless it is told otherwise, and the others behind it. */
+const PORT = 7300;
 
 /** Makes the command. */
 export function nodeCommand(): Command {
   return new Command('node')
     .description(
-      'run one memory node of a pool on shared memory; every node of a pool gets the same options but --id',
+      'run one memory node of a pool; every node of a pool gets the same options but --id and --listen',
     )
     .option('-p, --pool <name>', 'the pool', 'default')
     .option('-i, --id <n>', 'number of this node, from 0', parseCount('the node'), 0)
@@ -53,6 +66,15 @@ export function nodeCommand(): Command {
         .argParser(parseBytes('the block size'))
         .default(1 << 16, '64KiB'),
     )
+    .addOption(fabricOption())
+    .option('--listen <host:port>', `with --fabric tcp: where (default: 127.0.0.1, ${PORT} and its number)`)
+    .option('--secret-file <path>', 'with --fabric tcp: what clients have to know; one is made otherwise')
+    .option(
+      '--busy-poll <time>',
+      'with --fabric tcp: look for more for so long before sleeping; takes a core',
+      parseDuration('the time of polling'),
+      0,
+    )
     .addHelpText(
       'after',
       `
@@ -65,7 +87,7 @@ Example: a pool of two nodes that keep everything twice
 }
 
 /** The largest pool whose nodes fit `memory` each. @throws UsageError when not even the smallest does. */
-export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
+export function poolOfMemory(flags: Pick<Flags, Shape>): PoolConfig {
   if (flags.nodes < 1 || flags.nodes > MAX_NODES) {
     throw new UsageError(`nodes is ${flags.nodes}; a pool has 1 to ${MAX_NODES}`);
   }
@@ -110,7 +132,7 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
  */
 async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
   for (let mn = 0; mn < nodes; mn++) {
-    if (mn === id || !(await clientsOf(pool, mn))) continue;
+    if (mn === id || !(await clientsOf({ pool }, mn))) continue;
     throw new FabricError(
       `pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and start the ` +
         'pool anew',
@@ -120,6 +142,9 @@ async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
 
 async function serve(flags: Flags): Promise<void> {
   checkPoolName(flags.pool);
+  if (flags.fabric === 'shm' && (flags.listen !== undefined || flags.secretFile !== undefined)) {
+    throw new UsageError('--listen and --secret-file are for fabrics over a network; give --fabric tcp too');
+  }
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
     throw new UsageError(
@@ -131,9 +156,25 @@ async function serve(flags: Flags): Promise<void> {
   await requireUnused(flags);
   requireRoom(config, { nodes: 1 });
   const node = startShmNode({ pool: flags.pool, mn: flags.id, config });
+  let where = node.name;
+  try {
+    if (flags.fabric === 'tcp') where += `, tcp ${listen(node, flags)}`;
+  } catch (error) {
+    node.close();
+    throw error;
+  }
   const end = (): void => node.close();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  process.stdout.write(
-    `node ${flags.id} of pool '${flags.pool}' is ready (${node.name}); end it with Ctrl-C\n`,
+  process.stdout.write(`node ${flags.id} of pool '${flags.pool}' is ready (${where}); end it with Ctrl-C\n`);
+}
+
+/** Lets clients in over TCP. Returns the address. */
+function listen(node: ShmNode, { pool, id, listen, secretFile, busyPoll }: Flags): string {
+  const address = listen ?? `127.0.0.1:${PORT + id}`;
+  if (secretFile === undefined) makeControlFolder();
+  const secret = secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
+  const port = node.listen({ address, secret, busyPollNs: busyPoll }, (line) =>
+    process.stdout.write(`node ${id}: ${line}\n`),
   );
+  return address.replace(/:\d+$/, `:${port}`);
 }

@@ -208,7 +208,7 @@ const settingsOf = (cell: Cell, options: BenchOptions): Parameters<typeof cellRe
     system: 'fusee',
     workload: cell.name,
     flavour,
-    fabric: 'shm',
+    fabric: options.fabric ?? 'shm',
     clients,
     coroutines,
     nodes,

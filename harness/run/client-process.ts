@@ -95,8 +95,12 @@ class ClientProcess {
   async #prepare(plan: ClientPlan): Promise<void> {
     this.#plan = plan;
     this.#streams = await buildStreams(plan);
+    const { pool, fabric, nodes, secretFile } = plan;
     this.#session = await openSession({
-      pool: plan.pool,
+      pool,
+      fabric,
+      nodes,
+      secretFile,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,
