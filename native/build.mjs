@@ -41,7 +41,9 @@ console.log(`addon is built (${output})`);
 /** The sources, the build itself, and the Node that the addon is for. */
 function hashSources() {
   const sum = createHash('sha256');
-  sum.update(`${process.versions.modules} ${process.version} ${process.arch} ${sanitizer} verbs ${hasVerbs}\n`);
+  sum.update(
+    `${process.versions.modules} ${process.version} ${process.arch} ${sanitizer} verbs ${hasVerbs}\n`,
+  );
   for (const name of ['binding.gyp', 'build.mjs']) sum.update(readFileSync(join(here, name)));
   for (const name of readdirSync(join(here, 'src')).sort()) {
     sum.update(`${name}\n`);

@@ -38,6 +38,8 @@ export interface Fabric {
    * blocks.
    */
   poll(done: VerbBatch[]): number;
+  /** Why verbs to an MN FAIL, in the transport's own words, where it has some; undefined while they do not. */
+  reasonOf?(mn: number): string | undefined;
   /** Monotonic nanoseconds, the same clock for all clients of one host; virtual under sim. */
   nowNs(): number;
   /** Detaches. Outstanding batches are abandoned; nothing of them executes afterwards. */

@@ -19,8 +19,14 @@ import { callNative } from './shm-process.js';
 /** How queue pairs are connected: 'exchange' of their addresses over TCP, or by rdma_cm. */
 export type VerbsConnect = 'exchange' | 'cm';
 
+/** Which RDMA device is used, and how queue pairs are connected. */
+export interface RdmaChoice extends DeviceChoice {
+  /** @default 'exchange', which needs no IP over the RDMA network */
+  connect?: VerbsConnect | undefined;
+}
+
 /** What a client of the verbs fabric takes. */
-export interface VerbsFabricOptions extends SessionSettings, DeviceChoice {
+export interface VerbsFabricOptions extends SessionSettings, RdmaChoice {
   /**
    * Where the MNs listen, "host:port" each; MN i is the i-th. At most 64. An empty one stands for an MN that is
    * known to be dead: every verb to it FAILs.
@@ -28,8 +34,6 @@ export interface VerbsFabricOptions extends SessionSettings, DeviceChoice {
   addresses: readonly string[];
   /** The pool's secret, which both sides prove to know; it is never sent. */
   secret: Uint8Array;
-  /** @default 'exchange', which needs no IP over the RDMA network */
-  connect?: VerbsConnect | undefined;
 }
 
 /** The addon. @throws UsageError where it was not built: what to install, and how to build it. */
@@ -59,6 +63,8 @@ export class VerbsFabric extends NativeFabric {
    */
   constructor(options: VerbsFabricOptions) {
     const settings = checkSettings(options);
+    if (settings.rttNs > 0)
+      throw new UsageError('answers are not held back over verbs: leave rttNs (--rtt) out, or use shm');
     const key = drawKey();
     const { secret, device, devicePort, gid } = options;
     const places = options.addresses.map(parseAddress);
@@ -118,9 +124,7 @@ export class VerbsFabric extends NativeFabric {
  */
 export async function fenceOverVerbs(
   clientKey: bigint,
-  options: Pick<VerbsFabricOptions, 'addresses' | 'secret' | 'connect' | keyof DeviceChoice> & {
-    deadlineMs?: number;
-  },
+  options: RdmaChoice & Pick<VerbsFabricOptions, 'addresses' | 'secret'> & { deadlineMs?: number },
 ): Promise<void> {
   const { deadlineMs = 5000, ...rest } = options;
   const fabric = new VerbsFabric({ ...rest, localBytes: 4096, queueCapacity: 1 });

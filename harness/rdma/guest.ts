@@ -93,7 +93,9 @@ const LOOK_MS = 100;
 
 async function boot(run: GuestRun, control: string): Promise<GuestOutcome> {
   const begun = performance.now();
-  const emulator = spawn('qemu-system-x86_64', machine(run, control), { stdio: ['ignore', 'ignore', 'pipe'] });
+  const emulator = spawn('qemu-system-x86_64', machine(run, control), {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let complaint = '';
   emulator.stderr.on('data', (text) => {
     complaint += text;

@@ -8,8 +8,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { verbsAddon } from '../../native/verbs.js';
 import { FuseeError } from '../../fusee/verbs/index.js';
+import { verbsAddon } from '../../native/verbs.js';
 import { packageRoot } from '../run/package-root.js';
 import { type GuestOutcome, runInGuest } from './guest.js';
 import { prepareKernel } from './kernel.js';
@@ -47,7 +47,9 @@ async function run(command: readonly string[], out?: string): Promise<GuestOutco
   });
   if (outcome.status === null) {
     const why = outcome.milliseconds >= seconds * 1000 ? `took more than ${seconds} s` : 'ended';
-    process.stderr.write(`the guest ${why} without a status of its command; its console:\n${outcome.console}\n`);
+    process.stderr.write(
+      `the guest ${why} without a status of its command; its console:\n${outcome.console}\n`,
+    );
   }
   process.stderr.write(`guest: ${(outcome.milliseconds / 1000).toFixed(0)} s\n`);
   return outcome;

@@ -1,6 +1,7 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
@@ -29,6 +30,8 @@ export interface CellPlan {
   readonly pool: string;
   /** What leads to its nodes. @default 'shm' */
   readonly fabric?: HostFabricKind;
+  /** Over verbs: the clients' RDMA device. */
+  readonly rdma?: RdmaChoice;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
   /** null: chosen by how fast the load went. */
@@ -92,7 +95,7 @@ export async function runCell(
   let master: MasterHost | null = null;
   try {
     progress.phase('start');
-    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan.fabric), abort));
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan), abort));
     // Where something is to die, somebody must see to what it leaves.
     if (plan.hasMaster === true) master = await MasterHost.start(crew.access);
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));

@@ -95,12 +95,13 @@ class ClientProcess {
   async #prepare(plan: ClientPlan): Promise<void> {
     this.#plan = plan;
     this.#streams = await buildStreams(plan);
-    const { pool, fabric, nodes, secretFile } = plan;
+    const { pool, fabric, nodes, secretFile, rdma } = plan;
     this.#session = await openSession({
       pool,
       fabric,
       nodes,
       secretFile,
+      rdma,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,

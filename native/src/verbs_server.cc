@@ -62,6 +62,7 @@ bool VerbsServer::open(const VerbsServerOptions& options, Failure& failure) {
       IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC,
       failure);
   if (node_.memory == nullptr) return false;
+  __atomic_store_n(&node_.region->header()->atomicsByNic, 1, __ATOMIC_SEQ_CST);
   node_.channel = ibv_create_comp_channel(node_.device->context);
   stop_ = eventfd(0, EFD_CLOEXEC);
   if (node_.channel == nullptr || stop_ < 0) {

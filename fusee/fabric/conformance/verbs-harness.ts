@@ -114,7 +114,13 @@ class VerbsPool implements FabricPool {
   run(program: ProgramName, args: readonly number[]): ClientProcess {
     const helper = this.#take();
     const reached = { addresses: this.#addresses, side: this.#side };
-    const { started, done } = helper.run({ do: 'client', program, args, secret: [...VERBS_SECRET], ...reached });
+    const { started, done } = helper.run({
+      do: 'client',
+      program,
+      args,
+      secret: [...VERBS_SECRET],
+      ...reached,
+    });
     this.#clients.push(
       done.then(
         () => this.#idle.push(helper),
