@@ -29,6 +29,8 @@ export interface NodeRegion {
   window(offset: number, bytes: number): ArrayBuffer;
   /** Lets clients attach. */
   ready(): void;
+  /** Takes another name, in place of whatever had it. */
+  rename(name: string): void;
   /** Calls `onRequests` on this thread when requests wait. */
   serve(onRequests: () => void): void;
   /** Copies the next request into `into`; returns slot * 128 + length, or -1 when none waits. */
@@ -84,6 +86,8 @@ export interface ShmSession extends ClientSession {
   replay(images: Uint32Array, offsets: Uint32Array, doorbellEnds: Uint32Array, passes: number): number;
   /** Some node is served over verbs: its atomics are its NIC's. */
   meetsNic(): boolean;
+  /** Attaches to another region in place of node `mn`'s; returns the bytes of its memory. */
+  reattach(mn: number, name: string): number;
 }
 
 /** What a session over TCP takes. */

@@ -1,6 +1,6 @@
 /** Joins a running pool. */
 import { Janitor } from '../background/index.js';
-import { hasMaster, MasterLink } from '../control/link.js';
+import { askView, hasMaster, MasterLink } from '../control/link.js';
 import type { ToldView } from '../control/messages.js';
 import type { Fabric } from '../fabric/contract.js';
 import {
@@ -76,16 +76,41 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return client;
 }
 
-/** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
+/** A node that has died, or joined, is in the master's view by then; and from one try to the next. */
+const JOIN_MS = 3000;
+const RETRY_MS = 20;
+
+/**
+ * Attaches to all nodes of a pool, joins it and enters. Where a master watches the nodes, one that dies or
+ * joins just then ends no joining: it begins again, in the view that follows. Errors as {@link connect}.
+ */
 export async function openSession(options: ConnectOptions): Promise<Session<HostFabric>> {
   const coroutines = checkOptions(options);
   const { pool, secretFile, onExpelled } = options;
-  const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+  for (const endMs = performance.now() + JOIN_MS; ; ) {
+    const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+    try {
+      return await openLinked(options, { coroutines, link, onExpelled });
+    } catch (error) {
+      link?.close('leave');
+      const isCaught =
+        link !== null && (error instanceof FabricError || (await hasViewChanged(options, link)));
+      if (!isCaught || performance.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/** A node may have joined while this client did: it has not attached to it, nor told it that it is there. */
+class ViewChanged extends FabricError {}
+
+/** Whoever was refused may have been caught between two views. */
+async function hasViewChanged({ pool, secretFile }: ConnectOptions, link: MasterLink): Promise<boolean> {
   try {
-    return await openLinked(options, { coroutines, link, onExpelled });
-  } catch (error) {
-    link?.close('leave');
-    throw error;
+    return (await askView({ pool, secretFile })).number !== link.view.number;
+  } catch {
+    // Without a master nobody can tell; what has failed before is what the caller is told.
+    return false;
   }
 }
 
@@ -120,13 +145,19 @@ async function openLinked(
       coroutines,
     });
     state.hasMaster = link !== null;
-    const failover = link === null ? null : new Failover({ fabric, state }, link);
+    const port = link && {
+      stopped: link.stopped.bind(link),
+      suspect: link.suspect.bind(link),
+      attach: (mn: number) => fabric.reattach(mn, placeOf(options, mn)),
+    };
+    const failover = port === null ? null : new Failover({ fabric, state }, port);
     if (link !== null && failover !== null) {
       const told = await link.join(
         { cid, place: clientIndex },
         {
           stop: () => failover.stop(),
-          adopt: (next, decided) => failover.adopt(next, decided),
+          adopt: (next, decided, joins) => failover.adopt(next, decided, joins),
+          takeMarks: () => failover.takeMarks(),
           expelled: () => onExpelled?.(),
           cacheCounts: () => {
             const { hits, misses, bypassed } = state.cache;
@@ -135,7 +166,9 @@ async function openLinked(
         },
         fabric.kind === 'shm' ? undefined : fabric.clientKey,
       );
-      if (told.number > view.number) view.change(told.number, told.dead);
+      if (told.number !== link.view.number)
+        throw new ViewChanged(`the view of pool '${options.pool}' keeps changing; connect again`);
+      failover.note(told.filling !== undefined);
     }
     const session = {
       fabric,
@@ -224,6 +257,12 @@ export async function readPoolConfig(access: NodeAccess, dead: readonly number[]
     fabric.close();
   }
 }
+
+/** The configuration that one node was formatted with. @throws as {@link connect}. */
+export const readNodeConfig = async (
+  fabric: HostFabric,
+  { pool, mn }: { pool: string; mn: number },
+): Promise<PoolConfig> => (await readNode(fabric, pool, mn)).config;
 
 /** The superblock of one node. */
 async function readNode(

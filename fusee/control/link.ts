@@ -28,7 +28,10 @@ export interface MasterAddress {
 /** What a client does when the master says so. */
 export interface Obedient {
   stop(): void;
-  adopt(view: ToldView, decided: Decisions): void;
+  /** @param joins the node whose memory is another process's now. */
+  adopt(view: ToldView, decided: Decisions, joins?: number): void;
+  /** What it has written to since it was asked to note it: nothing of it is under way any more. */
+  takeMarks?(): string[] | undefined;
   /** This client counts as dead: it must not go on. */
   expelled(): void;
   /** What its index cache has counted so far. */
@@ -55,7 +58,7 @@ export async function hasMaster(pool: string): Promise<boolean> {
 }
 
 /** An authenticated connection. */
-class Session {
+export class Session {
   readonly socket: Socket;
   readonly leaseMs: number;
   readonly view: ToldView;
@@ -174,9 +177,10 @@ export class MasterLink {
   }
 
   /** All that the client had posted is answered. */
-  stopped({ rounds, word: of, directory }: StopReport): void {
+  stopped({ rounds, word: of, directory, marks }: StopReport): void {
     const at = { hi: of.hi, lo: of.lo };
-    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory });
+    const told = marks === undefined ? undefined : [...marks];
+    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory, marks: told });
   }
 
   /** A node did not answer. */
@@ -198,7 +202,10 @@ export class MasterLink {
     clearTimeout(this.#retry);
     // Until this is out the process stays.
     this.#session.socket.ref();
-    if (this.#obedient !== undefined) this.#session.send({ type: as, cache: this.#obedient.cacheCounts() });
+    if (this.#obedient !== undefined) {
+      const cache = this.#obedient.cacheCounts();
+      this.#session.send({ type: as, cache, marks: this.#obedient.takeMarks?.() });
+    }
     this.#session.socket.end();
   }
 
@@ -267,6 +274,7 @@ export class MasterLink {
         this.#obedient?.adopt(
           message.view,
           new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),
+          message.joins,
         );
         return;
       case 'expelled':

@@ -55,6 +55,8 @@ export abstract class NativeFabric implements Fabric {
   readonly #batches: VerbBatch[] = [];
   #outstanding = 0;
   #isClosed = false;
+  /** Told of every batch that is posted; null: nobody. */
+  onPost: ((batch: VerbBatch) => void) | null = null;
 
   /** Takes over an open session with a queue of that capacity. */
   protected constructor(session: ClientSession, queueCapacity: number) {
@@ -88,6 +90,7 @@ export abstract class NativeFabric implements Fabric {
     this.#outstanding++;
     const control = this.#control;
     control[Control.RINGS + control[Control.SUBMITTED]++] = batch.offset;
+    if (this.onPost !== null) this.onPost(batch);
     return true;
   }
 
@@ -108,6 +111,17 @@ export abstract class NativeFabric implements Fabric {
   nowNs(): number {
     this.#stampNow();
     return this.#controlDoubles[Control.NOW_NS >>> 1];
+  }
+
+  /**
+   * Attaches to another process in place of an MN's, whose place it has taken.
+   * @throws UsageError while batches are outstanding, or where the fabric cannot; FabricError as at first.
+   */
+  reattach(mn: number, place: string): void {
+    throw new UsageError(
+      `over ${this.kind} nobody can attach to another process in place of node ${mn} (${place}) yet: ` +
+        'start the pool anew',
+    );
   }
 
   close(): void {

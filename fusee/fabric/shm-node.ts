@@ -2,13 +2,15 @@
 import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
 import { RPC_BYTES, UsageError } from '../verbs/index.js';
 import type { RpcHandler } from './memory-nodes.js';
-import { callNative, regionName } from './shm-process.js';
+import { callNative, nextRegionName, regionName } from './shm-process.js';
 
 /** What a memory node on shared memory takes. */
 export interface ShmNodeOptions {
   /** Name of the pool; with `mn` it names the region. Letters, digits, dots, dashes, underscores. */
   pool: string;
   mn: number;
+  /** It waits to take the place of another process, under a name of its own: {@link ShmNode.takePlace}. */
+  isNext?: boolean;
   /** Bytes of MN memory, a multiple of 8; all of it is reserved at once. */
   memoryBytes: number;
   /** Maps all pages now rather than at first access. @default true */
@@ -24,10 +26,11 @@ export interface ShmNodeOptions {
  */
 export class ShmNode {
   /** Name of the region, for clients to attach to. */
-  readonly name: string;
+  name: string;
   readonly memoryBytes: number;
   readonly process: ProcessId;
   readonly #region: NodeRegion;
+  readonly #placeName: string;
   #memory: ArrayBuffer | undefined;
   #isClosed = false;
 
@@ -39,7 +42,8 @@ export class ShmNode {
     if (!(memoryBytes > 0 && memoryBytes % 8 === 0 && memoryBytes < 2 ** 48)) {
       throw new UsageError(`an MN of ${memoryBytes} bytes: choose a multiple of 8 below 2^48`);
     }
-    this.name = regionName(options.pool, options.mn);
+    this.#placeName = regionName(options.pool, options.mn);
+    this.name = options.isNext === true ? nextRegionName(options.pool, options.mn) : this.#placeName;
     this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
     this.memoryBytes = memoryBytes;
     this.process = this.#region.owner;
@@ -62,6 +66,12 @@ export class ShmNode {
   /** Lets clients attach. */
   ready(): void {
     this.#region.ready();
+  }
+
+  /** Takes the name of its place, whoever has it: clients find it there from now on. */
+  takePlace(): void {
+    callNative(() => this.#region.rename(this.#placeName));
+    this.name = this.#placeName;
   }
 
   /**

@@ -92,4 +92,10 @@ export class ShmFabric extends NativeFabric {
     const { images, offsets, doorbellEnds } = recording;
     return callNative(() => this.#session.replay(images, offsets, doorbellEnds, passes));
   }
+
+  override reattach(mn: number, region: string): void {
+    if (this.outstanding !== 0)
+      throw new UsageError(`${this.outstanding} batches are outstanding: poll them first`);
+    this.memoryBytes[mn] = callNative(() => this.#session.reattach(mn, region));
+  }
 }

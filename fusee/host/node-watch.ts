@@ -10,13 +10,13 @@ import { Status, VerbBatch } from '../verbs/index.js';
 /** A fabric of its own, which nobody else polls. */
 export class NodeWatch {
   /** By node. */
-  readonly places: readonly string[];
+  readonly places: string[];
   readonly #fabric: HostFabric;
   readonly #batch: VerbBatch;
   #looking: Promise<number[]> | undefined;
 
   private constructor(fabric: HostFabric, places: readonly string[]) {
-    this.places = places;
+    this.places = [...places];
     this.#fabric = fabric;
     this.#batch = new VerbBatch(fabric.local, places.length);
   }
@@ -44,6 +44,13 @@ export class NodeWatch {
       this.#looking = undefined;
     });
     return this.#looking;
+  }
+
+  /** A node's place is another process's now. */
+  async attach(mn: number, place: string): Promise<void> {
+    await this.#looking;
+    this.#fabric.reattach(mn, place);
+    this.places[mn] = place;
   }
 
   async #look(known: readonly number[]): Promise<number[]> {

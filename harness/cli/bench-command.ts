@@ -4,6 +4,7 @@ import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
 import { fabricOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
+import { untilInterrupted } from './interrupt.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 
 interface Flags extends RdmaFlags {
@@ -32,11 +33,9 @@ interface Flags extends RdmaFlags {
   verify: boolean;
   master: boolean;
   readonly faults?: string;
+  loop: boolean;
   json: boolean;
 }
-
-/** A closed terminal ends a run as Ctrl-C does. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Makes the command. */
 export function benchCommand(): Command {
@@ -88,6 +87,11 @@ export function benchCommand(): Command {
       false,
     )
     .option('--faults <file>', 'inject the faults of this timeline into the measured window')
+    .option(
+      '--loop',
+      'play the requests again and again: the window lasts --seconds, and the pool reclaims',
+      false,
+    )
     .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
     .addOption(new Option('--no-figures', 'draw nothing'))
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
@@ -101,27 +105,15 @@ async function bench(flags: Flags): Promise<void> {
     import('../run/live.js'),
     import('../../results/table.js'),
   ]);
-  const abort = new AbortController();
-  const interrupt = (): void => {
-    // The processes of the cell end with this one: they lose their channel.
-    if (abort.signal.aborted) process.exit(130);
-    process.stderr.write('\ninterrupted: finishing what is in flight; again to give up on it\n');
-    abort.abort(new Error('interrupted'));
-  };
-  for (const signal of SIGNALS) process.on(signal, interrupt);
-  try {
-    const view = flags.json ? silentView() : liveView(process.stderr);
-    const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
-    const outcome = await runBench(benchOptions(flags), { view, abort: abort.signal, onRow });
-    if (!flags.json) {
-      if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
-      for (const path of outcome.paths) process.stdout.write(`${path}\n`);
-    }
-    for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
-    process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+  const view = flags.json ? silentView() : liveView(process.stderr);
+  const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
+  const outcome = await untilInterrupted((abort) => runBench(benchOptions(flags), { view, abort, onRow }));
+  if (!flags.json) {
+    if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
+    for (const path of outcome.paths) process.stdout.write(`${path}\n`);
   }
+  for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
+  process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
 }
 
 function benchOptions(flags: Flags): BenchOptions {
@@ -135,6 +127,7 @@ function benchOptions(flags: Flags): BenchOptions {
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
     ...(flags.faults === undefined ? {} : { faultsPath: flags.faults }),
     hasMaster: flags.faults !== undefined && flags.master,
+    ...(flags.loop ? { loops: true } : {}),
     ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
     clients: flags.clients,

@@ -74,10 +74,16 @@ async function tell({ pool, secretFile, json }: RecoverFlags): Promise<void> {
   process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : describe(status));
 }
 
+function describeFilling({ mn, bytes, leftBytes, rounds }: NonNullable<MasterStatus['filling']>): string {
+  const share = ((100 * (bytes - Math.min(bytes, leftBytes))) / bytes).toFixed(1);
+  return `the place of node ${mn} is being filled: ${share} % of ${bytes} bytes, round ${rounds + 1}`;
+}
+
 function describe(status: MasterStatus): string {
   const { view, clients, recoveries } = status;
   const dead = view.dead.length === 0 ? 'all nodes alive' : `without node ${view.dead.join(', ')}`;
   const lines = [`view ${view.number}, ${dead}; ${clients} clients, lease ${status.leaseMs} ms`];
+  if (status.filling !== undefined) lines.push(describeFilling(status.filling));
   const loss = describeLoss(status);
   if (loss !== undefined) lines.push(loss);
   if (recoveries.length === 0) lines.push('no client has been recovered');

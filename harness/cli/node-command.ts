@@ -2,6 +2,8 @@
 import { Command, Option } from 'commander';
 import { clientsOf } from '../../fusee/client/connect.js';
 import { checkPoolName } from '../../fusee/client/limits.js';
+import { hasMaster } from '../../fusee/control/link.js';
+import { offerNode } from '../../fusee/control/offer.js';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { keepSecret, makeControlFolder, readSecret, secretPath } from '../../fusee/fabric/secret.js';
 import type { ShmNode } from '../../fusee/fabric/shm-node.js';
@@ -24,6 +26,7 @@ interface Flags extends RdmaFlags {
   keys: number;
   regionSize: number;
   blockSize: number;
+  replace?: boolean;
   fabric: HostFabricKind;
   listen?: string;
   secretFile?: string;
@@ -33,6 +36,8 @@ interface Flags extends RdmaFlags {
 /** What a pool's layout follows from. */
 type Shape = 'nodes' | 'indexReplicas' | 'dataReplicas' | 'memory' | 'keys' | 'regionSize' | 'blockSize';
 
+/** A node that is told that another process has its place ends so much later: its answer is heard. */
+const PART_MS = 100;
 /** The layout's limit. */
 const REGIONS_MAX = 1 << 16;
 const KEYS_MAX = 1e9;
@@ -67,9 +72,16 @@ export function nodeCommand(): Command {
         .argParser(parseBytes('the block size'))
         .default(1 << 16, '64KiB'),
     )
+    .option(
+      '--replace',
+      'drain the process that has this place: it ends when all that it holds is here, while clients run',
+    )
     .addOption(fabricOption())
     .option('--listen <host:port>', `over a network: where (default: 127.0.0.1, ${PORT} and its number)`)
-    .option('--secret-file <path>', 'over a network: what clients have to know; one is made otherwise')
+    .option(
+      '--secret-file <path>',
+      "the pool's secret: over a network, or of its master, for a node that joins a running pool",
+    )
     .option(
       '--busy-poll <time>',
       'with --fabric tcp: look for more for so long before sleeping; takes a core',
@@ -79,6 +91,9 @@ export function nodeCommand(): Command {
     .addHelpText(
       'after',
       `
+In a running pool that has a master, a node takes the place of one that has died: it comes up empty, and
+has everything copied to it while clients go on.
+
 Example: a pool of two nodes that keep everything twice
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 0 &
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 1 &
@@ -135,19 +150,51 @@ async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
   for (let mn = 0; mn < nodes; mn++) {
     if (mn === id || !(await clientsOf({ pool }, mn))) continue;
     throw new FabricError(
-      `pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and start the ` +
-        'pool anew',
+      `pool '${pool}' is in use without its node ${id}, whose memory is lost: start the pool's master first ` +
+        '(fusee master), which has it filled from the other nodes; or end those, and start the pool anew',
     );
   }
 }
 
-async function serve(flags: Flags): Promise<void> {
-  checkPoolName(flags.pool);
-  if (flags.fabric === 'shm' && (flags.listen !== undefined || flags.secretFile !== undefined)) {
+/** Serves in a running pool: in the place of a process that has died, or is to part with it. */
+async function join(flags: Flags, config: PoolConfig): Promise<void> {
+  const { pool, id, secretFile, fabric } = flags;
+  if (fabric !== 'shm') {
     throw new UsageError(
-      '--listen and --secret-file are for fabrics over a network; give --fabric tcp or verbs',
+      `pool '${pool}' is running, and over ${fabric} no node can take a place in it yet: leave out --fabric, ` +
+        'or start the pool anew',
     );
   }
+  const node = start(flags, config, true);
+  process.stdout.write(`node ${id} of pool '${pool}' waits to be filled\n`);
+  try {
+    const offer = { mn: id, isReplacing: flags.replace === true, take: () => node.takePlace() };
+    await offerNode({ pool, secretFile }, offer);
+  } catch (error) {
+    node.close();
+    throw error;
+  }
+  sayReady(flags, node.name);
+}
+
+/** The node, until it is told to end, or another process has its place. */
+function start({ pool, id }: Flags, config: PoolConfig, isNext: boolean): ShmNode {
+  const onParted = (): void => {
+    process.stdout.write(`node ${id} of pool '${pool}' has been drained; it ends\n`);
+    setTimeout(() => node.close(), PART_MS);
+  };
+  const node = startShmNode({ pool, mn: id, config, isNext, onParted });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => node.close());
+  return node;
+}
+
+const sayReady = ({ pool, id }: Flags, where: string): boolean =>
+  process.stdout.write(`node ${id} of pool '${pool}' is ready (${where}); end it with Ctrl-C\n`);
+
+async function serve(flags: Flags): Promise<void> {
+  checkPoolName(flags.pool);
+  if (flags.fabric === 'shm' && flags.listen !== undefined)
+    throw new UsageError('--listen is for fabrics over a network; give --fabric tcp or verbs');
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
     throw new UsageError(
@@ -156,27 +203,27 @@ async function serve(flags: Flags): Promise<void> {
   }
   // What a dead run left behind under these names; a living one's region stays.
   sweepRegions(flags.pool);
-  await requireUnused(flags);
   requireRoom(config, { nodes: 1 });
-  const node = startShmNode({ pool: flags.pool, mn: flags.id, config });
+  if (await hasMaster(flags.pool)) return join(flags, config);
+  if (flags.replace === true) {
+    throw new UsageError(
+      `pool '${flags.pool}' has no master, and nobody else can drain a node; start one with fusee master`,
+    );
+  }
+  await requireUnused(flags);
+  const node = start(flags, config, false);
   let where = node.name;
-  let service: VerbsService | undefined;
   try {
     if (flags.fabric === 'tcp') where += `, tcp ${listen(node, flags)}`;
     if (flags.fabric === 'verbs') {
-      service = serveVerbs(node, flags);
+      const service = serveVerbs(node, flags);
       where += `, verbs ${hostOf(flags)}:${service.port} on ${service.device}`;
     }
   } catch (error) {
     node.close();
     throw error;
   }
-  const end = (): void => {
-    service?.close();
-    node.close();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  process.stdout.write(`node ${flags.id} of pool '${flags.pool}' is ready (${where}); end it with Ctrl-C\n`);
+  sayReady(flags, where);
 }
 
 const addressOf = ({ listen, id }: Flags): string => listen ?? `127.0.0.1:${PORT + id}`;
@@ -194,10 +241,12 @@ function serveVerbs(node: ShmNode, flags: Flags): VerbsService {
   if (!(port >= 0 && port < 65_536))
     throw new UsageError(`--listen is '${addressOf(flags)}'; give host:port, such as 10.0.0.1:${PORT}`);
   const { device, devicePort, gid } = rdmaOf(flags).rdma ?? {};
-  return new VerbsService({
+  const service = new VerbsService({
     ...{ region: node.name, host: hostOf(flags), port, device, devicePort, gid, secret: secretFor(flags) },
     log: (line) => process.stdout.write(`node ${flags.id}: ${line}\n`),
   });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => service.close());
+  return service;
 }
 
 /** Lets clients in over TCP. Returns the address. */

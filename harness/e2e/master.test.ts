@@ -110,6 +110,20 @@ describe('a pool with a master', () => {
     await client.close();
   }, 60_000);
 
+  it('lets a client in that comes when a node has died and the master has not seen it yet', async () => {
+    const { pool, nodes, master } = await start();
+    master.process.kill('SIGSTOP');
+    nodes[0].process.kill('SIGKILL');
+    await until(() => !isRunning(nodes[0].pid));
+    const coming = connect({ pool });
+    // It is told the view in force, in which the node lives.
+    setTimeout(() => master.process.kill('SIGCONT'), 100);
+    const client = await coming;
+    expect(await client.put('late', 'x')).toEqual({ outcome: 'OK' });
+    expect((await statusOf(pool)).view).toEqual({ number: 2, dead: [0] });
+    await client.close();
+  }, 60_000);
+
   it('fences a client that is stopped when its lease ends, and recovers it', async () => {
     const { pool } = await start('--lease', '200ms');
     const script = join(folder.path, 'stopped.mjs');

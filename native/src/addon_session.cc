@@ -14,6 +14,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
     return DefineClass(env, "ClientSession",
                        {InstanceMethod<&ClientSession::replayCall>("replay"),
                         InstanceMethod<&ClientSession::meetsNic>("meetsNic"),
+                        InstanceMethod<&ClientSession::reattachCall>("reattach"),
                         InstanceMethod<&ClientSession::closeCall>("close")});
   }
 
@@ -65,6 +66,17 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
     const double ns = replay(*session_, recording, info[3].As<Napi::Number>().Uint32Value(), failure);
     if (ns < 0) throwFailure(info.Env(), failure);
     return Napi::Number::New(info.Env(), ns);
+  }
+
+  // reattach(mn, name): bytes of that region's memory.
+  Napi::Value reattachCall(const Napi::CallbackInfo& info) {
+    const uint32_t mn = info[0].As<Napi::Number>().Uint32Value();
+    Failure failure;
+    if (!session_->reattach(mn, info[1].As<Napi::String>().Utf8Value(), failure)) {
+      throwFailure(info.Env(), failure);
+      return info.Env().Undefined();
+    }
+    return Napi::Number::New(info.Env(), static_cast<double>(session_->regions()[mn]->memoryBytes()));
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }

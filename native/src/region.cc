@@ -290,6 +290,24 @@ void Region::own(uint64_t device, uint64_t inode) {
 
 void Region::setReady() { __atomic_store_n(&header()->ready, 1, __ATOMIC_RELEASE); }
 
+bool Region::rename(const std::string& name, Failure& failure) {
+  if (!isRegionName(name)) {
+    failure.usage("\"" + name + "\" is no region name: fusee- and then at most 194 of a-z A-Z 0-9 . _ -");
+    return false;
+  }
+  const std::lock_guard lock(ownedMutex());
+  auto& names = ownedNames();
+  const auto mine =
+      std::find_if(names.begin(), names.end(), [this](const OwnedName& o) { return o.region == this; });
+  if (mine == names.end() || ::rename(mine->path.c_str(), pathOf(name).c_str()) != 0) {
+    failure.system("region " + name_ + " cannot take the name " + name);
+    return false;
+  }
+  name_ = name;
+  mine->path = pathOf(name);
+  return true;
+}
+
 void Region::retire() {
   if (!isOwner_) return;
   isOwner_ = false;

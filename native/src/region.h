@@ -82,6 +82,8 @@ class Region {
   const std::string& name() const { return name_; }
 
   void setReady();
+  // The owner's: takes another name, in place of whatever had it; under the old one nobody finds it any more.
+  bool rename(const std::string& name, Failure&);
   // The owner's end: verbs FAIL from now on, and the name is gone. The mapping stays until the last
   // reference.
   void retire();

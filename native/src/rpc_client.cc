@@ -71,20 +71,34 @@ bool RpcClient::attach(const std::shared_ptr<Region>& region, Failure& failure) 
   return false;
 }
 
+bool RpcClient::replace(uint32_t mn, const std::shared_ptr<Region>& region, Failure& failure) {
+  if (!attach(region, failure)) return false;
+  giveUp(nodes_[mn]);
+  nodes_[mn] = std::move(nodes_.back());
+  nodes_.pop_back();
+  return true;
+}
+
+bool RpcClient::withdraw(Node& node) {
+  bool isFree = true;
+  for (uint32_t s = 0; s < kRpcGroupSlots; s++) isFree &= release(node.slots[s]);
+  return isFree;
+}
+
+void RpcClient::giveUp(Node& node) {
+  withdraw(node);
+  __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
+}
+
 bool RpcClient::withdraw() {
   bool isFree = true;
-  for (Node& node : nodes_) {
-    for (uint32_t s = 0; s < kRpcGroupSlots; s++) isFree &= release(node.slots[s]);
-  }
+  for (Node& node : nodes_) isFree &= withdraw(node);
   calls_.clear();
   return isFree;
 }
 
 void RpcClient::detach() {
-  withdraw();
-  for (Node& node : nodes_) {
-    __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
-  }
+  for (Node& node : nodes_) giveUp(node);
   nodes_.clear();
   calls_.clear();
 }

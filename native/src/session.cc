@@ -15,17 +15,41 @@ std::shared_ptr<Session> Session::open(const SessionOptions& options, Failure& f
 }
 
 bool Session::attach(const SessionOptions& options, Failure& failure) {
-  std::vector<DeathWatcher::Watched> watched;
+  prefault_ = options.prefault;
   for (const std::string& name : options.regions) {
     const bool isAbsent = name.empty();
     auto region = isAbsent ? Region::absent(failure) : Region::attach(name, options.prefault, failure);
     if (region == nullptr || !rpc_.attach(region, failure)) return false;
     targets_.push_back({region->memory(), region->memoryBytes(), region->header()});
-    if (!isAbsent) watched.push_back({region->header()->owner, &region->header()->dead});
     regions_.push_back(std::move(region));
   }
   targetCount_ = static_cast<uint32_t>(targets_.size());
+  return watch(failure);
+}
+
+bool Session::watch(Failure& failure) {
+  std::vector<DeathWatcher::Watched> watched;
+  for (const auto& region : regions_) {
+    // One that is absent, or known to be dead, has nobody to be watched.
+    if (region->memoryBytes() == 0) continue;
+    watched.push_back({region->header()->owner, &region->header()->dead});
+  }
   return watcher_.start(watched, failure);
+}
+
+bool Session::reattach(uint32_t mn, const std::string& name, Failure& failure) {
+  if (isClosed_ || mn >= regions_.size()) {
+    failure.usage("node " + std::to_string(mn) + " is none of this client's");
+    return false;
+  }
+  auto region = Region::attach(name, prefault_, failure);
+  if (region == nullptr || !rpc_.replace(mn, region, failure)) return false;
+  // The watcher writes to the regions that it watches: it ends before one of them goes. A death meanwhile is
+  // found when it starts.
+  watcher_.stop();
+  targets_[mn] = {region->memory(), region->memoryBytes(), region->header()};
+  regions_[mn] = std::move(region);
+  return watch(failure);
 }
 
 Session::~Session() { Session::close(); }

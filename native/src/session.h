@@ -30,6 +30,9 @@ class Session final : public SessionCore {
 
   // Executes what was submitted at once, moves RPCs and held batches on.
   void doorbell() override;
+  // Attaches to another region in place of node `mn`'s, which is let go: another process has that node's
+  // place now. Only while nothing is posted. On failure everything is as before.
+  bool reattach(uint32_t mn, const std::string& name, Failure& failure);
   // Detaches from the nodes and stops the watcher.
   void close() override;
   std::vector<uint64_t> memoryBytes() const override;
@@ -50,12 +53,14 @@ class Session final : public SessionCore {
       : SessionCore(local, options.localBytes, options.queueCapacity, options.rttNs),
         rpc_(local, options.rpcTimeoutNs) {}
   bool attach(const SessionOptions& options, Failure& failure);
+  bool watch(Failure& failure);
 
   RpcClient rpc_;
   std::vector<std::shared_ptr<Region>> regions_;
   std::vector<Target> targets_;
   uint32_t targetCount_ = 0;
   DeathWatcher watcher_;
+  bool prefault_ = false;
   bool isClosed_ = false;
 };
 
