@@ -151,8 +151,10 @@ describe.skipIf(!isGuest)(`verbs fabric, beyond the contract${reason}`, () => {
     const fabric = attach(`${WIRE.host}:${service.port}`);
     const socket = connect(service.port, WIRE.host);
     socket.on('error', () => {});
+    socket.resume();
+    const closed = new Promise((resolve) => socket.on('close', resolve));
     socket.write(Buffer.alloc(4096, 0x5a));
-    await once(socket, 'close');
+    await closed;
     while (log.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(log[0]).toMatch(/does not speak this protocol/);
     const batch = new VerbBatch(fabric.local, 1);

@@ -93,37 +93,7 @@ const LOOK_MS = 100;
 
 async function boot(run: GuestRun, control: string): Promise<GuestOutcome> {
   const begun = performance.now();
-  const emulator = spawn('qemu-system-x86_64', machine(run, control), {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let complaint = '';
-  emulator.stderr.on('data', (text) => {
-    complaint += text;
-  });
-  const kill = (): void => {
-    emulator.kill('SIGKILL');
-  };
-  process.once('exit', kill);
-  const output = openSync(join(control, 'output'), 'r');
-  const buffer = Buffer.alloc(1 << 16);
-  const forward = (): void => {
-    for (let count = -1; count !== 0; ) {
-      count = readSync(output, buffer, 0, buffer.length, null);
-      if (count > 0) run.onOutput?.(buffer.toString('utf8', 0, count));
-    }
-  };
-  const looks = setInterval(forward, LOOK_MS);
-  const limit = setTimeout(kill, run.timeoutMs);
-  try {
-    await once(emulator, 'exit');
-  } catch (error) {
-    throw new FabricError(`the emulator cannot be run: ${(error as Error).message}; install qemu-system-x86`);
-  } finally {
-    clearInterval(looks);
-    clearTimeout(limit);
-    process.off('exit', kill);
-  }
-  forward();
+  const complaint = await emulate(run, control);
   const read = (file: string): string => {
     try {
       return readFileSync(join(control, file), 'utf8');
@@ -137,5 +107,51 @@ async function boot(run: GuestRun, control: string): Promise<GuestOutcome> {
     status: status === undefined ? null : Number(status),
     milliseconds: performance.now() - begun,
     console: complaint + read('console').replaceAll('\r', ''),
+  };
+}
+
+/** Signals that would end this process: they end the guest, and with it what waits for it. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Runs the emulator to its end; what it complained of. */
+async function emulate(run: GuestRun, control: string): Promise<string> {
+  // However this process ends, the kernel ends the emulator with it.
+  const bound = ['--pdeathsig', 'KILL', 'qemu-system-x86_64'];
+  const emulator = spawn('setpriv', [...bound, ...machine(run, control)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let complaint = '';
+  emulator.stderr.on('data', (text) => {
+    complaint += text;
+  });
+  const kill = (): void => {
+    emulator.kill('SIGKILL');
+  };
+  for (const signal of SIGNALS) process.once(signal, kill);
+  const forward = forwarder(join(control, 'output'), run.onOutput);
+  const looks = setInterval(forward, LOOK_MS);
+  const limit = setTimeout(kill, run.timeoutMs);
+  try {
+    await once(emulator, 'exit');
+  } catch (error) {
+    throw new FabricError(`the emulator cannot be run: ${(error as Error).message}; install qemu-system-x86`);
+  } finally {
+    clearInterval(looks);
+    clearTimeout(limit);
+    for (const signal of SIGNALS) process.off(signal, kill);
+  }
+  forward();
+  return complaint;
+}
+
+/** Hands on what has been appended to a file since the last call. */
+function forwarder(path: string, onOutput: GuestRun['onOutput']): () => void {
+  const output = openSync(path, 'r');
+  const buffer = Buffer.alloc(1 << 16);
+  return () => {
+    for (let count = -1; count !== 0; ) {
+      count = readSync(output, buffer, 0, buffer.length, null);
+      if (count > 0) onOutput?.(buffer.toString('utf8', 0, count));
+    }
   };
 }

@@ -60,19 +60,7 @@ async function test(report: string | undefined): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'fusee-rdma-'));
   let counts = NOTHING;
   try {
-    if (verbsAddon() === null) {
-      process.stderr.write(
-        'the verbs fabric was left out of this build: install libibverbs-dev, librdmacm-dev and ' +
-          'ibverbs-providers, and run `npm run build`\n',
-      );
-      return 1;
-    }
-    const results = join(folder, 'results.json');
-    const vitest = join('node_modules', 'vitest', 'vitest.mjs');
-    const config = join('harness', 'rdma', 'guest', 'vitest.config.mjs');
-    const outcome = await run([process.execPath, vitest, 'run', '--config', config], results);
-    if (existsSync(results)) counts = countsOf(readFileSync(results, 'utf8'), outcome);
-    return counts.success ? 0 : 1;
+    counts = await testIn(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
     if (report !== undefined) writeFileSync(report, JSON.stringify(counts));
@@ -80,6 +68,22 @@ async function test(report: string | undefined): Promise<number> {
       `rdma: ${counts.numPassedTests} passed, ${counts.numFailedTests} failed, ${counts.numPendingTests} skipped\n`,
     );
   }
+  return counts.success ? 0 : 1;
+}
+
+async function testIn(folder: string): Promise<Counts> {
+  if (verbsAddon() === null) {
+    process.stderr.write(
+      'the verbs fabric was left out of this build: install libibverbs-dev, librdmacm-dev and ' +
+        'ibverbs-providers, and run `npm run build`\n',
+    );
+    return NOTHING;
+  }
+  const results = join(folder, 'results.json');
+  const vitest = join('node_modules', 'vitest', 'vitest.mjs');
+  const config = join('harness', 'rdma', 'guest', 'vitest.config.mjs');
+  const outcome = await run([process.execPath, vitest, 'run', '--config', config], results);
+  return existsSync(results) ? countsOf(readFileSync(results, 'utf8'), outcome) : NOTHING;
 }
 
 /** A run that failed without a failed test, or that passed nothing, counts as one failed test. */
