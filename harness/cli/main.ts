@@ -5,6 +5,7 @@ import { packageVersion } from '../run/package-root.js';
 import { benchCommand } from './bench-command.js';
 import { experimentCommand } from './experiment-command.js';
 import { explain } from './explain.js';
+import { fabricCommand } from './fabric-command.js';
 import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
 import { masterCommand, recoverCommand } from './master-command.js';
@@ -45,6 +46,7 @@ async function main(): Promise<void> {
     .addCommand(recoverCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
+    .addCommand(fabricCommand())
     .addCommand(verifyCommand());
   harmonise(program);
   await program.parseAsync();

@@ -22,6 +22,7 @@ import {
 import { CLASS_LINES, LINE_BYTES } from '../../fusee/layout/index.js';
 import type { VerbBatch } from '../../fusee/verbs/index.js';
 import type { Cluster } from './cluster.js';
+import { buffers } from './registered.js';
 
 /** Bytes that nobody names, frees or holds, on all nodes together; by what is known to leave such. */
 export interface Leaks {
@@ -33,7 +34,7 @@ export interface Leaks {
   readonly unexcusedBytes: number;
 }
 
-/** Nothing. */
+/** None at all. */
 export const NO_LEAKS: Leaks = { unloggedBytes: 0, bereftBytes: 0, unexcusedBytes: 0 };
 
 /** Walks the memory of a cluster that has come to rest. */
@@ -59,7 +60,7 @@ export function checkLeaks(cluster: Cluster): Leaks {
 }
 
 function walk({ world, view }: Cluster): PoolReport {
-  const fabric = new MemoryFabric(world.nodes, { localBytes: WALK_BYTES });
+  const fabric = new MemoryFabric(world.nodes, { localBuffer: buffers.take(WALK_BYTES) });
   const steps = checkPool({ view, local: fabric.local, depth: 'bytes' });
   const done: VerbBatch[] = [];
   for (let step = steps.next(); ; step = steps.next()) {

@@ -81,6 +81,7 @@ export const LOST_LINK: SwarmPlan = {
   leaseNs: 20000,
   recovererCrash: 0,
   isLoaded: false,
+  boundNs: 0,
   nodeCrashes: 0,
 };
 
@@ -134,6 +135,7 @@ export const FREED_UNDER_REQUEST: SwarmPlan = {
   leaseNs: 2000000,
   recovererCrash: 0,
   isLoaded: false,
+  boundNs: 0,
   nodeCrashes: 0,
 };
 
@@ -174,6 +176,7 @@ export const UNLOGGED_BITS: SwarmPlan = {
   leaseNs: 20000,
   recovererCrash: 0,
   isLoaded: false,
+  boundNs: 0,
   nodeCrashes: 2,
 };
 
@@ -214,5 +217,104 @@ export const MENDED_FOR_EVER: SwarmPlan = {
   leaseNs: 20000,
   recovererCrash: 0,
   isLoaded: false,
+  boundNs: 0,
   nodeCrashes: 2,
+};
+
+/**
+ * A client died while it committed a log, then the primary of its slot: its word stood, committed on some
+ * replicas only, and its recovery freed the object that the slot named.
+ */
+export const TORN_COMMIT: SwarmPlan = {
+  seed: 200448,
+  pool: {
+    poolId: 1,
+    nodes: 3,
+    indexReplicas: 3,
+    dataReplicas: 3,
+    subtables: 1,
+    subtablesMax: 1,
+    groupsPerSubtable: 2,
+    blockBytes: 2048,
+    regionBytes: 8192,
+    regionsPerNode: 4,
+  },
+  clients: 2,
+  coroutines: 3,
+  requests: 11,
+  keys: ['k59.....', 'k728....', 'k834....', 'k1563...', 'k1579...', 'k1657...', 'k2973...', 'k3456...'],
+  valueBytesLeast: 8,
+  valueBytesMost: 120,
+  mix: [1, 1, 1, 1, 1],
+  skew: 1,
+  cache: { bytes: 1024, keyBytes: 32, threshold: 1 },
+  latency: { leastNs: 100, jitterNs: 1000, serviceNs: 1000 },
+  faults: {
+    tear: 0.02,
+    tearNs: 2000,
+    delay: 0,
+    delayNs: 10000,
+    rpcLoss: 0,
+    rpcDuplication: 0.1,
+    survival: 0.3,
+  },
+  rpcTimeoutNs: 50000,
+  thinkNs: 100,
+  roundNs: 30000,
+  crashes: 1,
+  cuts: 0,
+  leaseNs: 20000,
+  recovererCrash: 0,
+  isLoaded: false,
+  boundNs: 1000000,
+  nodeCrashes: 1,
+};
+
+/**
+ * A client died while it entered a block, then the node that had granted it: free by its new primary, the
+ * dead client's by a backup, for good.
+ */
+export const STALE_ENTRY: SwarmPlan = {
+  seed: 201111,
+  pool: {
+    poolId: 1,
+    nodes: 4,
+    indexReplicas: 3,
+    dataReplicas: 3,
+    subtables: 2,
+    subtablesMax: 2,
+    groupsPerSubtable: 2,
+    blockBytes: 2048,
+    regionBytes: 8192,
+    regionsPerNode: 4,
+  },
+  clients: 4,
+  coroutines: 1,
+  requests: 17,
+  keys: ['k0.', 'k1..', 'k2...', 'k3.', 'k4..'],
+  valueBytesLeast: 8,
+  valueBytesMost: 120,
+  mix: [2, 0, 0, 1, 3],
+  skew: 2,
+  cache: { bytes: 1024, keyBytes: 32, threshold: 0.1 },
+  latency: { leastNs: 500, jitterNs: 200, serviceNs: 1000 },
+  faults: {
+    tear: 0.3,
+    tearNs: 100,
+    delay: 0,
+    delayNs: 10000,
+    rpcLoss: 0.05,
+    rpcDuplication: 0.1,
+    survival: 0.3,
+  },
+  rpcTimeoutNs: 50000,
+  thinkNs: 0,
+  roundNs: 30000,
+  crashes: 1,
+  cuts: 0,
+  leaseNs: 200000,
+  recovererCrash: 0,
+  isLoaded: true,
+  boundNs: 1000000,
+  nodeCrashes: 1,
 };

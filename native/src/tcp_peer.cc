@@ -20,8 +20,12 @@ const char* nameOf(uint8_t opcode) {
 
 }  // namespace
 
-TcpPeer::TcpPeer(const TcpNode& node)
-    : node_(node), calls_(new Call[kPeerCalls]()), rpc_(reinterpret_cast<uint8_t*>(calls_.get()), kForeverNs) {
+TcpPeer::TcpPeer(const TcpNode& node, size_t queueBytes)
+    : node_(node),
+      input_(queueBytes),
+      output_(queueBytes),
+      calls_(new Call[kPeerCalls]()),
+      rpc_(reinterpret_cast<uint8_t*>(calls_.get()), kForeverNs) {
   hello_ = {kTcpMagic, kTcpVersion, {}};
   // A nonce that cannot be drawn stays zero in part; then nobody must get in.
   if (getrandom(hello_.nonce, sizeof hello_.nonce, 0) != sizeof hello_.nonce) end("no random numbers");

@@ -34,7 +34,8 @@ constexpr uint32_t kPeerCalls = 64;
 
 class TcpPeer {
  public:
-  explicit TcpPeer(const TcpNode& node);
+  // The queues have room for a greeting at least.
+  explicit TcpPeer(const TcpNode& node, size_t queueBytes = kPeerQueueBytes);
 
   // Where received bytes go, behind inputRoom(), and how many came.
   size_t inputRoom() { return input_.room(); }
@@ -94,8 +95,8 @@ class TcpPeer {
 
   const TcpNode& node_;
   Stage stage_ = Stage::kProof;
-  ByteQueue input_{kPeerQueueBytes};
-  ByteQueue output_{kPeerQueueBytes};
+  ByteQueue input_;
+  ByteQueue output_;
   TcpHello hello_;
   ClientKey client_ = 0;
   std::string reason_;
