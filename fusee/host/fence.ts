@@ -1,9 +1,8 @@
 /** Fences a client until that is done. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FabricKind } from '../fabric/contract.js';
-import { type NodeAccess, secretOf } from '../fabric/open.js';
+import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
 import { fenceProcess, type ProcessId, regionName } from '../fabric/shm-process.js';
-import { fenceOverTcp } from '../fabric/tcp.js';
 
 /** Who is to be fenced. */
 export interface Fenced {
@@ -51,7 +50,7 @@ export async function fenceAtLast(
         await fenceProcess(client.process, { regions });
       } else {
         const addresses = living.map(({ place }) => place);
-        await fenceOverTcp(client.key, { addresses, secret: secretOf(access) });
+        await fenceAtNodes(access, addresses, client.key);
       }
       return;
     } catch (error) {

@@ -3,11 +3,11 @@ import { Command, Option } from 'commander';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
-import { fabricOption } from './access.js';
+import { fabricOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
 import { untilInterrupted } from './interrupt.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 
-interface Flags {
+interface Flags extends RdmaFlags {
   fabric: HostFabricKind;
   workload: string;
   searchRatio?: number;
@@ -40,7 +40,7 @@ interface Flags {
 /** Makes the command. */
 export function benchCommand(): Command {
   const count = parseCount;
-  return new Command('bench')
+  return withRdma(new Command('bench'))
     .description('run workloads against a pool of its own and store latencies, costs and figures')
     .option(
       '-w, --workload <names>',
@@ -120,6 +120,7 @@ function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? Math.min(2, flags.nodes);
   return {
     fabric: flags.fabric,
+    ...rdmaOf(flags),
     workloads: flags.workload.split(',').flatMap((name) => name.trim() || []),
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),

@@ -1,6 +1,7 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
@@ -32,6 +33,8 @@ export interface CellPlan {
   readonly pool: string;
   /** What leads to its nodes. @default 'shm' */
   readonly fabric?: HostFabricKind;
+  /** Over verbs: the clients' RDMA device. */
+  readonly rdma?: RdmaChoice;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
   /** Those that join in the window, as its plan of faults says. */
@@ -112,7 +115,7 @@ export async function runCell(
   let master: MasterHost | null = null;
   try {
     progress.phase('start');
-    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan.fabric), abort));
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan), abort));
     // Where something is to die, somebody must see to what it leaves.
     if (plan.hasMaster === true) {
       master = await MasterHost.start({ ...crew.access, leaseMs: plan.leaseMs ?? LEASE_MS });

@@ -110,12 +110,13 @@ class ClientProcess {
 
   async #connect(plan: ClientPlan): Promise<void> {
     this.#isConnected = true;
-    const { pool, fabric, nodes, secretFile } = plan;
+    const { pool, fabric, nodes, secretFile, rdma } = plan;
     this.#session = await openSession({
       pool,
       fabric,
       nodes,
       secretFile,
+      rdma,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,

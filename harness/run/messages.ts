@@ -1,5 +1,5 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
-import type { NodeAccess } from '../../fusee/fabric/open.js';
+import type { HostFabricKind, NodeAccess } from '../../fusee/fabric/open.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
 import type { PackedHistogram } from '../../results/histogram.js';
@@ -135,8 +135,10 @@ export type ToNode = {
   readonly pool: string;
   readonly mn: number;
   readonly config: PoolConfig;
-  /** Let clients in over TCP too: at a port of the system's choice, for those who know the secret. */
+  /** Let clients in over a network too: at a port of the system's choice, for those who know the secret. */
   readonly secretFile?: string;
+  /** Which network. @default 'tcp' */
+  readonly fabric?: HostFabricKind;
 };
 export type FromNode =
   | {

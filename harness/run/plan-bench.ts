@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
 import {
@@ -31,6 +32,8 @@ export interface BenchOptions {
   readonly workloads: readonly string[];
   /** What leads from clients to nodes. @default 'shm' */
   readonly fabric?: HostFabricKind;
+  /** Over verbs: the clients' RDMA device. */
+  readonly rdma?: RdmaChoice;
   readonly searchRatio?: number;
   readonly tracePath?: string;
   readonly flavour: string;
@@ -347,6 +350,7 @@ function cellPlan(
   return {
     pool,
     fabric: options.fabric ?? 'shm',
+    ...(options.rdma === undefined ? {} : { rdma: options.rdma }),
     config,
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
