@@ -19,14 +19,19 @@ import { buildStreams, type ClientStreams, readBackStreams } from './client-stre
 import { HistorySource } from './history-source.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { obeyParent } from './obey.js';
+import { PacedSource } from './paced-source.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
 const TURNS = 16;
 const SLICE_NS = 1e6;
 const PROGRESS_NS = 200e6;
+/** Before a request is due, the clock is watched for so long: a sleep may end that much too late. */
+const WATCH_NS = 300e3;
 /** What a client that dies has counted since its last report nobody knows. */
 const REPORT_NS = 50e6;
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 const send = (message: FromClient): void => {
   process.send?.(message);
@@ -44,6 +49,8 @@ class ClientProcess {
   #coroutines!: readonly Coroutine[];
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
+  /** What makes an open loop of the window. */
+  #paced: PacedSource | null = null;
   #phase: Phase = 'load';
   /** Phases that were stopped, perhaps before they began. */
   readonly #stopped = new Set<Phase>();
@@ -141,17 +148,21 @@ class ClientProcess {
     const source = this.#sourceOf('run', this.#streams.measured, {
       measureNs: when.measureNs,
       endsWithFirst: true,
+      isOpen: this.#plan.schedule !== undefined,
     });
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#switchesBefore = process.resourceUsage().involuntaryContextSwitches;
-    await this.#drive(source, when.endNs, when.warmShare);
+    await this.#drive(source, when.endNs, when);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
     this.#inserted = source.insertedKeys();
-    send({ type: 'finished', report: this.#reportOf(source, endNs) });
+    const arrivals = this.#paced?.closedAt(this.#closedNs);
+    this.#paced = null;
+    const report = this.#reportOf(source, endNs);
+    send({ type: 'finished', report: arrivals === undefined ? report : { ...report, arrivals } });
   }
 
   /** What a source has measured so far. */
@@ -163,6 +174,7 @@ class ClientProcess {
       measureNs: source.measureNs,
       endNs,
       closedNs: this.#closedNs === 0 ? endNs : this.#closedNs,
+      ...(this.#paced === null ? {} : { arrivals: this.#paced.counts }),
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
@@ -214,7 +226,7 @@ class ClientProcess {
   #sourceOf(
     phase: Phase,
     streams: readonly RequestStream[],
-    ends: { measureNs: number; endsWithFirst: boolean },
+    ends: { measureNs: number; endsWithFirst: boolean; isOpen?: boolean },
     { keys, frontier }: ClientStreams = this.#streams,
   ): StreamSource {
     const { local } = this.#session.fabric;
@@ -229,11 +241,17 @@ class ClientProcess {
   }
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
-  async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
+  async #drive(
+    source: StreamSource,
+    endNs: number,
+    { warmShare, startNs }: { warmShare: number | null; startNs: number } = { warmShare: null, startNs: 0 },
+  ): Promise<void> {
     const { fabric, janitor, failover } = this.#session;
     await enter(this.#session);
     const [requests, patient] = this.#withFaults(this.#observed(source));
-    const reactor = new Reactor(fabric, this.#coroutines, requests, {
+    const paced = this.#pacedSource(requests, source, startNs);
+    this.#paced = paced;
+    const reactor = new Reactor(fabric, this.#coroutines, paced ?? requests, {
       deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
       failover,
@@ -244,11 +262,13 @@ class ClientProcess {
     let isMeasured = false;
     const mayDie = this.#phase === 'run' && this.#plan.faults?.mayDie === true;
     this.#closedNs = 0;
-    while (reactor.active > 0 || patient?.isResting) {
+    while (reactor.active > 0 || patient?.isResting || (paced !== null && !source.stopping)) {
       let now = fabric.nowNs();
-      for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
-        for (let turn = 0; turn < TURNS; turn++) reactor.turn();
-      }
+      if (paced !== null) now = this.#turnPaced(reactor, paced, now + SLICE_NS);
+      else
+        for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
+          for (let turn = 0; turn < TURNS; turn++) reactor.turn();
+        }
       if (!isMeasured && now >= source.measureNs) {
         isMeasured = true;
         this.#cacheBefore = this.#cacheCounts({ hits: 0, misses: 0, bypassed: 0 });
@@ -277,6 +297,31 @@ class ClientProcess {
     await rest(this.#session);
     this.#sequence = source.sequence;
     this.#source = null;
+  }
+
+  /** What makes an open loop of the measured window, if it is to be one. */
+  #pacedSource(inner: RequestSource, source: StreamSource, startNs: number): PacedSource | null {
+    const { schedule, coroutines } = this.#plan;
+    if (schedule === undefined || this.#phase !== 'run') return null;
+    const nowNs = (): number => this.#session.fabric.nowNs();
+    return new PacedSource(inner, { source, schedule, startNs, coroutines, nowNs });
+  }
+
+  /** Turns until `untilNs`, or until nothing is left. Returns the time then. */
+  #turnPaced(reactor: Reactor, paced: PacedSource, untilNs: number): number {
+    const { fabric } = this.#session;
+    let now = fabric.nowNs();
+    while (now < untilNs) {
+      if (paced.isDue(now)) reactor.wake();
+      reactor.turn();
+      if (reactor.active === 0) {
+        if (this.#source?.stopping !== false) return now;
+        const restNs = Math.min(paced.nextNs, untilNs) - fabric.nowNs() - WATCH_NS;
+        if (restNs > 0) Atomics.wait(sleeper, 0, 0, restNs / 1e6);
+      }
+      now = fabric.nowNs();
+    }
+    return now;
   }
 
   /** The requests of the measured window, where faults are to come, with what they need around them. */

@@ -1,4 +1,5 @@
 /** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
@@ -22,6 +23,7 @@ import { clientFaults, type PlannedFault, planFaults } from '../fault/plan.js';
 import { type BenchShape, parseTimeline, type TimelineEvent } from '../fault/timeline.js';
 import type { CellPlan } from './cell.js';
 import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
+import { checkOpenLoop, clientSchedule, type OpenLoopOptions, type OpenLoopPlan } from './plan-open-loop.js';
 import { planVerified } from './plan-verified.js';
 
 /** Settings of a bench, as the command line gives them. */
@@ -31,6 +33,8 @@ export interface BenchOptions {
   readonly tracePath?: string;
   readonly flavour: string;
   readonly clients: number;
+  /** Each workload runs with each of these. @default `clients` alone */
+  readonly clientCounts?: readonly number[];
   readonly coroutines: number;
   readonly nodes: number;
   readonly indexReplicas: number;
@@ -50,6 +54,10 @@ export interface BenchOptions {
   readonly verify?: boolean;
   /** File with the timeline of what is to go wrong in each cell. */
   readonly faultsPath?: string;
+  /** Requests come by a schedule, whatever becomes of those before. @default each behind the last */
+  readonly openLoop?: OpenLoopOptions;
+  /** Take cells that earlier runs have finished from there. @default false */
+  readonly resume?: boolean;
   /** A master sees to what the dead leave behind. @default false */
   readonly hasMaster?: boolean;
   /** Folder of all runs. */
@@ -57,11 +65,17 @@ export interface BenchOptions {
   readonly figures: boolean;
 }
 
-/** One workload and repetition. */
+/** One workload and repetition, with one number of clients and one offered load. */
 export interface Cell {
   readonly name: string;
+  /** Tells apart cells of one workload, such as `c8` and `20000ops`; null when only workloads differ. */
+  readonly label: string | null;
   readonly repetition: number;
+  readonly clients: number;
+  readonly openLoop: OpenLoopPlan | null;
   readonly plan: CellPlan;
+  /** All that determines it, besides code and machine. */
+  readonly settings: object;
 }
 
 const CLIENTS_MAX = 64;
@@ -84,6 +98,19 @@ const REQUEST_BYTES = 14;
  * @throws UsageError naming the value, the limit and the way out.
  */
 export async function planBench(options: BenchOptions, available?: Available): Promise<Cell[]> {
+  const { clientCounts = [options.clients], openLoop } = options;
+  const twice = clientCounts.find((count, i) => clientCounts.indexOf(count) !== i);
+  if (twice !== undefined) throw new UsageError(`${twice} clients are named twice; name them once`);
+  if (openLoop !== undefined) checkOpenLoop(openLoop);
+  const cells: Cell[] = [];
+  for (const clients of clientCounts) {
+    cells.push(...(await planClients({ ...options, clients }, available)));
+  }
+  return cells;
+}
+
+/** The cells of one number of clients. */
+async function planClients(options: BenchOptions, available: Available | undefined): Promise<Cell[]> {
   checkOptions(options);
   const shape = shapeOf(options);
   const timeline = readTimeline(options.faultsPath, shape);
@@ -96,15 +123,68 @@ export async function planBench(options: BenchOptions, available?: Available): P
     const config = options.verify === true ? planVerified(size, demand) : planPool(size, demand);
     const clientBytes = options.clients * clientMemory(options, trace);
     requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
-    for (let repetition = 0; repetition < options.repetitions; repetition++) {
-      const seed = options.seed + repetition;
-      const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
-      const plan = cellPlan(options, { workload, repetition, faults }, config);
-      cells.push({ name: workload, repetition, plan });
+    for (const openLoop of openLoopsOf(options)) {
+      for (let repetition = 0; repetition < options.repetitions; repetition++) {
+        const seed = options.seed + repetition;
+        const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
+        const what = { workload, repetition, faults, openLoop };
+        const plan = cellPlan(options, what, config);
+        const { clients } = options;
+        const settings = {
+          ...settingsOf(options, what),
+          seed,
+          traceHash: trace === null ? null : traceHash(options),
+        };
+        cells.push({
+          name: workload,
+          label: labelOf(options, openLoop),
+          repetition,
+          clients,
+          openLoop,
+          plan,
+          settings,
+        });
+      }
     }
   }
   return cells;
 }
+
+const openLoopsOf = ({ openLoop }: BenchOptions): readonly (OpenLoopPlan | null)[] => {
+  if (openLoop === undefined) return [null];
+  const { rates, ...common } = openLoop;
+  return rates.map((offeredOps) => ({ ...common, offeredOps }));
+};
+
+/** What differs between cells of one workload. */
+function labelOf(
+  { clients, clientCounts = [], openLoop }: BenchOptions,
+  plan: OpenLoopPlan | null,
+): string | null {
+  const parts = [
+    ...(clientCounts.length > 1 ? [`c${clients}`] : []),
+    ...(plan !== null && (openLoop?.rates.length ?? 0) > 1 ? [`${plan.offeredOps}ops`] : []),
+  ];
+  return parts.length === 0 ? null : parts.join('-');
+}
+
+/** Of a bench, what determines this cell: not what else is run, how often, and where results go. */
+function settingsOf(options: BenchOptions, cell: CellChoice): object {
+  const { workloads, tracePath, searchRatio, faultsPath, clientCounts, openLoop, ...rest } = options;
+  const { repetitions, out, figures, resume, ...settings } = rest;
+  return {
+    experiment: 'bench',
+    system: 'fusee',
+    fabric: 'shm',
+    ...settings,
+    ...ratioOf(cell.workload, options),
+    ...cell,
+  };
+}
+
+/** sha256 of the trace that is replayed; null when none is. */
+export const traceHash = ({ tracePath }: BenchOptions): string | null =>
+  tracePath === undefined ? null : createHash('sha256').update(readFileSync(tracePath)).digest('hex');
 
 const shapeOf = ({ clients, nodes, secondsMax }: BenchOptions): BenchShape => ({
   clients,
@@ -259,9 +339,17 @@ function clientMemory(options: BenchOptions, trace: Trace | null): number {
   return Math.ceil(PROCESS_BYTES + cacheBytes + streams + keys);
 }
 
+/** What a cell is, of all that a bench runs. */
+interface CellChoice {
+  readonly workload: string;
+  readonly repetition: number;
+  readonly faults: readonly PlannedFault[] | null;
+  readonly openLoop: OpenLoopPlan | null;
+}
+
 function cellPlan(
   options: BenchOptions,
-  { workload, repetition, faults }: { workload: string; repetition: number; faults: PlannedFault[] | null },
+  { workload, repetition, faults, openLoop }: CellChoice,
   config: CellPlan['config'],
 ): CellPlan {
   const { clients, coroutines, records, tracePath, cacheBytes } = options;
@@ -290,6 +378,9 @@ function cellPlan(
       requests: Math.floor(options.requests / clients),
       valueBytes: valueBytesOf(options.kvBytes),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      ...(openLoop === null
+        ? {}
+        : { schedule: clientSchedule(openLoop, { clientIndex, clients, seed: options.seed + repetition }) }),
       ...(options.verify === true ? { deadlineNs: VERIFIED_DEADLINE_NS } : {}),
       ...(faults === null ? {} : { faults: clientFaults(faults, clientIndex) }),
     })),
