@@ -9,6 +9,7 @@ import { kvCommand } from './kv-command.js';
 import { masterCommand, recoverCommand } from './master-command.js';
 import { nodeCommand } from './node-command.js';
 import { resultsCommand } from './results-command.js';
+import { saturateCommand } from './saturate-command.js';
 import { statsCommand } from './stats-command.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     .addCommand(nodeCommand())
     .addCommand(masterCommand())
     .addCommand(recoverCommand())
+    .addCommand(saturateCommand())
     .addCommand(resultsCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
