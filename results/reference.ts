@@ -43,8 +43,8 @@ export const schemaReference = (): string =>
   [
     '# What a run stores',
     '',
-    `Schema version ${SCHEMA_VERSION}. Generated from the schemas by \`fusee results schema\`; a test holds this page ` +
-      'to them. `null` means that something was not checked or does not apply, never 0. Names end with their ' +
+    `Schema version ${SCHEMA_VERSION}. Generated from the schemas by \`fusee results schema\`; ` +
+      'a test holds this page to them. `null` means that something was not checked or does not apply, never 0. Names end with their ' +
       'unit: `Ns` nanoseconds, `Ms` milliseconds, `Ops` operations per second.',
     '',
     'A run is the folder `<root>/<experiment>/<id>/`; it ends in `.partial`, `.interrupted` or `.failed` ' +

@@ -1,4 +1,4 @@
-/** What surrounds a run besides code and processor: network cards, where its processes may run, what was built. */
+/** What surrounds a run besides code and processor: network cards, placement of processes, what was built. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { SaturateOptions, SaturateOutcome } from '../run/saturate.js';
 import type { Saturation } from '../run/saturation.js';
+import { untilInterrupted } from './interrupt.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 import { textTable } from './text-table.js';
 
@@ -27,8 +28,6 @@ interface Flags {
   out: string;
   json: boolean;
 }
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Makes the command. */
 export function saturateCommand(): Command {
@@ -86,27 +85,16 @@ async function saturate(flags: Flags): Promise<void> {
     import('../run/saturate.js'),
     import('../run/live.js'),
   ]);
-  const abort = new AbortController();
-  const interrupt = (): void => {
-    if (abort.signal.aborted) process.exit(130);
-    abort.abort(new Error('interrupted: what was measured is kept'));
-  };
-  for (const signal of SIGNALS) process.on(signal, interrupt);
-  try {
-    const view = flags.json ? silentView() : liveView(process.stderr);
-    const outcome = await runSaturate(saturateOptions(flags), { view, abort: abort.signal });
-    const text = flags.json
-      ? JSON.stringify({ ...outcome.saturation, folder: outcome.folder })
-      : describe(outcome, flags);
-    process.stdout.write(`${text}\n`);
-    process.exitCode = outcome.saturation.isSure ? 0 : 1;
-  } catch (error) {
-    if (error !== abort.signal.reason) throw error;
-    process.stderr.write(`fusee: ${(error as Error).message}\n`);
+  const view = flags.json ? silentView() : liveView(process.stderr);
+  const outcome = await untilInterrupted((abort) => runSaturate(saturateOptions(flags), { view, abort }));
+  if (outcome === null) {
     process.exitCode = 130;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+    return;
   }
+  const { saturation, folder } = outcome;
+  const text = flags.json ? JSON.stringify({ ...saturation, folder }) : describe(outcome, flags);
+  process.stdout.write(`${text}\n`);
+  process.exitCode = saturation.isSure ? 0 : 1;
 }
 
 function saturateOptions(flags: Flags): SaturateOptions {

@@ -8,15 +8,17 @@ import type { Attempt, FaultRecord, Operation, ResultRow } from '../../results/s
 import type { Run } from '../../results/store.js';
 import type { Injected } from '../fault/conduct.js';
 import { targetOf } from '../fault/plan.js';
+import type { CellOutcome } from './cell.js';
 import { faultsOf } from './faults.js';
 import type { LiveView } from './live.js';
 import type { BenchOptions, Cell } from './plan-bench.js';
 import { type CellResult, cellResult } from './row.js';
 import { describeVerification, runVerified } from './verifier.js';
 
-/** A cell with its key. */
+/** A cell with its key, and the settings that it is one of. */
 export interface KeyedCell extends Cell {
   readonly key: string;
+  readonly options: BenchOptions;
 }
 
 /** Says in the run's log what became of cells. */
@@ -36,10 +38,10 @@ export function logAttempts(
 export async function attempt(
   run: Run,
   cell: KeyedCell,
-  options: BenchOptions,
   { view, abort }: { readonly view: LiveView; readonly abort: AbortSignal },
 ): Promise<{ result: CellResult | null; fault: string | null }> {
-  const shown = view.cell(titleOf(cell, options));
+  const { options } = cell;
+  const shown = view.cell(titleOf(cell));
   const progress = {
     ...shown,
     fault: (injected: Injected, windowNs: number): void => {
@@ -55,7 +57,7 @@ export async function attempt(
       progress,
       abort,
     });
-    const result = cellResult(settingsOf(cell, options), outcome, verification);
+    const result = cellResult(settingsOf(cell), outcome, verification);
     const faults = faultsOf(cell.name, result);
     if (result.row.interrupted && result.row.operations === 0) {
       log('interrupted', 'before anything was measured');
@@ -63,6 +65,7 @@ export async function attempt(
       return { result: null, fault: faults };
     }
     store(run, cell, result, startedMs);
+    for (const event of seenTo(cell, outcome)) run.appendEvent(event);
     if (faults !== null) log('failed', faults);
     else if (result.row.interrupted) log('interrupted', 'what was measured until then is kept');
     else log('ok', null);
@@ -84,8 +87,10 @@ export async function attempt(
 }
 
 /** The cell as a person knows it. */
-export const titleOf = ({ name, label, repetition }: Cell, { repetitions }: BenchOptions): string =>
-  `${name}${label === null ? '' : ` ${label}`}${repetitions > 1 ? ` (${repetition + 1}/${repetitions})` : ''}`;
+export const titleOf = ({ name, label, repetition, options }: KeyedCell): string => {
+  const { repetitions } = options;
+  return `${name}${label === null ? '' : ` ${label}`}${repetitions > 1 ? ` (${repetition + 1}/${repetitions})` : ''}`;
+};
 
 /** A fault as an event of the run; written when it happens, so that it is there whatever follows. */
 function eventOf(cell: KeyedCell, { fault, atNs, detail }: Injected, windowNs: number) {
@@ -102,21 +107,45 @@ function eventOf(cell: KeyedCell, { fault, atNs, detail }: Injected, windowNs: n
   };
 }
 
-const settingsOf = (cell: KeyedCell, options: BenchOptions): Parameters<typeof cellResult>[0] => {
+/** What the master did, as events of the run; known when the cell is over. */
+function seenTo(cell: KeyedCell, { recoveries = [], changes = [], reports }: CellOutcome) {
+  const windowNs = Math.min(...reports.map(({ measureNs }) => measureNs));
+  const { key: cellKey, name: workload, repetition } = cell;
+  const place = { cellKey, at: new Date().toISOString(), workload, repetition };
+  return [
+    ...recoveries.map(({ lostAtNs, ...detail }) => ({
+      ...place,
+      kind: 'recovery',
+      // Not drawn: the death that it belongs to is.
+      label: '',
+      tMs: (lostAtNs - windowNs) / 1e6,
+      detail,
+    })),
+    ...changes.map(({ stopAtNs, ...detail }) => ({
+      ...place,
+      kind: 'view',
+      label: `view ${detail.number}`,
+      tMs: (stopAtNs - windowNs) / 1e6,
+      detail,
+    })),
+  ];
+}
+
+const settingsOf = ({ options, ...cell }: KeyedCell): Parameters<typeof cellResult>[0] => {
   const { flavour, coroutines, nodes, indexReplicas, dataReplicas, kvBytes, rttNs } = options;
   return {
     cellKey: cell.key,
     system: 'fusee',
     workload: cell.name,
     flavour,
-    fabric: 'shm',
+    fabric: options.fabric ?? 'shm',
     clients: cell.clients,
     coroutines,
     nodes,
     indexReplicas,
     dataReplicas,
     kvBytes,
-    seed: options.seed + cell.repetition,
+    seed: cell.seed,
     repetition: cell.repetition,
     rttNs,
     openLoop: cell.openLoop,
@@ -161,6 +190,6 @@ const summarise = ({ row, verification, memory }: CellResult): string =>
   `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
   (verification === null ? '' : `${describeVerification(verification)}, ${describeUpkeep(row)}`) +
   (memory === null ? '' : `${describeMemory(memory)}, `) +
-  (row.faults === null ? '' : `${row.faults.map(describeFault).join(', ')}, `) +
+  (row.faults === null || row.faults.length === 0 ? '' : `${row.faults.map(describeFault).join(', ')}, `) +
   describeOpenLoop(row) +
   `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

@@ -5,7 +5,8 @@ import { type BenchOptions, traceHash } from './plan-bench.js';
 
 /**
  * Version of the method, of which figures depend and code alone does not tell: what is timed, from when to
- * when, how pools are sized and warmed. Whoever changes one of these raises it. 1: closed loops; 2: open ones.
+ * when, how pools are sized and warmed. Whoever changes one of these raises it. 1: closed loops; 2: open
+ * ones.
  */
 const BENCHMARK_VERSION = 2;
 
@@ -17,7 +18,7 @@ export const benchProvenance = (options: BenchOptions): Promise<Provenance> =>
     version: packageVersion,
     experiment: {
       benchmark: BENCHMARK_VERSION,
-      fabric: 'shm',
+      fabric: options.fabric ?? 'shm',
       rttNs: options.rttNs,
       seed: options.seed,
       traceHash: traceHash(options),

@@ -30,25 +30,62 @@ export interface BenchHooks {
   readonly onRow?: (row: ResultRow) => void;
 }
 
+/** What a run of benches is called, and how it is drawn. */
+export interface RunAs {
+  readonly experiment: string;
+  /** Draws the run in that folder; the figures' paths. */
+  readonly draw: (folder: string) => Promise<string[]>;
+}
+
+const A_BENCH: RunAs = {
+  experiment: 'bench',
+  // Drawing takes a library that is slow to load.
+  draw: async (folder) => (await import('../../plots/ycsb.js')).drawRun(folder),
+};
+
+/** Runs a bench as {@link runParts}. */
+export const runBench = (options: BenchOptions, hooks: BenchHooks): Promise<BenchOutcome> =>
+  runParts([options], hooks, A_BENCH);
+
 /**
- * Runs the bench. A cell that fails ends it: what came before stays in a `.failed` folder without figures,
- * which nobody can take for a result. An interrupted run keeps its figures, which say so.
+ * Runs benches one after the other, as one run. A cell that fails ends it: what came before stays in a
+ * `.failed` folder without figures, which nobody can take for a result. An interrupted run keeps its figures,
+ * which say so.
+ * @param parts of one folder; repetitions are numbered through all of them.
  * @throws UsageError before anything starts; errors of the file system.
  */
-export async function runBench(options: BenchOptions, hooks: BenchHooks): Promise<BenchOutcome> {
-  const planned = await planBench(options);
+export async function runParts(
+  parts: readonly BenchOptions[],
+  hooks: BenchHooks,
+  { experiment, draw }: RunAs,
+): Promise<BenchOutcome> {
+  const planned: Omit<KeyedCell, 'key'>[] = [];
+  for (const options of parts) {
+    const first = planned.length;
+    const isFirst = first === 0;
+    for (const cell of await planBench(options))
+      planned.push({ ...cell, options, repetition: isFirst ? cell.repetition : first + cell.repetition });
+  }
   // What dead runs left behind, of any pool: their owners are gone.
   sweepRegions();
-  const provenance = await benchProvenance(options);
-  const cells = planned.map((cell) => ({ ...cell, key: cellKeyOf(provenance, cell.settings) }));
-  const run = openRun({ root: options.out, experiment: 'bench', resolved: options, provenance });
+  const provenance = await benchProvenance(parts[0]);
+  const cells = planned.map((cell): KeyedCell => {
+    const { settings, repetition } = cell;
+    return { ...cell, key: cellKeyOf(provenance, { experiment, ...settings, repetition }) };
+  });
+  const run = openRun({
+    root: parts[0].out,
+    experiment,
+    resolved: parts.length === 1 ? parts[0] : parts,
+    provenance,
+  });
   // However this process ends, its run does not look like one that goes on.
   const onExit = (): void => {
     if (run.state === 'running') run.interrupt('given up by the user');
   };
   process.once('exit', onExit);
   try {
-    return await runCells(run, cells, options, hooks);
+    return await runCells(run, cells, draw, hooks);
   } catch (error) {
     failQuietly(run, error);
     throw error;
@@ -67,12 +104,12 @@ function failQuietly(run: Run, error: unknown): void {
 async function runCells(
   run: Run,
   cells: readonly KeyedCell[],
-  options: BenchOptions,
+  draw: RunAs['draw'],
   hooks: BenchHooks,
 ): Promise<BenchOutcome> {
   const rows: ResultRow[] = [];
   const faults: string[] = [];
-  const finished = findFinished(options, cells);
+  const finished = findFinished(run.experiment, cells);
   for (const [i, cell] of cells.entries()) {
     if (hooks.abort.aborted || faults.length > 0) {
       logAttempts(
@@ -88,10 +125,10 @@ async function runCells(
       const row = reuse(run, cell, found);
       rows.push(row);
       hooks.onRow?.(row);
-      hooks.view.cell(titleOf(cell, options)).done(`taken from run ${row.reusedFrom}`);
+      hooks.view.cell(titleOf(cell)).done(`taken from run ${row.reusedFrom}`);
       continue;
     }
-    const { result, fault } = await attempt(run, cell, options, hooks);
+    const { result, fault } = await attempt(run, cell, hooks);
     if (fault !== null) faults.push(fault);
     if (result === null) continue;
     rows.push(result.row);
@@ -101,18 +138,15 @@ async function runCells(
   if (faults.length > 0) run.fail(faults.join('; '));
   else if (interrupted) run.interrupt();
   else run.finish();
-  const draws = options.figures && rows.length > 0 && faults.length === 0;
-  const figures = draws ? await draw(run.folder) : [];
+  const draws = cells[0].options.figures && rows.length > 0 && faults.length === 0;
+  const figures = draws ? await drawOrClear(run.folder, draw) : [];
   return { rows, paths: [run.folder, ...figures], interrupted, faults };
 }
 
-/**
- * Drawing takes a library that is slow to load.
- * @throws FabricError when it fails: the results are complete, and no half of the figures stays.
- */
-async function draw(folder: string): Promise<string[]> {
+/** @throws FabricError when drawing fails: the results are complete, and no half of the figures stays. */
+async function drawOrClear(folder: string, draw: RunAs['draw']): Promise<string[]> {
   try {
-    return await (await import('../../plots/ycsb.js')).drawRun(folder);
+    return await draw(folder);
   } catch (error) {
     rmSync(join(folder, 'figures'), { recursive: true, force: true });
     throw new FabricError(

@@ -3,11 +3,10 @@
  *
  * It obeys messages, ends itself when the harness is gone, and leaves Ctrl-C to the harness.
  */
-import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
-import { enter, rest, type Session } from '../../fusee/client/session.js';
+import { enter, leave, rest, type Session } from '../../fusee/client/session.js';
 import { type Coroutine, makeCoroutine, Outcome } from '../../fusee/ops/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import type { RequestStream } from '../../workloads/index.js';
@@ -16,22 +15,19 @@ import { FaultyClient } from '../fault/faulty-client.js';
 import { PatientSource } from '../fault/patience.js';
 import type { ClientFaults } from '../fault/plan.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
+import { CollectionLog } from './collections.js';
 import { HistorySource } from './history-source.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { obeyParent } from './obey.js';
-import { PacedSource } from './paced-source.js';
+import { PacedSource, turnPaced } from './paced-source.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
 const TURNS = 16;
 const SLICE_NS = 1e6;
 const PROGRESS_NS = 200e6;
-/** Before a request is due, the clock is watched for so long: a sleep may end that much too late. */
-const WATCH_NS = 300e3;
 /** What a client that dies has counted since its last report nobody knows. */
 const REPORT_NS = 50e6;
-
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 const send = (message: FromClient): void => {
   process.send?.(message);
@@ -43,9 +39,11 @@ function upkeepOf({ janitor }: Session): ClientReport['upkeep'] {
 }
 
 class ClientProcess {
-  readonly #collections: { startMs: number; milliseconds: number }[] = [];
+  readonly #collections = new CollectionLog();
   #plan!: ClientPlan;
   #session!: Session;
+  #isConnected = false;
+  #isLeaving = false;
   #coroutines!: readonly Coroutine[];
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
@@ -68,13 +66,6 @@ class ClientProcess {
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
 
-  constructor() {
-    new PerformanceObserver((list) => {
-      for (const e of list.getEntries())
-        this.#collections.push({ startMs: e.startTime, milliseconds: e.duration });
-    }).observe({ entryTypes: ['gc'] });
-  }
-
   async obey(message: ToClient): Promise<void> {
     switch (message.type) {
       case 'prepare':
@@ -93,6 +84,10 @@ class ClientProcess {
       case 'measure':
         if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
         break;
+      case 'leave':
+        this.#isLeaving = true;
+        if (this.#source !== null && this.#phase === 'run') this.#source.stopping = true;
+        break;
       case 'check':
         await this.#check(message.alsoOf);
         break;
@@ -102,8 +97,21 @@ class ClientProcess {
   async #prepare(plan: ClientPlan): Promise<void> {
     this.#plan = plan;
     this.#streams = await buildStreams(plan);
+    // Who joins later knows nothing of the pool until then.
+    if (plan.clientIndex < plan.clients) await this.#connect(plan);
+    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
+    const cid = this.#isConnected ? this.#session.state.cid : null;
+    send({ type: 'prepared', streamHash: this.#streams.hash, requests, cid });
+  }
+
+  async #connect(plan: ClientPlan): Promise<void> {
+    this.#isConnected = true;
+    const { pool, fabric, nodes, secretFile } = plan;
     this.#session = await openSession({
-      pool: plan.pool,
+      pool,
+      fabric,
+      nodes,
+      secretFile,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,
@@ -114,8 +122,6 @@ class ClientProcess {
     else if (plan.historyPath !== undefined)
       this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
-    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
-    send({ type: 'prepared', streamHash: this.#streams.hash, requests });
   }
 
   #expectFaults(faults: ClientFaults): void {
@@ -144,12 +150,17 @@ class ClientProcess {
   }
 
   async #run(when: Extract<ToClient, { type: 'run' }>): Promise<void> {
+    if (!this.#isConnected) {
+      await this.#connect(this.#plan);
+      send({ type: 'joined', atNs: this.#session.fabric.nowNs(), cid: this.#session.state.cid });
+    }
     const { fabric } = this.#session;
     const source = this.#sourceOf('run', this.#streams.measured, {
       measureNs: when.measureNs,
       endsWithFirst: true,
       isOpen: this.#plan.schedule !== undefined,
     });
+    source.stopping ||= this.#isLeaving;
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -163,6 +174,18 @@ class ClientProcess {
     this.#paced = null;
     const report = this.#reportOf(source, endNs);
     send({ type: 'finished', report: arrivals === undefined ? report : { ...report, arrivals } });
+    if (this.#isLeaving) await this.#leave();
+  }
+
+  /** As a client of users does that closes: what it owns is handed on. */
+  async #leave(): Promise<void> {
+    this.#writeHistory();
+    const { fabric, state } = this.#session;
+    const hasLeft = await leave(this.#session);
+    const atNs = fabric.nowNs();
+    fabric.close();
+    if (!hasLeft) this.#session.resign?.();
+    send({ type: 'left', atNs, cid: state.cid });
   }
 
   /** What a source has measured so far. */
@@ -173,12 +196,13 @@ class ClientProcess {
       notOk: source.notOk,
       measureNs: source.measureNs,
       endNs,
-      closedNs: this.#closedNs === 0 ? endNs : this.#closedNs,
+      // Who leaves closes the window for itself alone.
+      closedNs: this.#closedNs === 0 || this.#isLeaving ? endNs : this.#closedNs,
       ...(this.#paced === null ? {} : { arrivals: this.#paced.counts }),
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
-      collections: this.#collectionsSince(source.measureNs, endNs),
+      collections: this.#collections.between(source.measureNs, endNs, this.#session.fabric.nowNs()),
       cache: this.#cacheCounts(),
       background: this.#backgroundCounts(),
       upkeep: upkeepOf(this.#session),
@@ -232,7 +256,17 @@ class ClientProcess {
     const { local } = this.#session.fabric;
     const writer = this.#plan.clientIndex + 1;
     const firstSequence = this.#sequence;
-    const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...ends });
+    const loops = phase === 'run' && this.#plan.loops === true;
+    const source = new StreamSource({
+      local,
+      streams,
+      keys,
+      frontier,
+      writer,
+      firstSequence,
+      loops,
+      ...ends,
+    });
     // From here on a stop finds it, before it is driven too.
     this.#source = source;
     this.#phase = phase;
@@ -264,7 +298,7 @@ class ClientProcess {
     this.#closedNs = 0;
     while (reactor.active > 0 || patient?.isResting || (paced !== null && !source.stopping)) {
       let now = fabric.nowNs();
-      if (paced !== null) now = this.#turnPaced(reactor, paced, now + SLICE_NS);
+      if (paced !== null) now = turnPaced(reactor, paced, now + SLICE_NS);
       else
         for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
           for (let turn = 0; turn < TURNS; turn++) reactor.turn();
@@ -305,23 +339,6 @@ class ClientProcess {
     if (schedule === undefined || this.#phase !== 'run') return null;
     const nowNs = (): number => this.#session.fabric.nowNs();
     return new PacedSource(inner, { source, schedule, startNs, coroutines, nowNs });
-  }
-
-  /** Turns until `untilNs`, or until nothing is left. Returns the time then. */
-  #turnPaced(reactor: Reactor, paced: PacedSource, untilNs: number): number {
-    const { fabric } = this.#session;
-    let now = fabric.nowNs();
-    while (now < untilNs) {
-      if (paced.isDue(now)) reactor.wake();
-      reactor.turn();
-      if (reactor.active === 0) {
-        if (this.#source?.stopping !== false) return now;
-        const restNs = Math.min(paced.nextNs, untilNs) - fabric.nowNs() - WATCH_NS;
-        if (restNs > 0) Atomics.wait(sleeper, 0, 0, restNs / 1e6);
-      }
-      now = fabric.nowNs();
-    }
-    return now;
   }
 
   /** The requests of the measured window, where faults are to come, with what they need around them. */
@@ -366,23 +383,7 @@ class ClientProcess {
     this.#journal?.flush();
     if (this.#history !== null && historyPath !== undefined) writeHistory(historyPath, this.#history);
   }
-
-  #collectionsSince(
-    measureNs: number,
-    endNs: number,
-  ): { count: number; milliseconds: number; longestMs: number } {
-    // Both clocks are monotonic: relate them by reading them together.
-    const offsetMs = performance.now() - this.#session.fabric.nowNs() / 1e6;
-    const from = measureNs / 1e6 + offsetMs;
-    const to = endNs / 1e6 + offsetMs;
-    const inWindow = this.#collections.filter((c) => c.startMs >= from && c.startMs <= to);
-    return {
-      count: inWindow.length,
-      milliseconds: inWindow.reduce((sum, c) => sum + c.milliseconds, 0),
-      longestMs: inWindow.reduce((most, c) => Math.max(most, c.milliseconds), 0),
-    };
-  }
 }
 
 // These concern the phase under way, or one to come.
-obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure']);
+obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure', 'leave']);

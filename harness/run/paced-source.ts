@@ -9,6 +9,7 @@
  * - The second half of a read-modify-write belongs to its request and waits for no schedule.
  * - Nothing is left out unless the policy says so, and then it is counted.
  */
+import type { Reactor } from '../../fusee/client/reactor.js';
 import type { RequestSource } from '../../fusee/client/request-source.js';
 import type { Coroutine } from '../../fusee/ops/index.js';
 import type { Ledger, OpLoop } from '../../fusee/verbs/index.js';
@@ -19,6 +20,31 @@ import type { StreamSource } from './stream-source.js';
 
 /** A request that begins this much behind its intended start is late. */
 export const LATE_NS = 1e6;
+
+/** Before a request is due, the clock is watched for so long: a sleep may end that much too late. */
+const WATCH_NS = 300e3;
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** Turns until `untilNs`, or until nothing is left. Returns the time then. */
+export function turnPaced(
+  reactor: Pick<Reactor, 'active' | 'turn' | 'wake'>,
+  paced: PacedSource,
+  untilNs: number,
+): number {
+  let now = paced.nowNs();
+  while (now < untilNs) {
+    if (paced.isDue(now)) reactor.wake();
+    reactor.turn();
+    if (reactor.active === 0) {
+      if (paced.isStopping) return now;
+      const restNs = Math.min(paced.nextNs, untilNs) - paced.nowNs() - WATCH_NS;
+      if (restNs > 0) Atomics.wait(sleeper, 0, 0, restNs / 1e6);
+    }
+    now = paced.nowNs();
+  }
+  return now;
+}
 
 /** Wraps whatever surrounds a source. */
 export class PacedSource implements RequestSource {
@@ -56,6 +82,16 @@ export class PacedSource implements RequestSource {
     this.#intendedNs = new Float64Array(options.coroutines);
     this.#queue = new Uint16Array(options.coroutines);
     this.#isResting = new Uint8Array(options.coroutines);
+  }
+
+  /** No more requests begin. */
+  get isStopping(): boolean {
+    return this.#source.stopping;
+  }
+
+  /** The clock that the schedule goes by. */
+  nowNs(): number {
+    return this.#nowNs();
   }
 
   /** When the next request is due. */

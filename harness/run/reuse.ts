@@ -14,7 +14,6 @@ import {
   type StoredRun,
 } from '../../results/stored-run.js';
 import { type KeyedCell, logAttempts } from './attempt.js';
-import type { BenchOptions } from './plan-bench.js';
 
 /** A finished cell, and the run that has it. */
 export interface FinishedCell {
@@ -28,13 +27,14 @@ const STATES = ['finished', 'interrupted', 'failed', 'running'] as const;
 
 /** The cells that need not be run again, by key; none unless the bench is to resume. */
 export function findFinished(
-  { out, resume }: BenchOptions,
+  experiment: string,
   cells: readonly KeyedCell[],
 ): ReadonlyMap<string, FinishedCell> {
   const found = new Map<string, FinishedCell>();
-  if (resume !== true) return found;
+  const options = cells.find((cell) => cell.options.resume === true)?.options;
+  if (options === undefined) return found;
   const wanted = new Set(cells.map(({ key }) => key));
-  for (const place of listRuns(out, { experiment: 'bench', states: STATES }).reverse()) {
+  for (const place of listRuns(options.out, { experiment, states: STATES }).reverse()) {
     const rows = readRunRows(place.folder).values.filter(({ cellKey }) => wanted.has(cellKey ?? ''));
     if (rows.length === 0) continue;
     const attempts = readAttempts(place.folder).filter(({ outcome }) => outcome === 'ok');

@@ -1,6 +1,6 @@
 /** `fusee saturate`: the highest offered load whose p99 response time stays within a bound; all rows are kept. */
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
-import { UsageError } from '../../fusee/verbs/index.js';
+import { FabricError, UsageError } from '../../fusee/verbs/index.js';
 import { cellKeyOf } from '../../results/cell-key.js';
 import type { ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
@@ -32,12 +32,13 @@ const WARMUP_S_MAX = 2;
 
 /**
  * Searches. A repetition that fails ends the search: what came before stays in a `.failed` folder.
- * @throws UsageError before anything starts, the abort's reason, and what a repetition failed with.
+ * @returns null when it was aborted: what was measured is kept.
+ * @throws UsageError before anything starts; FabricError for a repetition that failed.
  */
 export async function runSaturate(
   options: SaturateOptions,
   { view, abort }: { readonly view: LiveView; readonly abort: AbortSignal },
-): Promise<SaturateOutcome> {
+): Promise<SaturateOutcome | null> {
   check(options);
   // The smallest and the largest load must be possible before the first is tried.
   for (const offeredOps of [options.leastOps, options.fromOps])
@@ -57,11 +58,10 @@ export async function runSaturate(
       const bench = benchAt(options, offeredOps, repetition);
       const [planned] = await planBench(bench);
       const key = cellKeyOf(provenance, { ...planned.settings, repetition });
-      const cell = { ...planned, repetition, label: `${offeredOps}ops`, key };
-      // Its row's seed is that of the search and the number of the repetition, as in `benchAt`.
-      const { result, fault } = await attempt(run, cell, options.bench, { view, abort });
+      const cell = { ...planned, repetition, label: `${offeredOps}ops`, key, options: bench };
+      const { result, fault } = await attempt(run, cell, { view, abort });
       abort.throwIfAborted();
-      if (fault !== null || result === null) throw new UsageError(fault ?? 'nothing was measured');
+      if (fault !== null || result === null) throw new FabricError(fault ?? 'nothing was measured');
       rows.push(result.row);
       return isWithin(result.row, options.boundNs);
     };
@@ -73,6 +73,7 @@ export async function runSaturate(
       if (abort.aborted && error === abort.reason) run.interrupt();
       else run.fail(error);
     }
+    if (abort.aborted && error === abort.reason) return null;
     throw error;
   } finally {
     process.off('exit', onExit);

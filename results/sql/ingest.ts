@@ -114,7 +114,7 @@ class Ingest {
     await this.#insert('_ingested', columns, ingested);
   }
 
-  /** Files with a line that is not sound are read again, line by line; what of them is damaged is returned. */
+  /** Files with a line that is not sound are read again, line by line; returns what of them is damaged. */
   async #lines(table: LineTable, files: readonly { path: string; runId: string }[]): Promise<object[]> {
     await this.#connection.run(ingestLines(table, files));
     const unsound = `SELECT DISTINCT _path FROM ${table.name} WHERE NOT _isSound`;

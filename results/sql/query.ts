@@ -1,6 +1,6 @@
 /**
  * SQL over all runs below a folder. The runs' files are the truth; what the engine needs of them is kept in a
- * file of its own beside them, brought up to date before each query, and made anew whenever it cannot be used.
+ * file of its own beside them, brought up to date before each query, and made anew when it cannot be used.
  * The engine is an optional package of 70 MB, and loaded here only.
  */
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-/** SQL types of what is stored, from the same schemas that check it: so no column can fall behind its field. */
+/** SQL types of what is stored, from the schemas that check it: so no column falls behind its field. */
 import type * as z from 'zod';
 import { type JsonSchema, jsonSchemaOf, unlessNull } from '../reference.js';
 
