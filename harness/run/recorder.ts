@@ -25,6 +25,8 @@ export class PhaseRecorder {
   /** Of the open interval alone, by kind: one record a request, and both series and sums come from it. */
   readonly #open = OPERATIONS.map(() => new LatencyHistogram());
   readonly #closed = OPERATIONS.map(() => new LatencyHistogram());
+  /** Response times, by kind; null in a closed loop. */
+  readonly #responses: readonly LatencyHistogram[] | null;
   readonly #interval = new LatencyHistogram();
   /** Start of the series, and end of the open interval: in an array, where doubles stay unboxed. */
   readonly #times = new Float64Array(2);
@@ -33,8 +35,10 @@ export class PhaseRecorder {
 
   /**
    * @param measureNs start of the measured window, and of the series; 0: with the first request that ends.
+   * @param options.isOpen response times are recorded too.
    */
-  constructor(measureNs: number) {
+  constructor(measureNs: number, { isOpen }: { readonly isOpen: boolean } = { isOpen: false }) {
+    this.#responses = isOpen ? OPERATIONS.map(() => new LatencyHistogram()) : null;
     this.startAt(measureNs);
   }
 
@@ -73,6 +77,12 @@ export class PhaseRecorder {
     this.#open[operation].record(latencyNs);
   }
 
+  /** Counts the response time of a request that was recorded. Without effect in a closed loop. */
+  respond(operation: number, responseNs: number, outcome: Outcome): void {
+    if (this.#responses === null || outcome === Outcome.UNAVAILABLE) return;
+    this.#responses[operation].record(responseNs);
+  }
+
   /** How many requests ended so in the window. */
   ended(outcome: Outcome): number {
     return this.#outcomes.reduce((sum, counts) => sum + counts[outcome], 0);
@@ -105,6 +115,7 @@ export class PhaseRecorder {
         {
           operation,
           latency: latency.pack(),
+          ...(this.#responses === null ? {} : { response: this.#responses[i].pack() }),
           ledger: { ...this.ledgers[i] },
           count: latency.count,
           outcomes,

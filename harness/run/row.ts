@@ -1,7 +1,7 @@
 /** Makes a result row, and what is stored beside it, from what a cell's clients reported. */
 
 import type { PoolReport } from '../../fusee/fsck/index.js';
-import { LatencyHistogram } from '../../results/histogram.js';
+import { LatencyHistogram, type PackedHistogram } from '../../results/histogram.js';
 import { faultCost } from '../../results/recovery.js';
 import {
   type BackgroundCounts,
@@ -19,6 +19,8 @@ import type { Injected } from '../fault/conduct.js';
 import { isOnMembers, targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
 import type { ClientReport, OperationReport } from './messages.js';
+import { mergeOpenLoop } from './open-loop.js';
+import type { OpenLoopPlan } from './plan-open-loop.js';
 import { SERIES_MS } from './recorder.js';
 import { judge } from './trust.js';
 import type { Verification } from './verifier.js';
@@ -39,12 +41,19 @@ export type CellSettings = Pick<
   | 'seed'
   | 'repetition'
   | 'rttNs'
->;
+> & {
+  readonly cellKey?: string;
+  /** Left out, or null: a closed loop. */
+  readonly openLoop?: OpenLoopPlan | null;
+};
 
 /** A cell's row, and what belongs to it. */
 export interface CellResult {
   readonly row: ResultRow;
+  /** Service times. */
   readonly histograms: ReadonlyMap<Operation, LatencyHistogram>;
+  /** Response times; empty in a closed loop. */
+  readonly responses: ReadonlyMap<Operation, LatencyHistogram>;
   readonly series: readonly SeriesPoint[];
   readonly wrongExamples: readonly string[];
   /** Requests, of the warm-up too, that ended in anything but OK. */
@@ -59,12 +68,13 @@ export interface CellResult {
 
 /** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
 export function cellResult(
-  settings: CellSettings,
+  { openLoop = null, ...settings }: CellSettings,
   outcome: CellOutcome,
   verification: Verification | null = null,
 ): CellResult {
   const { reports } = outcome;
-  const histograms = mergeHistograms(reports);
+  const histograms = mergeHistograms(reports, (o) => o.latency);
+  const responses = mergeHistograms(reports, (o) => o.response);
   const operations = [...histograms.values()].reduce((sum, h) => sum + h.count, 0);
   const measureNs = Math.min(...reports.map((r) => r.measureNs));
   const endNs = Math.max(...reports.map((r) => r.endNs));
@@ -74,18 +84,17 @@ export function cellResult(
   const row: ResultRow = {
     schemaVersion: SCHEMA_VERSION,
     ...settings,
+    cellKey: settings.cellKey ?? null,
+    reusedFrom: null,
+    responseNs: openLoop === null ? null : summaries(responses),
+    openLoop: openLoop === null ? null : mergeOpenLoop(openLoop, reports, responses),
     warmupMs: outcome.warmupMs,
     operations,
     seconds,
     throughputOps: seconds > 0 ? operations / seconds : 0,
     wrongValues: wrongValues(outcome),
     lostKeys: outcome.lostKeys,
-    latencyNs: Object.fromEntries(
-      [...histograms].flatMap(([operation, h]) => {
-        const summary = h.summary();
-        return summary === null ? [] : [[operation, summary]];
-      }),
-    ),
+    latencyNs: summaries(histograms),
     perOperation: byOperation(reports, perOperation),
     outcomes: byOperation(reports, mergeOutcomes),
     collections,
@@ -113,6 +122,7 @@ export function cellResult(
   return {
     row,
     histograms,
+    responses,
     series,
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
@@ -153,13 +163,25 @@ function wrongValues({ reports, checkedAtCheck, wrongAtCheck }: CellOutcome): nu
   return read || wrong > 0 || checkedAtCheck > 0 ? wrong : null;
 }
 
-function mergeHistograms(reports: readonly ClientReport[]): Map<Operation, LatencyHistogram> {
+const summaries = (histograms: ReadonlyMap<Operation, LatencyHistogram>): ResultRow['latencyNs'] =>
+  Object.fromEntries(
+    [...histograms].flatMap(([operation, h]) => {
+      const summary = h.summary();
+      return summary === null ? [] : [[operation, summary]];
+    }),
+  );
+
+function mergeHistograms(
+  reports: readonly ClientReport[],
+  of: (operation: OperationReport) => PackedHistogram | undefined,
+): Map<Operation, LatencyHistogram> {
   const merged = new Map<Operation, LatencyHistogram>();
   for (const operation of OPERATIONS) {
     for (const report of reports) {
       const found = report.operations.find((o) => o.operation === operation);
-      if (found === undefined) continue;
-      const decoded = LatencyHistogram.unpack(found.latency);
+      const packed = found === undefined ? undefined : of(found);
+      if (packed === undefined) continue;
+      const decoded = LatencyHistogram.unpack(packed);
       const into = merged.get(operation);
       if (into === undefined) merged.set(operation, decoded);
       else into.merge(decoded);
@@ -237,7 +259,7 @@ function mergeUpkeep(reports: readonly ClientReport[]): UpkeepCounts {
 
 /** A client that joined has a series that begins at its own start, by whole intervals later. */
 function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {
-  const { system, workload, fabric, clients, repetition } = settings;
+  const { cellKey = null, system, workload, fabric, clients, repetition } = settings;
   const startNs = Math.min(...reports.map((r) => r.measureNs));
   const operations: number[] = [];
   const p99Ns: number[] = [];
@@ -250,6 +272,7 @@ function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): 
     });
   }
   return Array.from(operations, (count, i) => ({
+    cellKey,
     system,
     workload,
     fabric,
