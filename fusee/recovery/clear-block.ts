@@ -136,19 +136,24 @@ function* readCells(
     if (b.anyFailed()) return undefined;
     for (const [i, cell] of cells.entries()) {
       const first = trailers.subarray(i * LOG_ENTRY_BYTES, (i + 1) * LOG_ENTRY_BYTES);
-      const bytes = local.bytes.subarray(cx.matchArea + i * cellBytes, cx.matchArea + (i + 1) * cellBytes);
-      const trailer = bytes.subarray(cellBytes - LOG_ENTRY_BYTES);
+      const at = cx.matchArea + i * cellBytes;
+      const end = at + cellBytes;
+      const trailer = local.bytes.subarray(end - LOG_ENTRY_BYTES, end);
       if (r === 0) first.set(trailer);
       const isSame = trailer.every((byte, k) => byte === first[k]);
       cell.isNamed &&= isSame && isNamed(trailer, indexReplicas > 1);
-      cell.hasTrailer ||= !isZero(trailer);
-      cell.isFresh &&= isZero(bytes);
+      cell.hasTrailer ||= trailer.some((byte) => byte !== 0);
+      cell.isFresh &&= isZero(local.words, at >>> 2, end >>> 2);
     }
   }
   return cells;
 }
 
-const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+/** Most of a block may be fresh: it is looked at word by word, and not by a call for each byte. */
+function isZero(words: Uint32Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (words[i] !== 0) return false;
+  return true;
+}
 
 /** Has a slot named the object with this log entry, as far as that tells? */
 function isNamed(entry: Uint8Array, isLogged: boolean): boolean {

@@ -107,7 +107,9 @@ export async function planBench(options: BenchOptions, available?: Available): P
       const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
       checkJoins(workload, faults, options);
       const clients = faults === null ? options.clients : clientsAtOnce(faults, options.clients);
-      const config = poolOf(options, { workload, clients, trace });
+      // A client that was killed keeps what it had until it has been recovered, and all grace waits for that.
+      const dying = (faults ?? []).filter(({ kind }) => kind === 'kill' || kind === 'crash').length;
+      const config = poolOf(options, { workload, clients: clients + Math.min(dying, 2 * clients), trace });
       const clientBytes = clients * clientMemory(options, trace);
       requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
       const plan = cellPlan(options, { workload, repetition, faults }, config);
