@@ -1,6 +1,7 @@
 /** What a master tells of itself. */
 import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
+import type { FillProgress, MasterView } from '../master/index.js';
 
 /** One recovery: what it found, and how long each step took. */
 export interface RecoveryReport {
@@ -33,7 +34,9 @@ export interface ChangeReport {
 export interface MasterStatus {
   readonly pool: string;
   readonly leaseMs: number;
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
+  readonly view: MasterView;
+  /** How far a place is filled, if one is. */
+  readonly filling?: FillProgress;
   /** Data that has no replica left: regions and subtables. */
   readonly lost: { readonly regions: number; readonly subtables: number };
   readonly clients: number;

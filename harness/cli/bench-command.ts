@@ -1,11 +1,14 @@
 /** `fusee bench`: workloads against a pool of its own on this machine. */
 import { Command, Option } from 'commander';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
+import { fabricOption } from './access.js';
 import { untilInterrupted } from './interrupt.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 
 interface Flags {
+  fabric: HostFabricKind;
   workload: string;
   searchRatio?: number;
   trace?: string;
@@ -44,6 +47,7 @@ export function benchCommand(): Command {
       `comma-separated: ${workloadNames.join(', ')}`,
       'ycsb-a,ycsb-b,ycsb-c,ycsb-d',
     )
+    .addOption(fabricOption())
     .option('--search-ratio <share>', 'for the workload mix: share of SEARCH', parseShare('the search ratio'))
     .option('--trace <file>', 'for the workload trace: the file to replay')
     .option('--flavour <name>', "reading of YCSB's key distributions", 'ycsb-java')
@@ -115,6 +119,7 @@ async function bench(flags: Flags): Promise<void> {
 function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? Math.min(2, flags.nodes);
   return {
+    fabric: flags.fabric,
     workloads: flags.workload.split(',').flatMap((name) => name.trim() || []),
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),

@@ -262,7 +262,7 @@ const settingsOf = ({ options, ...cell }: PartCell): Parameters<typeof cellResul
     system: 'fusee',
     workload: cell.name,
     flavour,
-    fabric: 'shm',
+    fabric: options.fabric ?? 'shm',
     clients,
     coroutines,
     nodes,

@@ -1,5 +1,6 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
@@ -29,6 +30,8 @@ export interface CellProgress {
 /** All that a cell is, resolved. */
 export interface CellPlan {
   readonly pool: string;
+  /** What leads to its nodes. @default 'shm' */
+  readonly fabric?: HostFabricKind;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
   /** Those that join in the window, as its plan of faults says. */
@@ -109,10 +112,10 @@ export async function runCell(
   let master: MasterHost | null = null;
   try {
     progress.phase('start');
-    await crew.whileWhole(orAbort(crew.startNodes(plan.config), abort));
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan.fabric), abort));
     // Where something is to die, somebody must see to what it leaves.
     if (plan.hasMaster === true) {
-      master = await MasterHost.start({ pool: plan.pool, leaseMs: plan.leaseMs ?? LEASE_MS });
+      master = await MasterHost.start({ ...crew.access, leaseMs: plan.leaseMs ?? LEASE_MS });
     }
     const streams = await crew.whileWhole(orAbort(start(plan, crew, members), abort));
     await crew.whileWhole(orAbort(members.prepare(), abort));
@@ -135,7 +138,7 @@ async function start(plan: CellPlan, crew: ClientCrew, members: Members): Promis
       const diesByItself = clientPlan.faults?.crashes.length ?? 0;
       const client = crew.addClient(i, (stderr) => diesByItself > 0 && lastWordsOf(stderr) !== null);
       const answer = client.expect('prepared');
-      client.tell({ type: 'prepare', plan: clientPlan });
+      client.tell({ type: 'prepare', plan: { ...clientPlan, ...crew.access } });
       return answer;
     }),
   );
@@ -197,7 +200,7 @@ async function runPhases(
     progress.phase('fsck');
     // What died is recovered by now, or the walk would find what it left half done.
     await master?.settled(SETTLE_MS);
-    return { ...done, ...seenToBy(master, members), memory: await fsck({ pool: plan.pool }) };
+    return { ...done, ...seenToBy(master, members), memory: await fsck(crew.access) };
   } finally {
     abort.removeEventListener('abort', stop);
   }

@@ -110,8 +110,12 @@ class ClientProcess {
 
   async #connect(plan: ClientPlan): Promise<void> {
     this.#isConnected = true;
+    const { pool, fabric, nodes, secretFile } = plan;
     this.#session = await openSession({
-      pool: plan.pool,
+      pool,
+      fabric,
+      nodes,
+      secretFile,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,

@@ -1,4 +1,5 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
+import type { NodeAccess } from '../../fusee/fabric/open.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
 import type { PackedHistogram } from '../../results/histogram.js';
@@ -7,8 +8,7 @@ import { type Flavour, WorkloadError } from '../../workloads/index.js';
 import type { ClientFaults } from '../fault/plan.js';
 
 /** What one client process of a cell is to do. */
-export interface ClientPlan {
-  readonly pool: string;
+export interface ClientPlan extends NodeAccess {
   /** Those that join later have numbers from `clients` up, and load nothing. */
   readonly clientIndex: number;
   readonly clients: number;
@@ -135,8 +135,16 @@ export type ToNode = {
   readonly pool: string;
   readonly mn: number;
   readonly config: PoolConfig;
+  /** Let clients in over TCP too: at a port of the system's choice, for those who know the secret. */
+  readonly secretFile?: string;
 };
-export type FromNode = { readonly type: 'ready' } | Failed;
+export type FromNode =
+  | {
+      readonly type: 'ready';
+      /** Of TCP; 0 when nobody is let in there. */
+      readonly port: number;
+    }
+  | Failed;
 
 /** Any process: it cannot go on. */
 export interface Failed {

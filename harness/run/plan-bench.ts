@@ -1,6 +1,7 @@
 /** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
 import { readFileSync } from 'node:fs';
 import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
 import {
@@ -28,6 +29,8 @@ import { planVerified } from './plan-verified.js';
 /** Settings of a bench, as the command line gives them. */
 export interface BenchOptions {
   readonly workloads: readonly string[];
+  /** What leads from clients to nodes. @default 'shm' */
+  readonly fabric?: HostFabricKind;
   readonly searchRatio?: number;
   readonly tracePath?: string;
   readonly flavour: string;
@@ -345,6 +348,7 @@ function cellPlan(
   });
   return {
     pool,
+    fabric: options.fabric ?? 'shm',
     config,
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
