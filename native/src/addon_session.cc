@@ -71,7 +71,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
       throwFailure(info.Env(), failure);
       return info.Env().Undefined();
     }
-    return Napi::Number::New(info.Env(), static_cast<double>(session_->regions()[mn]->memoryBytes()));
+    return Napi::Number::New(info.Env(), static_cast<double>(session_->memoryBytes()[mn]));
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }
