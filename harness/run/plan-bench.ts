@@ -122,7 +122,10 @@ async function planClients(options: BenchOptions, available: Available | undefin
         const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
         checkJoins(workload, faults, options);
         const clients = faults === null ? options.clients : clientsAtOnce(faults, options.clients);
-        const config = poolOf(options, { workload, clients, trace });
+        // A client that was killed keeps what it had until it is recovered, and all grace waits for that.
+        const dying = (faults ?? []).filter(({ kind }) => kind === 'kill' || kind === 'crash').length;
+        const holders = clients + Math.min(dying, 2 * clients);
+        const config = poolOf(options, { workload, clients: holders, trace });
         const clientBytes = clients * clientMemory(options, trace);
         requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
         const what = { workload, repetition, faults, openLoop };
