@@ -8,6 +8,7 @@ import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
 import { masterCommand, recoverCommand } from './master-command.js';
 import { nodeCommand } from './node-command.js';
+import { selfTestCommand } from './self-test-command.js';
 import { statsCommand } from './stats-command.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -42,7 +43,8 @@ async function main(): Promise<void> {
     .addCommand(recoverCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
-    .addCommand(verifyCommand());
+    .addCommand(verifyCommand())
+    .addCommand(selfTestCommand());
   harmonise(program);
   await program.parseAsync();
 }
