@@ -4,6 +4,7 @@
  * as 0.
  */
 import * as z from 'zod';
+import { conditionsSchema } from './conditions.js';
 import { ResultError } from './error.js';
 
 /** Version that {@link resultRowSchema} describes. */
@@ -114,6 +115,8 @@ export const resultRowSchema = z.strictObject({
   background: backgroundSchema.nullable().default(null),
   upkeep: upkeepSchema.nullable().default(null),
   trust: trustSchema.nullable(),
+  /** What the verdict rests on. */
+  conditions: conditionsSchema.nullable().default(null),
   /** Hash of the stream of requests. */
   streamHash: name.nullable(),
   interrupted: z.boolean(),

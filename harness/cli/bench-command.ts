@@ -1,5 +1,6 @@
 /** `fusee bench`: workloads against a pool of its own on this machine. */
 import { Command, Option } from 'commander';
+import type { ResultRow } from '../../results/schema.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
@@ -30,6 +31,7 @@ interface Flags {
   master: boolean;
   readonly faults?: string;
   json: boolean;
+  requireTrust: boolean;
 }
 
 /** A closed terminal ends a run as Ctrl-C does. */
@@ -86,6 +88,7 @@ export function benchCommand(): Command {
     .option('--faults <file>', 'inject the faults of this timeline into the measured window')
     .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
     .addOption(new Option('--no-figures', 'draw nothing'))
+    .option('--require-trust', 'fail unless every row is trusted; rows are kept, with their reasons', false)
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
 }
@@ -114,11 +117,22 @@ async function bench(flags: Flags): Promise<void> {
       for (const path of outcome.paths) process.stdout.write(`${path}\n`);
     }
     for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
-    process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
+    const distrusted = flags.requireTrust ? distrust(outcome.rows) : [];
+    for (const line of distrusted) process.stderr.write(`fusee: ${line}\n`);
+    const hasFailed = outcome.faults.length > 0 || distrusted.length > 0;
+    process.exitCode = outcome.interrupted && outcome.faults.length === 0 ? 130 : hasFailed ? 1 : 0;
   } finally {
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
+
+/** One line for each row that nobody should rely on. */
+const distrust = (rows: readonly ResultRow[]): string[] =>
+  rows.flatMap(({ workload, repetition, trust }) => {
+    if (trust?.verdict === 'ok') return [];
+    const reasons = trust === null ? 'nobody looked' : trust.reasons.join('; ');
+    return `${workload}, repetition ${repetition}, is ${trust?.verdict ?? 'unchecked'}: ${reasons}`;
+  });
 
 function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? Math.min(2, flags.nodes);

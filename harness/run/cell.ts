@@ -11,6 +11,7 @@ import type { PlannedFault } from '../fault/plan.js';
 import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
+import { type Hiccups, HiccupWatch } from './hiccups.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { chooseWarmup } from './warmup.js';
 
@@ -54,6 +55,8 @@ export interface CellOutcome {
   readonly memory: PoolReport | null;
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
+  /** How late an idle thread woke in the window and its warm-up. */
+  readonly hiccups: Hiccups | null;
   readonly warmupMs: number;
   /** Faults that happened, and those that were planned and did not; null when there were none to be. */
   readonly faults: { readonly injected: readonly Injected[]; readonly unmet: readonly string[] } | null;
@@ -197,7 +200,7 @@ async function measure(
   crew: ClientCrew,
   { warmupMs, warmShare }: { warmupMs: number; warmShare: number | null },
   { progress, stop }: { progress: CellProgress; stop: () => void },
-): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs' | 'faults'>> {
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'hiccups' | 'warmupMs' | 'faults'>> {
   const { clients, pids } = crew;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   let measureNs = startNs + warmupMs * 1e6;
@@ -205,6 +208,7 @@ async function measure(
   const conductor = new Conductor(faults ?? [], crew, (injected) => progress.fault?.(injected, measureNs));
   const own = [process.pid, ...pids];
   const cpuBefore = readCpuTimes(own);
+  const watch = new HiccupWatch();
   const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
   // The first client to have come so far starts the window of all, when it has not started by itself.
   let isStarted = false;
@@ -218,12 +222,14 @@ async function measure(
   const onReport = (i: number, report: ClientReport): void => conductor.reported(i, report);
   const finished = answers(clients, () => order, 'finished', { progress, onWarm, onReport });
   conductor.begin(() => measureNs);
+  let hiccups: Hiccups | null = null;
   try {
     // The first to end ends the window of all: the rest would run with less company.
     await firstAnswer(finished);
   } finally {
     stop();
     await conductor.end();
+    hiccups = await watch.end();
   }
   const ended = await Promise.all(finished);
   const reports = ended.flatMap((answer, i) => answer?.report ?? conductor.lastReport(i) ?? []);
@@ -231,7 +237,7 @@ async function measure(
   const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
   const cpuAfter = readCpuTimes(own);
   const happened = faults === undefined ? null : { injected: conductor.injected, unmet: conductor.unmet() };
-  return { reports, cpuBefore, cpuAfter, warmupMs: tookMs, faults: happened };
+  return { reports, cpuBefore, cpuAfter, hiccups, warmupMs: tookMs, faults: happened };
 }
 
 /** The first answer; who has died gives way to the others. */

@@ -5,6 +5,7 @@ import type { PackedHistogram } from '../../results/histogram.js';
 import type { Operation, UpkeepCounts } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
 import type { ClientFaults } from '../fault/plan.js';
+import type { SelfCost } from './self-cost.js';
 
 /** What one client process of a cell is to do. */
 export interface ClientPlan {
@@ -85,7 +86,12 @@ export interface ClientReport {
   readonly background: { readonly rtts: number; readonly verbs: number; readonly bytes: number };
   /** What background work has brought since the client began, loading included. */
   readonly upkeep: UpkeepCounts;
+  readonly voluntarySwitches: number;
   readonly involuntarySwitches: number;
+  /** How long its thread could have run in the window and had no core; null when the kernel does not tell. */
+  readonly coreWaitNs: number | null;
+  /** What the harness itself costs; null before it was measured. */
+  readonly selfCost: SelfCost | null;
 }
 
 export type FromClient =

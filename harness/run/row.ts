@@ -18,6 +18,7 @@ import {
 import type { Injected } from '../fault/conduct.js';
 import { targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
+import { conditionsOf } from './conditions.js';
 import type { ClientReport, OperationReport } from './messages.js';
 import { SERIES_MS } from './recorder.js';
 import { judge } from './trust.js';
@@ -71,6 +72,14 @@ export function cellResult(
   const seconds = Math.max(0, (endNs - measureNs) / 1e9);
   const collections = mergeCollections(reports, seconds);
   const series = mergeSeries(settings, reports);
+  // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
+  const closedNs = Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs);
+  const conditions = conditionsOf(outcome, {
+    series,
+    closedMs: (closedNs - measureNs) / 1e6,
+    seconds,
+    hasFaults: outcome.faults !== null,
+  });
   const row: ResultRow = {
     schemaVersion: SCHEMA_VERSION,
     ...settings,
@@ -95,19 +104,19 @@ export function cellResult(
     trust: judge({
       busyProcesses: settings.clients,
       collections,
-      cpuBefore: outcome.cpuBefore,
-      cpuAfter: outcome.cpuAfter,
+      conditions,
       warmupMs: outcome.warmupMs,
       seconds,
       operations,
+      hasFaults: outcome.faults !== null,
     }),
+    conditions,
     streamHash: outcome.streamHash,
     interrupted: outcome.interrupted,
     linearizable: verification?.isLinearizable ?? null,
     faults: faultRecords(outcome.faults?.injected ?? [], series, {
       measureNs,
-      // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
-      closedNs: Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs),
+      closedNs,
     }),
   };
   return {
