@@ -12,6 +12,7 @@ import { openRun, type Run } from '../../results/store.js';
 import type { Injected } from '../fault/conduct.js';
 import { targetOf } from '../fault/plan.js';
 import { faultsOf } from './faults.js';
+import { latencyIntervals } from './latency-intervals.js';
 import type { LiveView } from './live.js';
 import { packageRoot, packageVersion } from './package-root.js';
 import { type BenchOptions, type Cell, planBench } from './plan-bench.js';
@@ -224,10 +225,16 @@ const settingsOf = (cell: Cell, options: BenchOptions): Parameters<typeof cellRe
 function store(run: Run, cell: Cell, result: CellResult, startedMs: number): void {
   run.appendRow(result.row);
   run.appendSeries(result.series);
+  const originMs = run.started.getTime();
+  const tagOf = (operation: string): string => formatTag({ workload: cell.name, operation });
+  if (result.intervals !== null) {
+    for (const interval of latencyIntervals(result.intervals, { originMs, tagOf }))
+      run.appendLatency(interval);
+    return;
+  }
   for (const [operation, histogram] of result.histograms) {
-    const tag = formatTag({ workload: cell.name, operation });
-    const origin = run.started.getTime();
-    run.appendLatency({ tag, startMs: startedMs - origin, endMs: Date.now() - origin, histogram });
+    const times = { startMs: startedMs - originMs, endMs: Date.now() - originMs };
+    run.appendLatency({ tag: tagOf(operation), ...times, histogram });
   }
 }
 

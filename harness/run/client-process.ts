@@ -161,7 +161,8 @@ class ClientProcess {
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
     this.#inserted = source.insertedKeys();
-    send({ type: 'finished', report: this.#reportOf(source, endNs) });
+    const report = this.#reportOf(source, endNs);
+    send({ type: 'finished', report: { ...report, intervals: source.recorder.closeIntervals() } });
   }
 
   /** What a source has measured so far. */
@@ -176,6 +177,7 @@ class ClientProcess {
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
+      intervals: null,
       collections: this.#collectionsSince(source.measureNs, endNs),
       cache: this.#cacheCounts(),
       background: this.#backgroundCounts(),

@@ -38,6 +38,7 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   wrongValues: 0,
   wrongExamples: [],
   series: [],
+  intervals: null,
   collections: { count: 0, milliseconds: 0, longestMs: 0 },
   cache: { hits: 3, misses: 2, bypassed: 1 },
   background: { rtts: 5, verbs: 40, bytes: 900 },

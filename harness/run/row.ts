@@ -19,6 +19,7 @@ import type { Injected } from '../fault/conduct.js';
 import { targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
 import { conditionsOf } from './conditions.js';
+import { type IntervalReport, mergeIntervals } from './interval-log.js';
 import type { ClientReport, OperationReport } from './messages.js';
 import { SERIES_MS } from './recorder.js';
 import { judge } from './trust.js';
@@ -47,6 +48,8 @@ export interface CellResult {
   readonly row: ResultRow;
   readonly histograms: ReadonlyMap<Operation, LatencyHistogram>;
   readonly series: readonly SeriesPoint[];
+  /** Latencies by interval from the window's start, and that on the monotonic clock; null when incomplete. */
+  readonly intervals: (IntervalReport & { readonly startNs: number }) | null;
   readonly wrongExamples: readonly string[];
   /** Requests, of the warm-up too, that ended in anything but OK. */
   readonly notOk: number;
@@ -123,12 +126,20 @@ export function cellResult(
     row,
     histograms,
     series,
+    intervals: intervalsOf(reports, measureNs),
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
     verification,
     memory: outcome.memory,
     unmetFaults: outcome.faults?.unmet ?? [],
   };
+}
+
+/** null unless every client told them, since without one's they would not add up to all latencies. */
+function intervalsOf(reports: readonly ClientReport[], startNs: number): CellResult['intervals'] {
+  const told = reports.map(({ intervals }) => intervals).filter((one) => one !== null);
+  const merged = told.length === reports.length ? mergeIntervals(told) : null;
+  return merged === null ? null : { ...merged, startNs };
 }
 
 /** The faults that happened, with what they cost by the series; null when there were none. */
