@@ -3,21 +3,12 @@
  * to.
  */
 import { connect, type Socket } from 'node:net';
+import { readSecret, secretPath } from '../fabric/secret.js';
 import { thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
-import {
-  isProof,
-  type Message,
-  newNonce,
-  proof,
-  readSecret,
-  receive,
-  secretPath,
-  send,
-  socketPath,
-} from './channel.js';
+import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
 import {
   type CacheCounts,
   check,
@@ -37,7 +28,10 @@ export interface MasterAddress {
 /** What a client does when the master says so. */
 export interface Obedient {
   stop(): void;
-  adopt(view: ToldView, decided: Decisions): void;
+  /** @param joins the node whose memory is another process's now. */
+  adopt(view: ToldView, decided: Decisions, joins?: number): void;
+  /** What it has written to since it was asked to note it: nothing of it is under way any more. */
+  takeMarks?(): string[] | undefined;
   /** This client counts as dead: it must not go on. */
   expelled(): void;
   /** What its index cache has counted so far. */
@@ -64,7 +58,7 @@ export async function hasMaster(pool: string): Promise<boolean> {
 }
 
 /** An authenticated connection. */
-class Session {
+export class Session {
   readonly socket: Socket;
   readonly leaseMs: number;
   readonly view: ToldView;
@@ -142,6 +136,7 @@ export class MasterLink {
   readonly #address: MasterAddress;
   #session: Session;
   #member: Member | undefined;
+  #clientKey: bigint | undefined;
   #obedient: Obedient | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -168,10 +163,12 @@ export class MasterLink {
 
   /**
    * Becomes a member; the view then in force. It may take as long as a change of the view.
+   * @param clientKey what nodes that it reaches over a network know it by.
    * @throws UsageError when the master cannot have this client.
    */
-  join(member: Member, obedient: Obedient): Promise<ToldView> {
+  join(member: Member, obedient: Obedient, clientKey?: bigint): Promise<ToldView> {
     this.#member = member;
+    this.#clientKey = clientKey;
     this.#obedient = obedient;
     return new Promise((resolve, reject) => {
       this.#entry = { resolve, reject };
@@ -180,9 +177,10 @@ export class MasterLink {
   }
 
   /** All that the client had posted is answered. */
-  stopped({ rounds, word: of, directory }: StopReport): void {
+  stopped({ rounds, word: of, directory, marks }: StopReport): void {
     const at = { hi: of.hi, lo: of.lo };
-    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory });
+    const told = marks === undefined ? undefined : [...marks];
+    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory, marks: told });
   }
 
   /** A node did not answer. */
@@ -204,7 +202,10 @@ export class MasterLink {
     clearTimeout(this.#retry);
     // Until this is out the process stays.
     this.#session.socket.ref();
-    if (this.#obedient !== undefined) this.#session.send({ type: as, cache: this.#obedient.cacheCounts() });
+    if (this.#obedient !== undefined) {
+      const cache = this.#obedient.cacheCounts();
+      this.#session.send({ type: as, cache, marks: this.#obedient.takeMarks?.() });
+    }
     this.#session.socket.end();
   }
 
@@ -213,7 +214,8 @@ export class MasterLink {
     const { cid, place } = this.#member;
     const obedient = this.#obedient;
     const { pid, startTime } = thisProcess();
-    this.#session.send({ type: 'join', cid, place, pid, startTime });
+    const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
+    this.#session.send({ type: 'join', cid, place, pid, startTime, ...key });
     clearInterval(this.#renewal);
     this.#renewal = setInterval(() => {
       this.#seq = (this.#seq + 1) >>> 0;
@@ -272,6 +274,7 @@ export class MasterLink {
         this.#obedient?.adopt(
           message.view,
           new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),
+          message.joins,
         );
         return;
       case 'expelled':

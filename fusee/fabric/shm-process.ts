@@ -7,6 +7,9 @@ export type { ProcessId };
 /** The name of an MN's region: `fusee-<pool>-<mn>`, a file in /dev/shm. */
 export const regionName = (pool: string, mn: number): string => `fusee-${pool}-${mn}`;
 
+/** The name of the region of a process that is to take an MN's place. */
+export const nextRegionName = (pool: string, mn: number): string => `${regionName(pool, mn)}.next`;
+
 /** This process, as others may fence it. */
 export const thisProcess = (): ProcessId => findProcess(process.pid)!;
 
@@ -64,7 +67,8 @@ export function callNative<T>(call: () => T): T {
   }
 }
 
-function asFuseeError(error: unknown): unknown {
+/** An error of the addon in its class; others as they are. */
+export function asFuseeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   if (error.code === 'USAGE') return new UsageError(error.message);
   if (error.code === 'FABRIC') return new FabricError(error.message, { definite: true, cause: error });

@@ -3,35 +3,42 @@
  * its effects out, and what tells it of the world.
  *
  * Rules of this file:
- * - One op at a time: repairs and recoveries share a fabric and a coroutine.
  * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its
  *   lease ends. A process that lives is never taken for dead on that ground: it connects again, or its lease
  *   ends.
- * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7).
- * - A node is dead when its process is: a verb to it FAILs for certain.
+ * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7); over a network the nodes end
+ *   the client's connections.
+ * - A node is dead when this master cannot reach it.
  */
 import { unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { complete } from '../client/call.js';
 import { findPool } from '../client/connect.js';
 import { joinPool, leavePool } from '../client/membership.js';
-import { keepSecret, makeControlFolder, readSecret, secretPath, socketPath } from '../control/channel.js';
+import { socketPath } from '../control/channel.js';
 import { hasMaster } from '../control/link.js';
 import type { FromClient } from '../control/messages.js';
 import { type Listener, listen, type Peer } from '../control/server.js';
-import { ShmFabric } from '../fabric/shm.js';
-import { findProcess, type ProcessId } from '../fabric/shm-process.js';
+import { type HostFabric, openFabric } from '../fabric/open.js';
+import { keepSecret, makeControlFolder, readSecret, secretPath } from '../fabric/secret.js';
+import { findProcess } from '../fabric/shm-process.js';
 import { IndexCache } from '../index/index.js';
-import { type Geometry, View } from '../layout/index.js';
-import { type Effect, Master, type Member, REPAIR_BYTES, type Repair, Repairer } from '../master/index.js';
-import { ClientState, CONTEXT_BYTES, type Context, makeCoroutine } from '../ops/index.js';
-import { type RecoveryStep, recoverClient } from '../recovery/index.js';
-import { FabricError, type Op, UsageError, type Word } from '../verbs/index.js';
-import { fenceAtLast } from './fence.js';
+import type { Geometry } from '../layout/index.js';
+import {
+  type Effect,
+  Master,
+  type MasterView,
+  REPAIR_BYTES,
+  type Repair,
+  USHER_BYTES,
+} from '../master/index.js';
+import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
+import { FabricError, UsageError, type Word } from '../verbs/index.js';
+import { type Fenced, fenceAtLast, whyUnfenceable } from './fence.js';
 import { NodeWatch } from './node-watch.js';
-import { DEFAULT_LEASE_MS, type HostOptions, LEASE_LEAST_MS } from './options.js';
-import { Chronicle, lossOf, type MasterStatus, StepTimes } from './status.js';
+import { checkLease, type HostOptions } from './options.js';
+import { Chronicle, lossOf, type MasterStatus } from './status.js';
+import { type Employer, Works } from './works.js';
 
 /** From one look at nodes and leases to the next. */
 const WATCH_MS = 10;
@@ -39,42 +46,60 @@ const WATCH_MS = 10;
 const RETRY_MS = 5;
 
 /** A running master; {@link MasterHost.close} ends it. */
-export class MasterHost implements Listener {
+export class MasterHost implements Listener, Employer {
   readonly leaseMs: number;
   readonly #options: HostOptions;
-  readonly #fabric: ShmFabric;
+  readonly #fabric: HostFabric;
   readonly #watch: NodeWatch;
   readonly #geometry: Geometry;
   readonly #state: ClientState;
-  readonly #cx: Context;
-  readonly #repairer: Repairer;
+  readonly #works: Works;
   readonly #master: Master;
   readonly #peers = new Map<number, Peer>();
-  readonly #processes = new Map<number, ProcessId>();
-  readonly #chronicle: Chronicle;
+  readonly #processes = new Map<number, Fenced>();
+  /** @internal */
+  readonly chronicle: Chronicle;
   #decided: ReadonlyMap<number, Word> = new Map();
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** The op under way, and those that wait for it. */
-  #busy: Promise<void> = Promise.resolve();
-  /** CIDs whose recovery is to end as it stands. */
-  readonly #halting = new Set<number>();
-  #isClosed = false;
+  /** @internal */
+  isClosed = false;
+  /** Who has joined by the view in force. */
+  #joins: number | undefined;
 
   private constructor(
     options: HostOptions,
-    made: { fabric: ShmFabric; watch: NodeWatch; state: ClientState },
+    made: { fabric: HostFabric; watch: NodeWatch; state: ClientState },
   ) {
     this.#options = options;
-    this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.leaseMs = checkLease(options);
     this.#fabric = made.fabric;
     this.#watch = made.watch;
     this.#geometry = made.state.view.geometry;
     this.#state = made.state;
-    this.#cx = makeCoroutine(made.state, 0).cx;
-    this.#repairer = new Repairer(this.#cx);
-    this.#chronicle = new Chronicle(() => made.fabric.nowNs());
+    this.chronicle = new Chronicle(() => made.fabric.nowNs());
     this.#master = new Master({ leaseNs: this.leaseMs * 1e6 });
+    this.#works = new Works({ pool: options.pool, ...made }, this);
+  }
+
+  /** @internal */
+  isDead(mn: number): boolean {
+    return this.#master.view.dead.includes(mn);
+  }
+
+  /** @internal */
+  offered(mn: number): void {
+    this.#apply(this.#master.offer(mn));
+  }
+
+  /** @internal */
+  withdrawn(mn: number): void {
+    if (!this.isClosed) this.#apply(this.#master.withdraw(mn));
+  }
+
+  /** @internal */
+  filled(mn: number): void {
+    this.#apply(this.#master.filled(mn));
   }
 
   /**
@@ -83,26 +108,18 @@ export class MasterHost implements Listener {
    *   run.
    */
   static async start(options: HostOptions): Promise<MasterHost> {
-    const { pool, leaseMs = DEFAULT_LEASE_MS } = options;
-    if (!(leaseMs >= LEASE_LEAST_MS && leaseMs <= 600_000)) {
-      throw new UsageError(
-        `the lease is ${leaseMs} ms; choose ${LEASE_LEAST_MS} ms to 10 min: a shorter one would end under ` +
-          'clients that merely wait for a processor',
-      );
-    }
-    const { secretFile } = options;
+    const { pool, secretFile } = options;
+    checkLease(options);
     makeControlFolder();
-    const secret = secretFile === undefined ? keepSecret(secretPath(pool)) : readSecret(secretFile);
+    const secret = secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
     if (await hasMaster(pool))
       throw new UsageError(`pool '${pool}' has a master already; end that one first`);
-    const { view, regions } = await findPool(pool);
-    const fabric = new ShmFabric({
-      regions,
-      localBytes: CONTEXT_BYTES + REPAIR_BYTES + (1 << 20),
-      prefault: false,
-    });
-    const watch = new NodeWatch(regions);
+    const { view, places } = await findPool(options);
+    const localBytes = CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20);
+    const fabric = await openFabric(options, places, { localBytes, prefault: false });
+    let watch: NodeWatch | undefined;
     try {
+      watch = await NodeWatch.open(options, places);
       const { nodes } = view.geometry.config;
       const { cid, clientIndex } = await joinPool(fabric, { nodes, view });
       const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
@@ -113,15 +130,15 @@ export class MasterHost implements Listener {
       return host;
     } catch (error) {
       fabric.close();
-      watch.close();
+      watch?.close();
       throw error;
     }
   }
 
   /** The view in force. */
-  get view(): { number: number; dead: number[] } {
-    const { number, dead } = this.#master.view;
-    return { number, dead: [...dead] };
+  get view(): MasterView & { dead: number[] } {
+    const { view } = this.#master;
+    return { ...view, dead: [...view.dead] };
   }
 
   /** What it knows, and what it has done. */
@@ -130,9 +147,10 @@ export class MasterHost implements Listener {
       pool: this.#options.pool,
       leaseMs: this.leaseMs,
       view: this.view,
+      filling: this.#works.filling.progress,
       lost: lossOf(this.#state.view, this.#geometry),
       clients: this.#master.living,
-      ...this.#chronicle.report,
+      ...this.chronicle.report,
     };
   }
 
@@ -143,8 +161,8 @@ export class MasterHost implements Listener {
   async settled(timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;
     do {
-      await this.#lookAtNodes();
-      await this.#busy;
+      await this.lookAtNodes();
+      await this.#works.idle;
       if (this.#master.isSettled && this.#master.living === this.#peers.size) return;
       await pause(RETRY_MS);
     } while (performance.now() < endMs);
@@ -154,16 +172,18 @@ export class MasterHost implements Listener {
     );
   }
 
-  /** The secret that this host keeps for the pool; gone with its last master that ends in order. */
+  /** The secret that this host keeps for the pool; gone with a master in order, unless nodes need it too. */
   get #ownSecret(): string | undefined {
-    return this.#options.secretFile === undefined ? secretPath(this.#options.pool) : undefined;
+    const { secretFile, fabric = 'shm', pool } = this.#options;
+    return secretFile === undefined && fabric === 'shm' ? secretPath(pool) : undefined;
   }
 
   /** Ends the master: clients go on without one, until one is there again. */
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.isClosed) return;
+    this.isClosed = true;
     clearTimeout(this.#timer);
+    this.#works.filling.close();
     for (const peer of this.#peers.values()) peer.close();
     await new Promise<void>((resolve) => this.#server?.close(() => resolve()));
     for (const path of [socketPath(this.#options.pool), this.#ownSecret]) {
@@ -174,7 +194,7 @@ export class MasterHost implements Listener {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     }
-    await this.#busy;
+    await this.#works.idle;
     const { view, cid } = this.#state;
     await leavePool(this.#fabric, { nodes: this.#geometry.config.nodes, cid, view });
     this.#fabric.close();
@@ -183,34 +203,36 @@ export class MasterHost implements Listener {
 
   /** @internal */
   heard(peer: Peer, message: FromClient): void {
+    if (this.#works.filling.heard(peer, message)) return;
     const nowNs = this.#fabric.nowNs();
     switch (message.type) {
       case 'join':
-        if (message.pid === process.pid) {
-          const reason =
-            "it lives in the master's own process, which cannot be fenced; give it one of its own";
-          peer.send({ type: 'refused', reason });
+        if (whyUnfenceable(message, this.#fabric.kind) !== '') {
+          peer.send({ type: 'refused', reason: whyUnfenceable(message, this.#fabric.kind) });
           return;
         }
         peer.cid = message.cid;
         this.#peers.set(message.cid, peer);
-        this.#processes.set(message.cid, { pid: message.pid, startTime: message.startTime });
+        this.#processes.set(message.cid, {
+          process: { pid: message.pid, startTime: message.startTime },
+          key: message.key === undefined ? undefined : BigInt(message.key),
+        });
         this.#apply(this.#master.join({ cid: message.cid, place: message.place }, nowNs));
         return;
       case 'renew':
         if (this.#master.renew(peer.cid, nowNs)) {
-          this.#chronicle.told(peer.cid, message.cache);
+          this.chronicle.told(peer.cid, message.cache);
           peer.send({ type: 'renewed', seq: message.seq });
         } else peer.send({ type: 'expelled' });
         return;
       case 'resign':
-        this.#chronicle.told(peer.cid, message.cache);
+        this.chronicle.told(peer.cid, message.cache);
         this.#processes.delete(peer.cid);
-        this.#chronicle.lost(peer.cid);
+        this.chronicle.lost(peer.cid);
         this.#apply(this.#master.lose(peer.cid));
         return;
       case 'leave':
-        this.#chronicle.told(peer.cid, message.cache);
+        this.chronicle.told(peer.cid, message.cache);
         this.#apply(this.#master.leave(peer.cid));
         this.#forget(peer.cid);
         return;
@@ -218,7 +240,7 @@ export class MasterHost implements Listener {
         this.#apply(this.#master.stopped(peer.cid, message));
         return;
       case 'suspect':
-        void this.#lookAtNodes();
+        void this.lookAtNodes();
         return;
       case 'status':
         peer.send({ type: 'status', status: this.status() });
@@ -228,7 +250,8 @@ export class MasterHost implements Listener {
 
   /** @internal */
   gone(peer: Peer): void {
-    if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.#isClosed) return;
+    this.#works.filling.gone(peer);
+    if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.isClosed) return;
     this.#peers.delete(peer.cid);
     const process = this.#processes.get(peer.cid);
     if (process === undefined) return;
@@ -238,37 +261,38 @@ export class MasterHost implements Listener {
 
   /** @internal */
   refused(reason: string): void {
-    this.#chronicle.refused++;
-    this.#log(`refused a connection: ${reason}`);
+    this.chronicle.refused++;
+    this.log(`refused a connection: ${reason}`);
   }
 
-  #lookAtProcess(cid: number, of: ProcessId, looks: number): void {
-    if (this.#isClosed || this.#processes.get(cid) !== of || this.#peers.has(cid)) return;
-    if (findProcess(of.pid)?.startTime !== of.startTime) {
-      this.#chronicle.lost(cid);
+  #lookAtProcess(cid: number, of: Fenced, looks: number): void {
+    if (this.isClosed || this.#processes.get(cid) !== of || this.#peers.has(cid)) return;
+    if (findProcess(of.process.pid)?.startTime !== of.process.startTime) {
+      this.chronicle.lost(cid);
       this.#apply(this.#master.lose(cid));
     } else if (looks > 0) setTimeout(() => this.#lookAtProcess(cid, of, looks - 1), 1);
   }
 
   #forget(cid: number): void {
-    this.#chronicle.gone(cid);
+    this.chronicle.gone(cid);
     this.#peers.delete(cid);
     this.#processes.delete(cid);
   }
 
   #watchNodes(): void {
     this.#timer = setTimeout(() => {
-      void this.#lookAtNodes().then(() => {
-        if (!this.#isClosed) this.#apply(this.#master.tick(this.#fabric.nowNs()));
-        if (!this.#isClosed) this.#watchNodes();
+      void this.lookAtNodes().then(() => {
+        if (!this.isClosed) this.#apply(this.#master.tick(this.#fabric.nowNs()));
+        if (!this.isClosed) this.#watchNodes();
       });
     }, WATCH_MS);
   }
 
-  async #lookAtNodes(): Promise<void> {
+  /** @internal */
+  async lookAtNodes(): Promise<void> {
     for (const mn of await this.#watch.deadOf(this.#master.view.dead)) {
-      if (this.#isClosed) return;
-      this.#log(`memory node ${mn} has died`);
+      if (this.isClosed) return;
+      this.log(`memory node ${mn} has died`);
       this.#apply(this.#master.nodeDied(mn));
     }
   }
@@ -281,120 +305,72 @@ export class MasterHost implements Listener {
     const { view } = this.#master;
     switch (effect.do) {
       case 'stop':
-        this.#chronicle.stopping();
+        this.chronicle.stopping();
         this.#peers.get(effect.cid)?.send({ type: 'stop' });
         return;
       case 'adopt': {
         const decided = [...this.#decided].map(([slot, { hi, lo }]) => ({ slot, hi, lo }));
-        this.#peers.get(effect.cid)?.send({ type: 'adopt', view: { ...this.view }, decided });
+        const joins = this.#joins;
+        this.#peers.get(effect.cid)?.send({ type: 'adopt', view: this.view, decided, joins });
         return;
       }
       case 'welcome':
-        this.#peers.get(effect.cid)?.send({ type: 'in', view: { ...this.view } });
+        this.#peers.get(effect.cid)?.send({ type: 'in', view: this.view });
+        return;
+      case 'fill':
+        this.#works.filling.fill(effect.mn);
         return;
       case 'fence':
         void this.#fence(effect.cid);
         return;
       case 'repair':
-        this.#queue(() => this.#repair(effect.repair));
+        this.#works.queue(() => this.#repair(effect.repair));
         return;
       case 'recover':
-        this.#queue(() => this.#recover(effect.member));
-        return;
-      case 'halt':
-        this.#halting.add(effect.cid);
-        this.#queue(async () => {
-          this.#halting.delete(effect.cid);
-          this.#apply(this.#master.halted(effect.cid));
+        this.#works.queue(async () => {
+          const isDone = await this.#works.recover(effect.member);
+          if (isDone) this.#apply(this.#master.recovered(effect.member.cid));
         });
         return;
+      case 'halt':
+        this.#works.halt(effect.cid, () => this.#apply(this.#master.halted(effect.cid)));
+        return;
       case 'store':
-        this.#log(`view ${view.number}, ${effect.record.members.length} members`);
+        this.log(`view ${view.number}, ${effect.record.members.length} members`);
         return;
     }
-  }
-
-  #queue(work: () => Promise<void>): void {
-    this.#busy = this.#busy.then(async () => {
-      if (!this.#isClosed) await work();
-    });
   }
 
   async #fence(cid: number): Promise<void> {
-    this.#chronicle.lost(cid);
+    this.chronicle.lost(cid);
     this.#peers.get(cid)?.send({ type: 'expelled' });
-    const process = this.#processes.get(cid);
-    const { dead } = this.#master.view;
-    const regions = this.#watch.regions.filter((_, mn) => !dead.includes(mn));
+    const client = this.#processes.get(cid);
     // One that has resigned has detached: none of its verbs executes any more.
-    if (process !== undefined) {
-      await fenceAtLast(process, regions, {
-        isOver: () => this.#isClosed,
-        onFailure: (error) => this.#log(`client ${cid} cannot be fenced yet: ${error.message}`),
+    if (client !== undefined) {
+      await fenceAtLast(client, this.#options, {
+        nodes: () => this.#watch.living(this.#master.view.dead),
+        isOver: () => this.isClosed,
+        onFailure: (error) => this.log(`client ${cid} cannot be fenced yet: ${error.message}`),
       });
     }
-    this.#chronicle.fenced(cid);
-    this.#log(`client ${cid} is fenced`);
+    this.chronicle.fenced(cid);
+    this.#works.filling.lost(cid);
+    this.log(`client ${cid} is fenced`);
     this.#forget(cid);
-    if (!this.#isClosed) this.#apply(this.#master.fenced(cid));
+    if (!this.isClosed) this.#apply(this.#master.fenced(cid));
   }
 
   async #repair(repair: Repair): Promise<void> {
-    const { view } = this.#state;
-    const before = new View(this.#geometry, view);
-    before.change(repair.before.number, repair.before.dead);
-    view.change(repair.before.number, repair.before.dead);
-    view.change(repair.view.number, repair.view.dead);
-    this.#state.grace.adoptTable(before.controlMn !== view.controlMn);
-    const decided = await this.#run(this.#repairer.repair(repair, before));
-    if (decided === undefined) {
-      await pause(RETRY_MS);
-      await this.#lookAtNodes();
-    } else {
-      this.#decided = decided;
-      const { number, dead } = repair.view;
-      this.#chronicle.changed(repair.view, decided.size);
-      this.#log(`view ${number} without nodes ${dead.join(', ')}: ${decided.size} slots decided`);
-    }
-    this.#apply(this.#master.repaired(decided !== undefined));
+    const decided = await this.#works.repair(repair);
+    const isToCopyMore = decided === 'more';
+    if (isToCopyMore) this.#decided = new Map();
+    else if (decided !== undefined) this.#decided = decided;
+    this.#joins = isToCopyMore ? undefined : repair.joins;
+    this.#apply(this.#master.repaired(decided !== undefined, { isToCopyMore }));
   }
 
-  async #recover({ cid, place }: Member): Promise<void> {
-    for (let attempts = 1; !this.#isClosed && !this.#halting.has(cid); attempts++) {
-      const times = new StepTimes(() => this.#fabric.nowNs());
-      let entries = 0;
-      const onWalked = (count: number): void => {
-        entries = count;
-      };
-      const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked };
-      const recovery = recoverClient(this.#cx, { cid, index: place }, options);
-      const isDone = await this.#run(recovery, () => this.#halting.has(cid));
-      times.end();
-      if (isDone === true) {
-        this.#chronicle.recovered(cid, times, { entries, attempts });
-        this.#log(`client ${cid} is recovered in ${times.totalMs.toFixed(1)} ms`);
-        this.#apply(this.#master.recovered(cid));
-        return;
-      }
-      await pause(RETRY_MS);
-      // A silent node may have died: then this recovery is halted.
-      await this.#lookAtNodes();
-    }
-  }
-
-  /** Runs an op to its end; undefined when it was told to end as it stands. */
-  async #run<T>(steps: Op<T>, isHalted: () => boolean = () => false): Promise<T | undefined> {
-    // The op before may have been halted in the middle of a stage.
-    this.#cx.arm();
-    for (;;) {
-      if (isHalted()) return undefined;
-      const step = steps.next();
-      if (step.done) return step.value;
-      await complete(this.#fabric, step.value);
-    }
-  }
-
-  #log(line: string): void {
+  /** @internal */
+  log(line: string): void {
     this.#options.log?.(line);
   }
 }

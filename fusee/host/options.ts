@@ -1,12 +1,11 @@
 /** How a master is run. */
+import type { NodeAccess } from '../fabric/open.js';
+import { UsageError } from '../verbs/index.js';
 
-/** How a master is run. */
-export interface HostOptions {
-  readonly pool: string;
+/** How a master is run, and how it reaches the nodes. */
+export interface HostOptions extends NodeAccess {
   /** A client that is silent for so long is fenced. @default {@link DEFAULT_LEASE_MS} */
   readonly leaseMs?: number;
-  /** The pool's secret. @default one that is made, in the folder of this user */
-  readonly secretFile?: string;
   /** Told what happens, a line each. */
   readonly log?: (line: string) => void;
 }
@@ -17,3 +16,12 @@ export interface HostOptions {
 export const DEFAULT_LEASE_MS = 1000;
 /** Shorter ones would end under clients that merely wait for a processor. */
 export const LEASE_LEAST_MS = 50;
+
+/** The lease asked for, in milliseconds. @throws UsageError when it is out of limits. */
+export function checkLease({ leaseMs = DEFAULT_LEASE_MS }: HostOptions): number {
+  if (leaseMs >= LEASE_LEAST_MS && leaseMs <= 600_000) return leaseMs;
+  throw new UsageError(
+    `the lease is ${leaseMs} ms; choose ${LEASE_LEAST_MS} ms to 10 min: a shorter one would end under ` +
+      'clients that merely wait for a processor',
+  );
+}

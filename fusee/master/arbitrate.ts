@@ -90,12 +90,13 @@ export class Arbiter {
    * Three round trips for every few slots, and two for each word of a backup that is looked at.
    * @param slots logical offsets.
    * @param before the view in which they were written to.
+   * @param isAll decides those with unchanged replicas too: another node is to have what they hold.
    * @returns the words that stand, by slot; undefined when a node was silent that the view calls alive.
    */
-  *decide(slots: Iterable<number>, before: View): Op<Map<number, Word> | undefined> {
+  *decide(slots: Iterable<number>, before: View, isAll = false): Op<Map<number, Word> | undefined> {
     this.#before = before;
     const decided = new Map<number, Word>();
-    const open = [...new Set(slots)].filter((slot) => this.#view.hasChanged(slot));
+    const open = [...new Set(slots)].filter((slot) => isAll || this.#view.hasChanged(slot));
     for (let first = 0; first < open.length; first += SLOTS) {
       const some = open.slice(first, first + SLOTS);
       const held = yield* this.#read(some);

@@ -12,10 +12,14 @@
  * - Memory nodes first, then clients: no recovery runs while the view changes, and one that was running is
  *   halted and begins again.
  * - Who joins while the view changes waits for the new one.
+ * - A place is filled in two views (`fill.ts`), one place at a time. A death that comes between goes first:
+ * the
+ *   view that is being made lets nobody join then, and is made without the dead; filling goes on afterwards.
  * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it.
  */
 
 import type { OpenRound } from '../ops/index.js';
+import { type MasterView, type NextView, Places } from './next-view.js';
 
 /** A member that is not recovered yet: its id, and its place in the client table. */
 export interface Member {
@@ -23,9 +27,9 @@ export interface Member {
   readonly place: number;
 }
 
-/** What a successor must know. */
+/** What a successor must know; of a place that was being filled, that it is to begin anew. */
 export interface MasterRecord {
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
+  readonly view: MasterView;
   /** Every client that may have left something behind, the dead included. */
   readonly members: readonly (Member & { readonly isDead: boolean })[];
 }
@@ -38,12 +42,16 @@ export interface StopReport {
   readonly word: { readonly hi: number; readonly lo: number };
   /** The directory that it knows: its version and global depth. */
   readonly directory: { readonly version: number; readonly depth: number };
+  /** Pages written to since the last report, while a place is filled (`marks.ts`). */
+  readonly marks?: readonly string[];
 }
 
 /** What {@link Effect} `repair` needs: everybody named here has stopped or is fenced. */
 export interface Repair {
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
-  readonly before: { readonly number: number; readonly dead: readonly number[] };
+  readonly view: MasterView;
+  readonly before: MasterView;
+  /** The node that joins by this view, with memory that was filled. */
+  readonly joins?: number;
   readonly reports: ReadonlyMap<number, StopReport>;
   readonly members: readonly Member[];
   /** Fenced clients that are not recovered: their logs name what they had in flight. */
@@ -66,6 +74,8 @@ export type Effect =
   | { readonly do: 'recover'; readonly member: Member }
   /** A recovery is to end as it stands; `halted` tells when none of its verbs executes any more. */
   | { readonly do: 'halt'; readonly cid: number }
+  /** What is not copied yet of a place is to be copied, while clients work; then `filled`. */
+  | { readonly do: 'fill'; readonly mn: number }
   /** The record has changed. */
   | { readonly do: 'store'; readonly record: MasterRecord };
 
@@ -97,25 +107,28 @@ export class Master {
   readonly #members = new Map<number, Known>();
   readonly #joining: Known[] = [];
   readonly #reports = new Map<number, StopReport>();
-  #view: MasterRecord['view'];
+  #view: MasterView;
   /** Nodes that are dead by what was heard, and not in the view yet. */
   readonly #lost = new Set<number>();
   /** The view that the repair under way makes. */
-  #next: MasterRecord['view'] | undefined;
+  #next: NextView | undefined;
+  readonly #places = new Places();
   #isRepairing = false;
   #effects: Effect[] = [];
 
   /** @param record of the former master; its living members must renew their leases with this one. */
   constructor(options: MasterOptions, record?: MasterRecord, nowNs = 0) {
     this.#leaseNs = options.leaseNs;
-    this.#view = record?.view ?? { number: 1, dead: [] };
+    // What was copied to a place that was being filled is known to nobody: it begins anew.
+    const { number, dead } = record?.view ?? { number: 1, dead: [] };
+    this.#view = { number, dead };
     for (const { cid, place, isDead } of record?.members ?? []) {
       this.#members.set(cid, { cid, place, state: isDead ? FENCING : LIVE, leaseEndNs: this.#until(nowNs) });
     }
   }
 
   /** The present view. */
-  get view(): MasterRecord['view'] {
+  get view(): MasterView {
     return this.#view;
   }
 
@@ -126,7 +139,7 @@ export class Master {
 
   /** True when nothing is under way, and nobody dead is left. */
   get isSettled(): boolean {
-    const isQuiet = !this.isChanging && this.#lost.size === 0;
+    const isQuiet = !this.isChanging && this.#lost.size === 0 && this.#places.isQuiet;
     return isQuiet && [...this.#members.values()].every(({ state }) => state === LIVE);
   }
 
@@ -206,6 +219,27 @@ export class Master {
     return this.#taken();
   }
 
+  /** A fresh process stands ready to take a node's place, the memory of which it will have copied. */
+  offer(mn: number): Effect[] {
+    this.#places.offer(mn);
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** The process that was to take a node's place is gone, or cannot have it. */
+  withdraw(mn: number): Effect[] {
+    this.#places.withdraw(mn);
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** Of the place that is filled everything has been copied, but for what has changed meanwhile. */
+  filled(mn: number): Effect[] {
+    if (this.#view.filling === mn) this.#places.filled();
+    this.#goOn();
+    return this.#taken();
+  }
+
   /** A client has stopped: all that it had posted is answered, and it posts nothing more. */
   stopped(cid: number, report: StopReport): Effect[] {
     const known = this.#members.get(cid);
@@ -217,10 +251,19 @@ export class Master {
     return this.#taken();
   }
 
-  /** The repair has ended; false: a node was silent, which is alive by the view that it made. */
-  repaired(isDone: boolean): Effect[] {
+  /**
+   * The repair has ended; false: a node was silent, which is alive by the view that it made.
+   * @param how.isToCopyMore nothing is done yet: too much has changed for the node to join now.
+   */
+  repaired(isDone: boolean, { isToCopyMore = false }: { isToCopyMore?: boolean } = {}): Effect[] {
     this.#isRepairing = false;
-    if (isDone && this.#lost.size === 0) this.#publish();
+    if (isToCopyMore && this.#next?.joins !== undefined) {
+      const { number, joins } = this.#next;
+      this.#next = { number, dead: this.#view.dead, filling: joins };
+    }
+    // Who has joined is in, and told so: whatever has happened since makes the view behind it.
+    const isIn = isDone && this.#next?.joins !== undefined;
+    if (isIn || (isDone && this.#lost.size === 0 && this.#places.carries(this.#next))) this.#publish();
     else this.#goOn();
     return this.#taken();
   }
@@ -243,7 +286,8 @@ export class Master {
 
   /** Takes the next step of whatever is under way. */
   #goOn(): void {
-    if (this.#lost.size > 0 && !this.#isRepairing) this.#disconnect();
+    const next = this.#isRepairing ? undefined : this.#places.next(this.#view, this.#lost, this.#next);
+    if (next !== undefined) this.#disconnect(next);
     if (this.#next === undefined) {
       for (const known of this.#members.values()) if (known.state === FENCED) this.#recover(known);
       return;
@@ -253,15 +297,14 @@ export class Master {
     this.#isRepairing = true;
     const dead = all.filter(({ state }) => state === FENCED);
     const reports = new Map(this.#reports);
-    const repair = { view: this.#next, before: this.#view, reports, members: all, dead };
+    const { joins, ...view } = this.#next;
+    const repair = { view, before: this.#view, joins, reports, members: all, dead };
     this.#do({ do: 'repair', repair });
   }
 
   /** The view is to change, or to change further: everybody stops. */
-  #disconnect(): void {
-    const { number } = this.#next ?? this.#view;
-    const dead = [...(this.#next ?? this.#view).dead, ...this.#lost].sort((a, b) => a - b);
-    this.#next = { number: number + 1, dead };
+  #disconnect(next: NextView): void {
+    this.#next = next;
     this.#lost.clear();
     for (const known of this.#members.values()) {
       if (known.state === LIVE) {
@@ -275,7 +318,10 @@ export class Master {
   }
 
   #publish(): void {
-    this.#view = this.#next as MasterRecord['view'];
+    const next = this.#next as NextView;
+    const toFill = this.#places.made(next, this.#view);
+    const { joins: _, ...view } = next;
+    this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
     this.#store();
@@ -285,6 +331,7 @@ export class Master {
       this.#do({ do: 'adopt', cid: known.cid });
     }
     for (const known of this.#joining.splice(0)) this.#welcome(known);
+    if (toFill !== undefined) this.#do({ do: 'fill', mn: toFill });
     this.#goOn();
   }
 

@@ -77,8 +77,7 @@ async function clientCost(pool: string): Promise<SelfCost> {
       insertsPerCoroutine: 1,
     });
     const coroutine = makeCoroutine(state, 0);
-    const measure = (): SelfCost =>
-      measureSelfCost({ coroutine, local: fabric.local, keys, stream, nowNs: () => fabric.nowNs() });
+    const measure = (): SelfCost => measureSelfCost({ coroutine, fabric, keys, stream });
     // The first one is compiled meanwhile.
     measure();
     return measure();

@@ -25,16 +25,16 @@ const clock = (...steps: readonly number[]): (() => number) => {
 
 it('a null operation takes time, finds its values sound, and leaves nothing of a store behind', () => {
   const client = memoryPool().join(1);
-  const { local } = client.fabric;
   const coroutine = client.coroutines[0];
-  const nowNs = (): number => Number(process.hrtime.bigint());
+  const { local } = client.fabric;
+  const fabric = { local, nowNs: () => Number(process.hrtime.bigint()) };
   for (const kinds of [[SEARCH], [UPDATE, SEARCH], [READ_MODIFY_WRITE, INSERT]]) {
-    const ns = nullOperationNs({ coroutine, local, keys, stream: stream(kinds), nowNs });
+    const ns = nullOperationNs({ coroutine, fabric, keys, stream: stream(kinds) });
     expect(ns).toBeGreaterThan(1);
     expect(ns).toBeLessThan(100_000);
   }
-  expect(nullOperationNs({ coroutine, local, keys, stream: stream([]), nowNs })).toBeNull();
-  const cost = measureSelfCost({ coroutine, local, keys, stream: stream([SEARCH]), nowNs });
+  expect(nullOperationNs({ coroutine, fabric, keys, stream: stream([]) })).toBeNull();
+  const cost = measureSelfCost({ coroutine, fabric, keys, stream: stream([SEARCH]) });
   expect(cost).toMatchObject({ clockBackwards: 0, clockStepNs: expect.any(Number) });
   expect(client.fabric.outstanding).toBe(0);
 });

@@ -27,16 +27,15 @@ export interface SelfCost {
 export interface NullOperations {
   /** The first one of the client. Its memory is written to: it must have no request in flight. */
   readonly coroutine: Coroutine;
-  readonly local: LocalMemory;
+  readonly fabric: { readonly local: LocalMemory; nowNs(): number };
   readonly keys: KeySource;
   /** Its kinds of request are played. */
   readonly stream: RequestStream;
-  readonly nowNs: () => number;
 }
 
 /** Measures both, in about ten milliseconds. */
 export function measureSelfCost(operations: NullOperations): SelfCost {
-  return { nullOperationNs: nullOperationNs(operations), ...measureClock(operations.nowNs) };
+  return { nullOperationNs: nullOperationNs(operations), ...measureClock(() => operations.fabric.nowNs()) };
 }
 
 /**
@@ -44,7 +43,8 @@ export function measureSelfCost(operations: NullOperations): SelfCost {
  * its value is checked, and it is recorded; all but the store. All are of one key, which is in the cache: it is
  * a floor. Every SEARCH finds the value that was staged last, which is sound.
  */
-export function nullOperationNs({ coroutine, local, keys, stream, nowNs }: NullOperations): number | null {
+export function nullOperationNs({ coroutine, fabric, keys, stream }: NullOperations): number | null {
+  const { local } = fabric;
   if (stream.length === 0) return null;
   const source = new StreamSource({
     local,
@@ -62,9 +62,9 @@ export function nullOperationNs({ coroutine, local, keys, stream, nowNs }: NullO
   const valueAt = cx.keyAt + cx.keyBytes;
   local.bytes.copyWithin(cx.matchArea, valueAt, valueAt + cx.valueBytes);
   for (let batch = 0; batch < BATCHES; batch++) {
-    const startNs = nowNs();
+    const startNs = fabric.nowNs();
     play(source, coroutine, BATCH);
-    least = Math.min(least, (nowNs() - startNs) / BATCH);
+    least = Math.min(least, (fabric.nowNs() - startNs) / BATCH);
   }
   if (source.wrongValues > 0) throw new Error(`${source.wrongValues} null operations found wrong values`);
   return least;

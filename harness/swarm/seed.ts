@@ -6,7 +6,7 @@ import { CONTEXT_BYTES, Outcome, RequestKind } from '../../fusee/ops/index.js';
 import { checkHistory, explain, NO_VALUE } from '../check/linearizability/index.js';
 import { Cluster, type Finding } from './cluster.js';
 import { checkInvariants, type Found } from './invariants.js';
-import { checkLeaks } from './leaks.js';
+import { checkLeaks, type Leaks, NO_LEAKS } from './leaks.js';
 import { planOf, type SwarmPlan } from './plan.js';
 import type { SwarmHooks } from './run.js';
 import type { Trace } from './trace.js';
@@ -27,6 +27,8 @@ export interface SeedReport {
   /** Memory nodes that died, and slots that the master decided then. */
   readonly nodeCrashes: number;
   readonly slotsDecided: number;
+  /** Memory that nobody has at the end. */
+  readonly leaks: Leaks;
   /** Requests of the dead that recovery dropped, found done, finished, undid. */
   readonly recovered: readonly number[];
   /** Requests that met no writer, and were held to the cost tables. */
@@ -67,15 +69,30 @@ export function runSeed(seed: number, options: SeedOptions = {}): SeedReport {
   return runPlan(planOf(seed), options);
 }
 
-/** Runs a plan. */
+/**
+ * Runs a plan. Whatever is thrown on the way is a finding.
+ * @throws UsageError when there is no cluster of that plan.
+ */
 export function runPlan(plan: SwarmPlan, options: SeedOptions = {}): SeedReport {
   const startMs = performance.now();
   const cluster = new Cluster(plan, options.hooks, options.trace);
-  cluster.toQuiescence();
+  attempt(cluster, () => cluster.toQuiescence());
   const runMs = performance.now() - startMs;
   options.onRest?.();
-  if (options.checks !== false && cluster.findings.length === 0) checkCluster(cluster);
-  return reportOf(cluster, { runMs, checkMs: performance.now() - startMs - runMs });
+  let leaks = NO_LEAKS;
+  if (options.checks !== false && cluster.findings.length === 0)
+    attempt(cluster, () => {
+      leaks = checkCluster(cluster);
+    });
+  return reportOf(cluster, leaks, { runMs, checkMs: performance.now() - startMs - runMs });
+}
+
+function attempt(cluster: Cluster, what: () => void): void {
+  try {
+    what();
+  } catch (error) {
+    cluster.fail('error', (error as Error).stack ?? String(error));
+  }
 }
 
 /**
@@ -102,7 +119,11 @@ export function runRepeatably(
 
 const told = (value: unknown): string => JSON.stringify(value);
 
-function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): SeedReport {
+function reportOf(
+  cluster: Cluster,
+  leaks: Leaks,
+  times: { readonly runMs: number; readonly checkMs: number },
+): SeedReport {
   const { plan, world, history } = cluster;
   const outcomes: Record<string, number> = {};
   for (const [name, outcome] of Object.entries(Outcome))
@@ -117,6 +138,7 @@ function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): 
     recovererCrashes: cluster.recovererCrashes,
     nodeCrashes: cluster.nodeCrashes,
     slotsDecided: cluster.master.slotsDecided,
+    leaks,
     recovered: [...cluster.recovered],
     quietRequests: cluster.quietRequests,
     events: world.events,
@@ -145,7 +167,7 @@ export function describePlan(plan: SwarmPlan): string {
 }
 
 /** Everything that must hold of a run that has come to rest. */
-function checkCluster(cluster: Cluster): void {
+function checkCluster(cluster: Cluster): Leaks {
   const { plan, world, history } = cluster;
   checkAnswers(cluster);
   const keys = new Map(plan.keys.map((key, number) => [key, number]));
@@ -159,11 +181,12 @@ function checkCluster(cluster: Cluster): void {
     fail: (kind, message) => cluster.fail(kind, message),
   });
   // What tests put in place of the product's requests frees nothing.
-  if (cluster.hooks.loops === undefined) checkLeaks(cluster);
+  const leaks = cluster.hooks.loops === undefined ? checkLeaks(cluster) : NO_LEAKS;
   const final = readBack(cluster, found);
   for (const value of final.values()) world.note(value);
   const result = checkHistory(history, { final, stateCountMax: STATES_MAX });
   if (result.verdict !== 'ok') cluster.fail('linearizability', explain(history, result));
+  return leaks;
 }
 
 /** Who was not answered has died; who was put off has a reason. */

@@ -81,10 +81,16 @@ export function runSeeds(
   const failures: SwarmFailure[] = [];
   for (const seed of seeds) {
     const isTwice = seed % TWICE_EVERY === 0;
-    const report: SeedReport = runRepeatably(planOf(seed), { ...options, isTwice });
-    const isFailure = report.findings.length > 0;
-    addSum(sum, { ...report, seeds: 1, repeated: Number(isTwice), failures: Number(isFailure) });
-    if (isFailure) failures.push({ seed, text: tell(seed, report, options.hooks) });
+    try {
+      const report: SeedReport = runRepeatably(planOf(seed), { ...options, isTwice });
+      const isFailure = report.findings.length > 0;
+      addSum(sum, { ...report, seeds: 1, repeated: Number(isTwice), failures: Number(isFailure) });
+      if (isFailure) failures.push({ seed, text: tell(seed, report, options.hooks) });
+    } catch (error) {
+      // Thrown where nothing should throw: whoever reads it needs the seed as much as the stack.
+      addSum(sum, { ...emptySum(), seeds: 1, failures: 1 });
+      failures.push({ seed, text: `seed ${seed} fails\nerror: ${(error as Error).stack ?? String(error)}` });
+    }
   }
   return { sum, failures };
 }

@@ -1,0 +1,167 @@
+/**
+ * What a master does to the pool's memory, one op at a time: repairs between two views, and recoveries. They
+ * share a fabric and a coroutine.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { complete } from '../client/call.js';
+import type { HostFabric } from '../fabric/open.js';
+import { View } from '../layout/index.js';
+import { type Member, type Repair, Repairer } from '../master/index.js';
+import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
+import { type RecoveryStep, recoverClient } from '../recovery/index.js';
+import type { Op, Word } from '../verbs/index.js';
+import { Filling, type FillingHost } from './filling.js';
+import type { NodeWatch } from './node-watch.js';
+import { type Chronicle, StepTimes } from './status.js';
+
+/** Tries of an op that met silence, before the next look at nodes. */
+const RETRY_MS = 5;
+
+/** What a master works with. */
+export interface Tools {
+  readonly pool: string;
+  readonly fabric: HostFabric;
+  readonly watch: NodeWatch;
+  readonly state: ClientState;
+}
+
+/** Whom the works of a master serve. */
+export interface Employer extends Pick<FillingHost, 'isDead' | 'offered' | 'withdrawn' | 'filled'> {
+  readonly isClosed: boolean;
+  readonly chronicle: Chronicle;
+  /** Looks for nodes that have died: one was silent. */
+  lookAtNodes(): Promise<void>;
+  log(line: string): void;
+}
+
+/** Repairs and recoveries of one master. */
+export class Works {
+  readonly filling: Filling;
+  readonly #tools: Tools;
+  readonly #employer: Employer;
+  readonly #cx: Context;
+  readonly #repairer: Repairer;
+  /** CIDs whose recovery is to end as it stands. */
+  readonly #halting = new Set<number>();
+  #busy: Promise<void> = Promise.resolve();
+
+  constructor(tools: Tools, employer: Employer) {
+    this.#tools = tools;
+    this.#employer = employer;
+    this.#cx = makeCoroutine(tools.state, 0).cx;
+    this.#repairer = new Repairer(this.#cx);
+    this.filling = new Filling({
+      ...tools,
+      cx: this.#cx,
+      repairer: this.#repairer,
+      self: { cid: tools.state.cid, place: tools.state.clientIndex },
+      run: (steps) => this.#run(steps),
+      look: () => employer.lookAtNodes(),
+      isDead: (mn) => employer.isDead(mn),
+      offered: (mn) => employer.offered(mn),
+      withdrawn: (mn) => employer.withdrawn(mn),
+      filled: (mn) => employer.filled(mn),
+      log: (line) => employer.log(line),
+    });
+  }
+
+  /** Resolves when all that waits by now is done. */
+  get idle(): Promise<void> {
+    return this.#busy;
+  }
+
+  /** Puts work behind all that waits. */
+  queue(work: () => Promise<void>): void {
+    this.#busy = this.#busy.then(async () => {
+      if (!this.#employer.isClosed) await work();
+    });
+  }
+
+  /** Ends a recovery as it stands; `onHalted` is called behind it. */
+  halt(cid: number, onHalted: () => void): void {
+    this.#halting.add(cid);
+    this.queue(async () => {
+      this.#halting.delete(cid);
+      onHalted();
+    });
+  }
+
+  /**
+   * Repairs the pool for a view.
+   * @returns what was decided; undefined when a node was silent; `more` when the node that is to join needs
+   * to
+   *   have more copied first, and nothing was done.
+   */
+  async repair(repair: Repair): Promise<ReadonlyMap<number, Word> | undefined | 'more'> {
+    const { chronicle } = this.#employer;
+    const { view, grace } = this.#tools.state;
+    const before = new View(view.geometry, view);
+    before.change(repair.before.number, repair.before.dead);
+    view.change(repair.before.number, repair.before.dead);
+    this.filling.stopped(repair);
+    let decided: ReadonlyMap<number, Word> | undefined;
+    if (repair.joins === undefined) {
+      view.change(repair.view.number, repair.view.dead);
+      decided = await this.#run(this.#repairer.repair(repair, before));
+    } else {
+      const outcome = await this.filling.join(repair);
+      if (outcome === 'more') {
+        chronicle.changed(repair.before, 0);
+        return outcome;
+      }
+      decided = outcome;
+    }
+    grace.adoptTable(before.controlMn !== view.controlMn);
+    if (decided === undefined) {
+      await pause(RETRY_MS);
+      await this.#employer.lookAtNodes();
+      return undefined;
+    }
+    chronicle.changed(repair.view, decided.size);
+    this.#employer.log(`${describe(repair)}: ${decided.size} slots decided`);
+    return decided;
+  }
+
+  /** Recovers a fenced client; false: it was told to end as it stands. */
+  async recover({ cid, place }: Member): Promise<boolean> {
+    const { chronicle } = this.#employer;
+    for (let attempts = 1; !this.#employer.isClosed && !this.#halting.has(cid); attempts++) {
+      const times = new StepTimes(() => this.#tools.fabric.nowNs());
+      let entries = 0;
+      const onWalked = (count: number): void => {
+        entries = count;
+      };
+      const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked };
+      const recovery = recoverClient(this.#cx, { cid, index: place }, options);
+      const isDone = await this.#run(recovery, () => this.#halting.has(cid));
+      times.end();
+      if (isDone === true) {
+        chronicle.recovered(cid, times, { entries, attempts });
+        this.#employer.log(`client ${cid} is recovered in ${times.totalMs.toFixed(1)} ms`);
+        return true;
+      }
+      await pause(RETRY_MS);
+      // A silent node may have died: then this recovery is halted.
+      await this.#employer.lookAtNodes();
+    }
+    return false;
+  }
+
+  /** Runs an op to its end; undefined when it was told to end as it stands. */
+  async #run<T>(steps: Op<T>, isHalted: () => boolean = () => false): Promise<T | undefined> {
+    // The op before may have been halted in the middle of a stage.
+    this.#cx.arm();
+    for (;;) {
+      if (isHalted()) return undefined;
+      const step = steps.next();
+      if (step.done) return step.value;
+      await complete(this.#tools.fabric, step.value);
+    }
+  }
+}
+
+function describe({ view: { number, dead, filling }, joins }: Repair): string {
+  const without = dead.length === 0 ? 'all nodes' : `without nodes ${dead.join(', ')}`;
+  const fills = filling === undefined ? '' : `, filling the place of node ${filling}`;
+  return `view ${number}, ${without}${fills}${joins === undefined ? '' : `, node ${joins} has joined`}`;
+}
