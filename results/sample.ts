@@ -47,6 +47,7 @@ export const sampleRow = (changes: Partial<ResultRow> = {}): ResultRow => ({
   background: { rtts: 9000, verbs: 80_000, bytes: 2_000_000 },
   upkeep: { cellsReclaimed: 0, blocksGivenBack: 0, splits: 0 },
   trust: { verdict: 'ok', reasons: [] },
+  conditions: null,
   streamHash: 'c0ffee',
   interrupted: false,
   linearizable: null,

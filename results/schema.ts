@@ -4,6 +4,7 @@
  * apply; it is never written as 0. The descriptions here are what the reference page says, `SCHEMA.md`.
  */
 import * as z from 'zod';
+import { conditionsSchema } from './conditions.js';
 
 /**
  * Version that {@link resultRowSchema} describes. 2: faults. 3: cells have keys, open loop, lines are sealed.
@@ -158,6 +159,7 @@ export const resultRowSchema = z.strictObject({
     .default(null)
     .describe("what background work brought, from the first client's start to the end of the window"),
   trust: trustSchema.nullable().describe('whether the numbers can be relied on, and why not'),
+  conditions: conditionsSchema.nullable().default(null).describe('what the verdict rests on'),
   streamHash: name.nullable().describe('hash of the stream of requests'),
   interrupted: z.boolean(),
   linearizable: z.boolean().nullable(),

@@ -25,6 +25,7 @@ export const formatTable = (rows: readonly ResultRow[]): string => {
     { head: 'workload', left: true, cell: (row: ResultRow) => row.workload },
     ...settingColumns(rows),
     throughputColumn(rows),
+    ...intervalColumns(rows),
     ...latencyColumns(rows),
     ...openLoopColumns(rows),
     { head: 'RTTs/op', cell: (row: ResultRow) => number(meanRtts(row), 2) },
@@ -83,6 +84,18 @@ const throughputColumn = (rows: readonly ResultRow[]): Column => {
   const unit = throughputUnit(Math.max(...rows.map((row) => row.throughputOps)));
   const cell = (row: ResultRow): string => (row.throughputOps / unit.ops).toFixed(unit.ops === 1e6 ? 3 : 1);
   return { head: unit.name, cell };
+};
+
+/** Half the width of the throughput's 95 % interval, by its mean; rows without one leave it open. */
+const intervalColumns = (rows: readonly ResultRow[]): Column[] => {
+  if (rows.every((row) => (row.conditions?.throughputInterval ?? null) === null)) return [];
+  const cell = ({ conditions }: ResultRow): string => {
+    const interval = conditions?.throughputInterval ?? null;
+    if (interval === null) return UNCHECKED;
+    const { lowOps, highOps } = interval;
+    return (((highOps - lowOps) / (highOps + lowOps)) * 100).toFixed(1);
+  };
+  return [{ head: '± %', cell }];
 };
 
 const latencyColumns = (rows: readonly ResultRow[]): Column[] =>

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { UsageError } from '../../fusee/verbs/index.js';
-import type { OpenLoop } from '../../results/schema.js';
+import type { OpenLoop, ResultRow } from '../../results/schema.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
 import { fabricOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
@@ -41,6 +41,7 @@ interface Flags extends RdmaFlags {
   readonly faults?: string;
   loop: boolean;
   json: boolean;
+  requireTrust: boolean;
 }
 
 /** As the schema has them; not imported, since the other commands do without its validator. */
@@ -125,6 +126,7 @@ export function benchCommand(): Command {
     )
     .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
     .addOption(new Option('--no-figures', 'draw nothing'))
+    .option('--require-trust', 'fail unless every row is trusted; rows are kept, with their reasons', false)
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
 }
@@ -144,7 +146,10 @@ async function bench(flags: Flags): Promise<void> {
     for (const path of outcome.paths) process.stdout.write(`${path}\n`);
   }
   for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
-  process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
+  const distrusted = flags.requireTrust ? distrust(outcome.rows) : [];
+  for (const line of distrusted) process.stderr.write(`fusee: ${line}\n`);
+  const hasFailed = outcome.faults.length > 0 || (distrusted.length > 0 && !outcome.interrupted);
+  process.exitCode = hasFailed ? 1 : outcome.interrupted ? 130 : 0;
 }
 
 /** Options that mean something to an open loop only. */
@@ -157,6 +162,14 @@ function openLoopOf({ rate, arrivals, skipAfter }: Flags): Pick<BenchOptions, 'o
   if (given === null) return {};
   throw new UsageError(`${given} is given, but no offered load; add --rate N, in requests per second`);
 }
+
+/** One line for each row that nobody should rely on. */
+const distrust = (rows: readonly ResultRow[]): string[] =>
+  rows.flatMap(({ workload, repetition, trust }) => {
+    if (trust?.verdict === 'ok') return [];
+    const reasons = trust === null ? 'nobody looked' : trust.reasons.join('; ');
+    return `${workload}, repetition ${repetition}, is ${trust?.verdict ?? 'unchecked'}: ${reasons}`;
+  });
 
 function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? Math.min(2, flags.nodes);

@@ -12,6 +12,7 @@ import { masterCommand, recoverCommand } from './master-command.js';
 import { nodeCommand } from './node-command.js';
 import { resultsCommand } from './results-command.js';
 import { saturateCommand } from './saturate-command.js';
+import { selfTestCommand } from './self-test-command.js';
 import { statsCommand } from './stats-command.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -52,7 +53,8 @@ async function main(): Promise<void> {
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
     .addCommand(fabricCommand())
-    .addCommand(verifyCommand());
+    .addCommand(verifyCommand())
+    .addCommand(selfTestCommand());
   harmonise(program);
   await program.parseAsync();
 }

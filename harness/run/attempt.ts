@@ -10,6 +10,7 @@ import type { Injected } from '../fault/conduct.js';
 import { targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
 import { faultsOf } from './faults.js';
+import { latencyIntervals } from './latency-intervals.js';
 import type { LiveView } from './live.js';
 import type { BenchOptions, Cell } from './plan-bench.js';
 import { type CellResult, cellResult } from './row.js';
@@ -155,19 +156,20 @@ const settingsOf = ({ options, ...cell }: KeyedCell): Parameters<typeof cellResu
 function store(run: Run, cell: KeyedCell, result: CellResult, startedMs: number): void {
   run.appendRow(result.row);
   run.appendSeries(result.series);
-  const origin = run.started.getTime();
-  const label = cell.label ?? '';
-  const logs: readonly [string, ReadonlyMap<Operation, LatencyHistogram>][] = [
-    ['', result.histograms],
-    ['-response', result.responses],
-  ];
-  for (const [suffix, histograms] of logs) {
-    for (const [operation, histogram] of histograms) {
-      const tag = formatTag({ label, workload: cell.name, operation: `${operation}${suffix}` });
-      const interval = { tag, startMs: startedMs - origin, endMs: Date.now() - origin, histogram };
+  const originMs = run.started.getTime();
+  const tagOf = (operation: string): string =>
+    formatTag({ label: cell.label ?? '', workload: cell.name, operation });
+  const append = (histograms: ReadonlyMap<Operation, LatencyHistogram>, suffix: string): void => {
+    const times = { startMs: startedMs - originMs, endMs: Date.now() - originMs };
+    for (const [operation, histogram] of histograms)
+      run.appendLatency({ tag: tagOf(`${operation}${suffix}`), ...times, histogram }, cell.key);
+  };
+  if (result.intervals === null) append(result.histograms, '');
+  else {
+    for (const interval of latencyIntervals(result.intervals, { originMs, tagOf }))
       run.appendLatency(interval, cell.key);
-    }
   }
+  append(result.responses, '-response');
 }
 
 const describeMemory = ({ findingCount }: PoolReport): string =>

@@ -20,6 +20,8 @@ import { HistorySource } from './history-source.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { obeyParent } from './obey.js';
 import { PacedSource, turnPaced } from './paced-source.js';
+import { readScheduling, type Scheduling, schedulingSince } from './scheduling.js';
+import { measureSelfCost, type SelfCost } from './self-cost.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -60,7 +62,8 @@ class ClientProcess {
   /** What the cache had counted when the window began. */
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
-  #switchesBefore = 0;
+  #schedulingBefore: Scheduling = readScheduling();
+  #selfCost: SelfCost | null = null;
   /** When the phase's source was closed; 0 before. */
   #closedNs = 0;
   /** Values are numbered through all phases, so that no two writes are alike. */
@@ -141,6 +144,10 @@ class ClientProcess {
   async #load(): Promise<void> {
     const source = this.#sourceOf('load', this.#streams.load, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
+    // Compiled by now, and nothing is in flight.
+    const { keys, measured } = this.#streams;
+    const { fabric } = this.#session;
+    this.#selfCost = measureSelfCost({ coroutine: this.#coroutines[0], fabric, keys, stream: measured[0] });
     const outcomes = source.recorder.report().flatMap((o) => Object.keys(o.outcomes));
     send({
       type: 'loaded',
@@ -165,7 +172,6 @@ class ClientProcess {
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#switchesBefore = process.resourceUsage().involuntaryContextSwitches;
     await this.#drive(source, when.endNs, when);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
@@ -173,7 +179,7 @@ class ClientProcess {
     this.#inserted = source.insertedKeys();
     const arrivals = this.#paced?.closedAt(this.#closedNs);
     this.#paced = null;
-    const report = this.#reportOf(source, endNs);
+    const report = { ...this.#reportOf(source, endNs), intervals: source.recorder.closeIntervals() };
     send({ type: 'finished', report: arrivals === undefined ? report : { ...report, arrivals } });
     if (this.#isLeaving) await this.#leave();
   }
@@ -203,11 +209,13 @@ class ClientProcess {
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
+      intervals: null,
       collections: this.#collections.between(source.measureNs, endNs, this.#session.fabric.nowNs()),
       cache: this.#cacheCounts(),
       background: this.#backgroundCounts(),
       upkeep: upkeepOf(this.#session),
-      involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - this.#switchesBefore,
+      ...schedulingSince(this.#schedulingBefore),
+      selfCost: this.#selfCost,
     };
   }
 
@@ -308,6 +316,7 @@ class ClientProcess {
         isMeasured = true;
         this.#cacheBefore = this.#cacheCounts({ hits: 0, misses: 0, bypassed: 0 });
         this.#backgroundBefore = { ...janitor.work };
+        this.#schedulingBefore = readScheduling();
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
       if (source.stopping && this.#closedNs === 0) this.#closedNs = now;

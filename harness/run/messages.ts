@@ -6,7 +6,9 @@ import type { PackedHistogram } from '../../results/histogram.js';
 import type { Operation, UpkeepCounts } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
 import type { ClientFaults } from '../fault/plan.js';
+import type { IntervalReport } from './interval-log.js';
 import type { ClientSchedule } from './plan-open-loop.js';
+import type { SelfCost } from './self-cost.js';
 
 /** What one client process of a cell is to do. */
 export interface ClientPlan extends NodeAccess {
@@ -98,6 +100,8 @@ export interface ClientReport {
   readonly wrongExamples: readonly string[];
   /** Completions per 100 ms since the window's start, and each interval's p99. */
   readonly series: readonly { readonly operations: number; readonly p99Ns: number }[];
+  /** Latencies by interval; null in a report ahead of the end, and in the last one of who died. */
+  readonly intervals: IntervalReport | null;
   readonly collections: { readonly count: number; readonly milliseconds: number; readonly longestMs: number };
   /** Look-ups in the client's index cache since the window began, to within a turn of its event loop. */
   readonly cache: { readonly hits: number; readonly misses: number; readonly bypassed: number };
@@ -105,7 +109,12 @@ export interface ClientReport {
   readonly background: { readonly rtts: number; readonly verbs: number; readonly bytes: number };
   /** What background work has brought since the client began, loading included. */
   readonly upkeep: UpkeepCounts;
+  readonly voluntarySwitches: number;
   readonly involuntarySwitches: number;
+  /** How long its thread could have run in the window and had no core; null when the kernel does not tell. */
+  readonly coreWaitNs: number | null;
+  /** What the harness itself costs; null before it was measured. */
+  readonly selfCost: SelfCost | null;
 }
 
 export type FromClient =

@@ -4,6 +4,7 @@ import { Outcome } from '../../fusee/ops/index.js';
 import { Ledger } from '../../fusee/verbs/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
 import type { Operation } from '../../results/schema.js';
+import { IntervalLog, type IntervalReport } from './interval-log.js';
 import type { OperationReport } from './messages.js';
 
 /** As results list them, by kind of request. Not imported: clients would load the schema's validator. */
@@ -22,6 +23,7 @@ export class PhaseRecorder {
   readonly #warmupLedger = new Ledger();
   readonly #outcomes = OPERATIONS.map(() => new Uint32Array(OUTCOMES));
   readonly #intervals: { operations: number; p99Ns: number }[] = [];
+  readonly #log = new IntervalLog(SERIES_MS);
   /** Of the open interval alone, by kind: one record a request, and both series and sums come from it. */
   readonly #open = OPERATIONS.map(() => new LatencyHistogram());
   readonly #closed = OPERATIONS.map(() => new LatencyHistogram());
@@ -100,6 +102,12 @@ export class PhaseRecorder {
     return [...this.#intervals, pointOf(interval)];
   }
 
+  /** Latencies by interval, the open one included: it is closed, and nothing may be recorded any more. */
+  closeIntervals(): IntervalReport {
+    this.#close();
+    return this.#log.report();
+  }
+
   /** What happened, per operation that happened at all. */
   report(): OperationReport[] {
     return OPERATIONS.flatMap((operation, i) => {
@@ -138,8 +146,10 @@ export class PhaseRecorder {
   #close(): void {
     this.#times[END] += INTERVAL_NS;
     const interval = this.#interval;
+    this.#log.begin();
     this.#open.forEach((open, i) => {
       if (open.count === 0) return;
+      this.#log.add(OPERATIONS[i], open);
       interval.merge(open);
       this.#closed[i].merge(open);
       open.reset();

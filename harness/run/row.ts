@@ -18,6 +18,8 @@ import {
 import type { Injected } from '../fault/conduct.js';
 import { isOnMembers, targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
+import { conditionsOf } from './conditions.js';
+import { type IntervalReport, mergeIntervals } from './interval-log.js';
 import type { ClientReport, OperationReport } from './messages.js';
 import { mergeOpenLoop } from './open-loop.js';
 import type { OpenLoopPlan } from './plan-open-loop.js';
@@ -55,6 +57,8 @@ export interface CellResult {
   /** Response times; empty in a closed loop. */
   readonly responses: ReadonlyMap<Operation, LatencyHistogram>;
   readonly series: readonly SeriesPoint[];
+  /** Latencies by interval from the window's start, and that on the monotonic clock; null when incomplete. */
+  readonly intervals: (IntervalReport & { readonly startNs: number }) | null;
   readonly wrongExamples: readonly string[];
   /** Requests, of the warm-up too, that ended in anything but OK. */
   readonly notOk: number;
@@ -81,6 +85,14 @@ export function cellResult(
   const seconds = Math.max(0, (endNs - measureNs) / 1e9);
   const collections = mergeCollections(reports, seconds);
   const series = mergeSeries(settings, reports);
+  // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
+  const closedNs = Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs);
+  const conditions = conditionsOf(outcome, {
+    series,
+    closedMs: (closedNs - measureNs) / 1e6,
+    seconds,
+    hasFaults: outcome.faults !== null,
+  });
   const row: ResultRow = {
     schemaVersion: SCHEMA_VERSION,
     ...settings,
@@ -104,19 +116,19 @@ export function cellResult(
     trust: judge({
       busyProcesses: settings.clients,
       collections,
-      cpuBefore: outcome.cpuBefore,
-      cpuAfter: outcome.cpuAfter,
+      conditions,
       warmupMs: outcome.warmupMs,
       seconds,
       operations,
+      hasFaults: outcome.faults !== null,
     }),
+    conditions,
     streamHash: outcome.streamHash,
     interrupted: outcome.interrupted,
     linearizable: verification?.isLinearizable ?? null,
     faults: faultRecords(outcome.faults?.injected ?? [], series, {
       measureNs,
-      // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
-      closedNs: Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs),
+      closedNs,
     }),
   };
   return {
@@ -124,12 +136,22 @@ export function cellResult(
     histograms,
     responses,
     series,
+    intervals: intervalsOf(reports, measureNs),
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
     verification,
     memory: outcome.memory,
     unmetFaults: outcome.faults?.unmet ?? [],
   };
+}
+
+/** null unless every client told them, since without one's they would not add up to all latencies. */
+function intervalsOf(reports: readonly ClientReport[], startNs: number): CellResult['intervals'] {
+  // Who joined in the window counts from another moment.
+  if (reports.some((report) => report.measureNs !== startNs)) return null;
+  const told = reports.map(({ intervals }) => intervals).filter((one) => one !== null);
+  const merged = told.length === reports.length ? mergeIntervals(told) : null;
+  return merged === null ? null : { ...merged, startNs };
 }
 
 /** The faults that happened, with what they cost by the series; null when there were none. */
