@@ -1,4 +1,6 @@
-/** The reference page of all that is stored, made from the schemas: `SCHEMA.md`, which a test holds to them. */
+/**
+ * The reference page of all that is stored, made from the schemas: `SCHEMA.md`, which a test holds to them.
+ */
 import * as z from 'zod';
 import { provenanceSchema } from './provenance.js';
 import {
@@ -44,8 +46,8 @@ export const schemaReference = (): string =>
     '# What a run stores',
     '',
     `Schema version ${SCHEMA_VERSION}. Generated from the schemas by \`fusee results schema\`; ` +
-      'a test holds this page to them. `null` means that something was not checked or does not apply, never 0. Names end with their ' +
-      'unit: `Ns` nanoseconds, `Ms` milliseconds, `Ops` operations per second.',
+      'a test holds this page to them. `null` means that something was not checked or does not apply, never ' +
+      '0. Names end with their unit: `Ns` nanoseconds, `Ms` milliseconds, `Ops` operations per second.',
     '',
     'A run is the folder `<root>/<experiment>/<id>/`; it ends in `.partial`, `.interrupted` or `.failed` ' +
       'unless it has finished. Lines are sealed: their last field, `check`, holds the first 8 hexadecimal ' +

@@ -31,7 +31,10 @@ export const COROUTINES_MAX = 256;
 export interface ConnectOptions {
   /** The pool's name. */
   readonly pool: string;
-  /** What carries requests to the nodes: 'shm' on their own host, 'tcp' and 'verbs' (RDMA) from anywhere. @default 'shm' */
+  /**
+   * What carries requests to the nodes: 'shm' on their own host, 'tcp' and 'verbs' (RDMA) from anywhere.
+   * @default 'shm'
+   */
   readonly fabric?: HostFabricKind;
   /** Over TCP and verbs: where each node listens, "host:port", in the order of their numbers. */
   readonly nodes?: readonly string[];

@@ -83,8 +83,8 @@ export const secretOf = ({ pool, secretFile }: NodeAccess): Buffer =>
   readSecret(secretFile ?? secretPath(pool));
 
 /**
- * Has the nodes at those places end a client for good: afterwards nothing it posted executes there. Errors as of
- * the fabric's own fence.
+ * Has the nodes at those places end a client for good: afterwards nothing it posted executes there. Errors as
+ * of the fabric's own fence.
  */
 export function fenceAtNodes(access: NodeAccess, addresses: readonly string[], key: bigint): Promise<void> {
   const secret = secretOf(access);

@@ -1,11 +1,12 @@
 /**
- * The verbs fabric: RDMA queue pairs to memory nodes, whose NICs execute the verbs; no processor of a node is on
- * the path, but for RPCs.
+ * The verbs fabric: RDMA queue pairs to memory nodes, whose NICs execute the verbs; no processor of a node is
+ * on the path, but for RPCs.
  *
- * All verbs that one {@link VerbsFabric.poll} finds posted go to each node as one chain of work requests, with
- * one completion per batch. An RPC takes its place in the posting order when its request is sent, which waits
- * while 16 of this client are with that node. FAIL says that the queue pair has failed or its node's connection
- * has ended; {@link VerbsFabric.reasonOf} has the verbs' own words. A queue pair that has failed stays so.
+ * All verbs that one {@link VerbsFabric.poll} finds posted go to each node as one chain of work requests,
+ * with one completion per batch. An RPC takes its place in the posting order when its request is sent, which
+ * waits while 16 of this client are with that node. FAIL says that the queue pair has failed or its node's
+ * connection has ended; {@link VerbsFabric.reasonOf} has the verbs' own words. A queue pair that has failed
+ * stays so.
  *
  * Who sets its queue pairs up proves to know the pool's secret first: nobody else learns the key of a node's
  * memory. Traffic itself is not encrypted: RDMA networks belong to those who trust each other.
@@ -28,8 +29,8 @@ export interface RdmaChoice extends DeviceChoice {
 /** What a client of the verbs fabric takes. */
 export interface VerbsFabricOptions extends SessionSettings, RdmaChoice {
   /**
-   * Where the MNs listen, "host:port" each; MN i is the i-th. At most 64. An empty one stands for an MN that is
-   * known to be dead: every verb to it FAILs.
+   * Where the MNs listen, "host:port" each; MN i is the i-th. At most 64. An empty one stands for an MN that
+   * is known to be dead: every verb to it FAILs.
    */
   addresses: readonly string[];
   /** The pool's secret, which both sides prove to know; it is never sent. */
@@ -58,7 +59,8 @@ export class VerbsFabric extends NativeFabric {
 
   /**
    * Connects to every node, and blocks the thread meanwhile.
-   * @throws UsageError when a device, port or GID is not there, listing those that are, or the secrets differ;
+   * @throws UsageError when a device, port or GID is not there, listing those that are, or the secrets
+   * differ;
    *   FabricError when a node cannot be reached, the device has no atomics, or locked memory is limited.
    */
   constructor(options: VerbsFabricOptions) {
@@ -92,8 +94,8 @@ export class VerbsFabric extends NativeFabric {
   }
 
   /**
-   * Posts a batch natively, again and again, and returns the nanoseconds of each round trip: the yardstick for
-   * what TypeScript costs. For READs only: nothing else is the same the second time.
+   * Posts a batch natively, again and again, and returns the nanoseconds of each round trip: the yardstick
+   * for what TypeScript costs. For READs only: nothing else is the same the second time.
    */
   replay(batch: VerbBatch, rounds: number): Float64Array {
     const timesNs = new Float64Array(rounds);
@@ -118,8 +120,8 @@ export class VerbsFabric extends NativeFabric {
 
 /**
  * Has nodes destroy a client's queue pairs for good, and waits until they have: afterwards nothing it posted
- * executes there (contract, rule 6). Requests that it left with the nodes' CPUs are withdrawn, and one that is
- * being served is waited for.
+ * executes there (contract, rule 6). Requests that it left with the nodes' CPUs are withdrawn, and one that
+ * is being served is waited for.
  * @throws FabricError when a node has not acknowledged by the deadline.
  */
 export async function fenceOverVerbs(

@@ -1,11 +1,11 @@
 /**
- * `npm run bench:rdma`: what a client achieves over real verbs in the soft-RoCE guest, beside native round trips
- * of the same verbs in the same run.
+ * `npm run bench:rdma`: what a client achieves over real verbs in the soft-RoCE guest, beside native round
+ * trips of the same verbs in the same run.
  *
- * The yardstick posts the two READs of a SEARCH that hits (a slot, an object) by the addon alone, over the same
- * queue pair. Rounds alternate, each figure is a median over rounds: the ratio is the result, the times depend
- * on the machine, and on whoever else runs there. Then rates of one client with 8 coroutines, for a comparison
- * with those that others have published for such a guest.
+ * The yardstick posts the two READs of a SEARCH that hits (a slot, an object) by the addon alone, over the
+ * same queue pair. Rounds alternate, each figure is a median over rounds: the ratio is the result, the times
+ * depend on the machine, and on whoever else runs there. Then rates of one client with 8 coroutines, for a
+ * comparison with those that others have published for such a guest.
  */
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';

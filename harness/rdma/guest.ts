@@ -1,9 +1,9 @@
 /**
- * Runs one command in the soft-RoCE guest: the host's root, read-only under an overlay, a processor emulated in
- * software, and two RDMA devices that talk to each other through the kernel's own driver.
+ * Runs one command in the soft-RoCE guest: the host's root, read-only under an overlay, a processor emulated
+ * in software, and two RDMA devices that talk to each other through the kernel's own driver.
  *
- * What the command prints comes back while it runs, its exit status at the end. The guest ends with this process
- * and within its time, whatever happens in it.
+ * What the command prints comes back while it runs, its exit status at the end. The guest ends with this
+ * process and within its time, whatever happens in it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * The kernel of the soft-RoCE guest: a package of the distribution, fetched by its own tools and unpacked, not
- * installed, and an initramfs of busybox, the few modules that are needed, and `guest/init`.
+ * The kernel of the soft-RoCE guest: a package of the distribution, fetched by its own tools and unpacked,
+ * not installed, and an initramfs of busybox, the few modules that are needed, and `guest/init`.
  *
  * Everything lies in a folder that git ignores, and is made once for each version of the package.
  */
@@ -26,7 +26,9 @@ export const guestFolder: string = join(packageRoot, 'harness', 'rdma', 'guest')
 
 const cache = join(packageRoot, '.cache', 'rdma');
 
-/** What the root file system needs; then what makes a network and its verbs. The CRC is asked for by nobody. */
+/**
+ * What the root file system needs; then what makes a network and its verbs. The CRC is asked for by nobody.
+ */
 const FIRST = ['virtio_pci', '9pnet_virtio', '9p', 'overlay', 'virtio_rng'];
 const SECOND = ['rdma_rxe', 'ib_uverbs', 'rdma_ucm', 'veth', 'crc32_generic', 'sch_netem'];
 /** Folders of the package's modules in which those and theirs lie. */

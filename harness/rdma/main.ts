@@ -1,8 +1,9 @@
 /**
- * `npm run test:rdma`: the tests that need RDMA devices, in the soft-RoCE guest; `npm run guest -- COMMAND` runs
- * any command there.
+ * `npm run test:rdma`: the tests that need RDMA devices, in the soft-RoCE guest; `npm run guest -- COMMAND`
+ * runs any command there.
  *
- * A guest that does not boot, or does not come to its end, is a failure like any other: nothing was shown then.
+ * A guest that does not boot, or does not come to its end, is a failure like any other: nothing was shown
+ * then.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -11,12 +11,12 @@ import { hashStreams } from '../../workloads/index.js';
 import { Conductor, type Injected } from '../fault/conduct.js';
 import { lastWordsOf } from '../fault/crash.js';
 import type { PlannedFault } from '../fault/plan.js';
-import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
 import { type Hiccups, HiccupWatch } from './hiccups.js';
 import { Members } from './members.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
+import { all, answers, type ClientChild, type Heard } from './orders.js';
 import { SERIES_MS } from './recorder.js';
 import { chooseWarmup } from './warmup.js';
 
@@ -80,7 +80,6 @@ export interface CellOutcome {
   readonly changes?: readonly ChangeReport[];
 }
 
-type ClientChild = Child<ToClient, FromClient>;
 type ClientCrew = Crew<ToClient, FromClient>;
 
 /**
@@ -91,8 +90,6 @@ const START_DELAY_NS = 20e6;
  * Share of a client's requests after which the window begins in any case, unless the user chose a warm-up.
  */
 const WARM_SHARE = 0.2;
-/** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
-const SILENT_MS = 20_000;
 /** Time that a window which ends with its faults goes on behind the last one. */
 const AFTERMATH_MS = 500;
 /**
@@ -339,63 +336,4 @@ async function readBack(
     checkedAtCheck: sum((m) => m.keys - (m.lostKeys ?? 0)),
     wrongAtCheck: sum((m) => m.wrongValues),
   };
-}
-
-/** Sends all clients an order, and waits for everybody's answer. */
-const all = async <T extends FromClient['type']>(
-  clients: readonly ClientChild[],
-  order: ToClient,
-  answer: T,
-  progress: CellProgress,
-): Promise<Extract<FromClient, { type: T }>[]> =>
-  (await Promise.all(answers(clients, () => order, answer, { progress }))).filter((one) => one !== null);
-
-/** Who hears what clients say before they answer. */
-interface Heard {
-  readonly progress: CellProgress;
-  readonly onWarm?: () => void;
-  readonly onReport?: (client: number, report: ClientReport) => void;
-  /** A client has joined, or left. */
-  readonly onMember?: (client: number, told: Extract<FromClient, { type: 'joined' | 'left' }>) => void;
-  /** How far each client has come, for orders that are not given to all at once. */
-  readonly latest?: { readonly operations: number; readonly p99Ns: number }[];
-}
-
-/**
- * Sends all clients their orders; their answers, with the clients' progress on the display meanwhile. Who
- * dies as planned, or has done so, answers null.
- * @param first number of the first of them.
- */
-function answers<T extends FromClient['type']>(
-  clients: readonly ClientChild[],
-  order: (client: number) => ToClient,
-  answer: T,
-  heard: Heard,
-  first = 0,
-): Promise<Extract<FromClient, { type: T }> | null>[] {
-  const { latest = [] } = heard;
-  clients.forEach((client, at) => {
-    const i = first + at;
-    latest[i] = { operations: 0, p99Ns: 0 };
-    client.onMessage = (message) => {
-      if (message.type === 'warm') heard.onWarm?.();
-      if (message.type === 'joined' || message.type === 'left') heard.onMember?.(i, message);
-      if (message.type !== 'progress') return;
-      if (message.report !== undefined) heard.onReport?.(i, message.report);
-      latest[i] = message;
-      heard.progress.update(
-        latest.reduce((sum, p) => sum + p.operations, 0),
-        latest.reduce((worst, p) => Math.max(worst, p.p99Ns), 0),
-      );
-    };
-  });
-  const awaited = clients.map(async (client) => {
-    if (client.isGone) return null;
-    return client.expect(answer, { silentMs: SILENT_MS }).catch((error: unknown) => {
-      if (error instanceof PlannedDeath) return null;
-      throw error;
-    });
-  });
-  for (const [i, client] of clients.entries()) client.tell(order(i));
-  return awaited;
 }

@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint64_t kDrainNs = 1'000'000'000;
 // Doorbells in vain before others get the processor, since the node may need this very core; and before the
-// thread sleeps until something comes: where more run than there are cores, who never sleeps waits the longest.
+// thread sleeps until something comes: where more run than there are cores, who never sleeps waits the
+// longest.
 constexpr uint32_t kIdleDoorbells = 32;
 constexpr uint32_t kSleepDoorbells = 256;
 constexpr timespec kSleep{0, 50'000};

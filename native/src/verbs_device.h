@@ -69,8 +69,8 @@ ibv_qp* makeQp(const Device& device, ibv_cq* cq, rdma_cm_id* id, QpShape& shape,
 // INIT to RTS towards `peer`, for an exchange of addresses.
 bool startQp(const Device& device, ibv_qp* qp, const QpAddress& own, const QpAddress& peer, Failure& failure);
 
-// Connection parameters shared by both ways of connecting. A peer that is gone shows after some 470 ms; 7 would
-// mean "for ever" to soft-RoCE.
+// Connection parameters shared by both ways of connecting. A peer that is gone shows after some 470 ms; 7
+// would mean "for ever" to soft-RoCE.
 constexpr uint8_t kAckTimeout = 14;
 constexpr uint8_t kRetries = 6;
 constexpr uint8_t kReceiverRetries = 6;

@@ -1,5 +1,5 @@
-// The client's connection to one memory node: set up over TCP, which proves the secret both ways, then a queue
-// pair by exchange or by rdma_cm. Control path: calls block, each for some seconds at most.
+// The client's connection to one memory node: set up over TCP, which proves the secret both ways, then a
+// queue pair by exchange or by rdma_cm. Control path: calls block, each for some seconds at most.
 #pragma once
 #include <memory>
 #include <string>
@@ -29,7 +29,8 @@ class VerbsLink {
   // Proves, and connects a queue pair whose completions go to `cq`. RECVs are the caller's: prepareReceives
   // is called when the queue pair can take them, before the node can send.
   template <typename Receives>
-  bool connect(const Device& device, ibv_cq* cq, QpShape& shape, Receives&& prepareReceives, Failure& failure) {
+  bool connect(const Device& device, ibv_cq* cq, QpShape& shape, Receives&& prepareReceives,
+               Failure& failure) {
     if (!openSocket(failure) || !makeQueuePair(device, cq, shape, failure)) return false;
     if (!prepareReceives(qp)) {
       failure.system("no RECV can be posted to memory node " + where_);

@@ -2,8 +2,9 @@
 // RECV to call the node's weak CPU. Fixed sizes; little-endian on both sides, as the memory itself is.
 //
 //     node   -> VerbsChallenge      a nonce
-//     client -> VerbsHello          its own nonce, its queue pair's address, the proof that it knows the secret
-//     node   -> VerbsAccept         the node's proof, its queue pair's address, where its memory is and the key
+//     client -> VerbsHello          its own nonce, its queue pair's address, the proof that it knows the
+//     secret node   -> VerbsAccept         the node's proof, its queue pair's address, where its memory is
+//     and the key
 //                                   of that; or a refusal
 //
 // The TCP connection stays: its end is the end of the queue pair on either side.
@@ -68,8 +69,8 @@ struct VerbsAccept {
   uint8_t proof[kDigestBytes];
 };
 
-// Both proofs cover everything that their message says, and both nonces: nothing can be played back or changed
-// on its way.
+// Both proofs cover everything that their message says, and both nonces: nothing can be played back or
+// changed on its way.
 template <typename Message>
 Digest verbsProof(const std::string& secret, const char* side, const VerbsChallenge& challenge,
                   const uint8_t* clientNonce, const Message& message) {
@@ -79,7 +80,8 @@ Digest verbsProof(const std::string& secret, const char* side, const VerbsChalle
   return hmac.update(&message, offsetof(Message, proof)).finish();
 }
 
-// Requests of one client that may be with one node at once: as many RECVs wait there, and as many answers here.
+// Requests of one client that may be with one node at once: as many RECVs wait there, and as many answers
+// here.
 constexpr uint32_t kVerbsCalls = 16;
 
 enum VerbsFrameKind : uint32_t { kCallFrame = 0, kFenceFrame = 1, kAnswerFrame = 2 };
