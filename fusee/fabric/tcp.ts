@@ -4,7 +4,8 @@
  * What one {@link TcpFabric.poll} finds posted goes to each node by one system call, and nothing is waited
  * for. Verbs to a node execute in the order of their posting, RPCs take their place in it when they are
  * delivered. FAIL says that the connection is broken, or that the node was silent for too long while it owed
- * answers: what had been sent may have executed or not. A broken connection stays broken.
+ * answers: what had been sent may have executed or not. A broken connection stays broken. Who polls in vain for
+ * long sleeps for at most 50 µs, until something comes.
  */
 import { randomBytes } from 'node:crypto';
 import { native, type TcpSession, type TcpSessionOptions } from '../../native/index.js';

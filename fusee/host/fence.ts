@@ -24,9 +24,9 @@ export function whyUnfenceable(client: { pid: number; key?: string }, reaches: F
 const RETRY_MS = 5;
 
 /**
- * Fences a client: afterwards none of its verbs executes any more. On shared memory its process is killed; over
- * a network the nodes end its connections, wherever its process is. Nobody may be recovered who might still be
- * at work (hazard H7), so what fails is tried again, until it is over with.
+ * Fences a client: afterwards none of its verbs executes any more. On shared memory its process is killed;
+ * over a network the nodes end its connections, wherever its process is. Nobody may be recovered who might
+ * still be at work (hazard H7), so what fails is tried again, until it is over with.
  * @param nodes numbers and places of the nodes that live, asked for anew at each try.
  */
 export async function fenceAtLast(

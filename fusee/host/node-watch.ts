@@ -1,7 +1,7 @@
 /**
- * Looks whether memory nodes live. On shared memory a verb to one that is dead FAILs for certain. Over a network
- * it FAILs when the connection is broken: a node that its master cannot reach counts as dead, whether it is or
- * not, and nobody who adopts that view asks it for anything.
+ * Looks whether memory nodes live. On shared memory a verb to one that is dead FAILs for certain. Over a
+ * network it FAILs when the connection is broken: a node that its master cannot reach counts as dead, whether
+ * it is or not, and nobody who adopts that view asks it for anything.
  */
 import { complete } from '../client/call.js';
 import { type HostFabric, type NodeAccess, openFabric, requireOwnAtomics } from '../fabric/open.js';

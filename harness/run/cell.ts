@@ -14,6 +14,7 @@ import type { PlannedFault } from '../fault/plan.js';
 import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
+import { type Hiccups, HiccupWatch } from './hiccups.js';
 import { Members } from './members.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { SERIES_MS } from './recorder.js';
@@ -69,6 +70,8 @@ export interface CellOutcome {
   readonly memory: PoolReport | null;
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
+  /** How late an idle thread woke in the window and its warm-up. */
+  readonly hiccups: Hiccups | null;
   readonly warmupMs: number;
   /** Faults that happened, and those that were planned and did not; null when there were none to be. */
   readonly faults: { readonly injected: readonly Injected[]; readonly unmet: readonly string[] } | null;
@@ -244,7 +247,7 @@ async function measure(
   crew: ClientCrew,
   { warmupMs, warmShare }: { warmupMs: number; warmShare: number | null },
   { members, progress, stop }: { members: Members; progress: CellProgress; stop: () => void },
-): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs' | 'faults'>> {
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'hiccups' | 'warmupMs' | 'faults'>> {
   const { clients } = crew;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   let measureNs = startNs + warmupMs * 1e6;
@@ -252,6 +255,7 @@ async function measure(
   const onInjected = (injected: Injected): void => progress.fault?.(injected, measureNs);
   const conductor = new Conductor(faults ?? [], crew, onInjected, members);
   const cpuBefore = readCpuTimes([process.pid, ...crew.pids]);
+  const watch = new HiccupWatch();
   const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
   // The first client to have come so far starts the window of all, when it has not started by itself.
   let isStarted = false;
@@ -278,6 +282,7 @@ async function measure(
     begin,
   );
   conductor.begin(() => measureNs);
+  let hiccups: Hiccups | null = null;
   if (endsWithFaults) {
     // What follows on the last of them belongs to the window.
     void conductor.isThrough.then(() => setTimeout(() => members.finish(), AFTERMATH_MS).unref());
@@ -288,6 +293,7 @@ async function measure(
   } finally {
     stop();
     await conductor.end();
+    hiccups = await watch.end();
   }
   const ended = await members.close();
   const reports = ended.flatMap((report, i) => report ?? conductor.lastReport(i) ?? []);
@@ -295,7 +301,7 @@ async function measure(
   const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
   const cpuAfter = readCpuTimes([process.pid, ...crew.pids]);
   const happened = faults === undefined ? null : { injected: conductor.injected, unmet: conductor.unmet() };
-  return { reports, cpuBefore, cpuAfter, warmupMs: tookMs, faults: happened };
+  return { reports, cpuBefore, cpuAfter, hiccups, warmupMs: tookMs, faults: happened };
 }
 
 /** Start of the present interval of the series: who joins counts from there. */
