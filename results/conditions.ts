@@ -6,7 +6,7 @@ const amount = z.number().min(0);
 
 /** What `null` is was not measured, or does not apply. */
 export const conditionsSchema = z.strictObject({
-  /** What a request costs a client when nothing is behind the harness: the least of some batches, of all clients. */
+  /** What a request costs a client with nothing behind the harness: the least of all clients' batches. */
   nullOperationNs: amount.nullable(),
   /** What reading the clients' clock costs, its smallest step, and how often it went back. */
   clockReadNs: amount.nullable(),

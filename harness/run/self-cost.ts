@@ -39,9 +39,9 @@ export function measureSelfCost(operations: NullOperations): SelfCost {
 }
 
 /**
- * The least mean over batches of null operations, in ns: a request is staged with key and value, ends at once,
- * its value is checked, and it is recorded; all but the store. All are of one key, which is in the cache: it is
- * a floor. Every SEARCH finds the value that was staged last, which is sound.
+ * The least mean over batches of null operations, in ns: a request is staged with key and value, ends at
+ * once, its value is checked, and it is recorded; all but the store. All are of one key, which is in the
+ * cache: it is a floor. Every SEARCH finds the value that was staged last, which is sound.
  */
 export function nullOperationNs({ coroutine, fabric, keys, stream }: NullOperations): number | null {
   const { local } = fabric;

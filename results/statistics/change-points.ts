@@ -1,5 +1,5 @@
 /**
- * Where the level of a series changes: E-divisive (Matteson and James, JASA 2014), as Hunter and Otava use it.
+ * Where the level of a series changes: E-divisive (Matteson and James, JASA 2014), as in Hunter and Otava.
  *
  * The energy statistic of a split is the weighted distance between what lies on either side, and is large
  * only when the two come from different distributions; no shape of the noise is assumed. The best split of a
