@@ -10,7 +10,7 @@ import { frame, latencies, logDomain } from './run-parts.js';
 const MOVE_FACTOR = 1.01;
 
 /**
- * The curve as points (1 / (1 - p), latency in µs), for a line that steps before each point: of the share p of
+ * The curve as points (1 / (1 - p), latency in µs), for a line that steps ahead of each: of the share p of
  * operations none was slower. It ends where one operation is left, since one can tell no more of it.
  */
 export const percentilePoints = (histogram: LatencyHistogram): LinePoint[] => {
