@@ -54,7 +54,7 @@ const ERFC_FACTORS = [
 
 /** The `z` below which `share` (0 to 1, both excluded) of a standard normal distribution lies. */
 export const normalQuantile = (share: number): number => {
-  // Starts from a rational guess (Abramowitz and Stegun 26.2.23, error 4.5e-4) and goes two steps of Newton's.
+  // Starts from a rational guess (Abramowitz and Stegun 26.2.23, error 4.5e-4) and goes two of Newton's steps.
   const tail = Math.min(share, 1 - share);
   const t = Math.sqrt(-2 * Math.log(tail));
   const guess =
@@ -68,7 +68,7 @@ export const normalQuantile = (share: number): number => {
 };
 
 /**
- * The `t` below which `share` of Student's t with `freedom` degrees lies, which need not be whole: exact for 1
+ * The `t` below which `share` of Student's t with `freedom` degrees lies, not always whole: exact for 1
  * and 2 degrees, Hill's expansion (CACM algorithm 396) above; below 1 as for 1. Relative error below 0.5 %
  * from 2 degrees on.
  */
