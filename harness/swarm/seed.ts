@@ -26,6 +26,9 @@ export interface SeedReport {
   readonly recovererCrashes: number;
   /** Memory nodes that died, and slots that the master decided then. */
   readonly nodeCrashes: number;
+  /** Fresh processes that have taken places of nodes, and times that more was copied first. */
+  readonly nodeJoins: number;
+  readonly fillRounds: number;
   readonly slotsDecided: number;
   /** Requests of the dead that recovery dropped, found done, finished, undid. */
   readonly recovered: readonly number[];
@@ -116,6 +119,8 @@ function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): 
     cuts: cluster.cuts,
     recovererCrashes: cluster.recovererCrashes,
     nodeCrashes: cluster.nodeCrashes,
+    nodeJoins: cluster.master.refill.joined,
+    fillRounds: cluster.master.refill.rounds,
     slotsDecided: cluster.master.slotsDecided,
     recovered: [...cluster.recovered],
     quietRequests: cluster.quietRequests,
