@@ -64,9 +64,9 @@ export class Usher {
   }
 
   /**
-   * Tells everybody but the node itself the view in which it lives: whoever serves regions in its place stops,
-   * so that nothing of their tables changes any more, late requests or not. Before those are copied. One round
-   * trip for each node. False: one was silent.
+   * Tells everybody but the node itself the view in which it lives: whoever serves regions in its place
+   * stops, so that nothing of their tables changes any more, late requests or not. Before those are copied.
+   * One round trip for each node. False: one was silent.
    */
   *announce(mn: number, next: MasterView): Op<boolean> {
     const told = { number: next.number, dead: () => [...next.dead] };
@@ -81,7 +81,8 @@ export class Usher {
    * Brings node `mn` in: the view has become the one in which it lives. A round trip for each member, and a few
    * more.
    * @param of.members every client with a place, the master's own included.
-   * @param of.highestCid by {@link highestCid}, asked in the view before; undefined: nobody has joined by calls.
+   * @param of.highestCid by {@link highestCid}, asked in the view before; undefined: nobody has joined by
+   *   calls.
    * @returns false: a node was silent.
    */
   *admit(mn: number, of: { before: View; members: readonly Member[]; highestCid?: number }): Op<boolean> {

@@ -9,8 +9,8 @@
  *   nothing anew, since others may have gone on before it. Its own word there, or any word but the old one if
  *   its CAS of the primary was posted: it has won (control X11). Anything else: it begins again; nobody has
  *   seen its word.
- * - Where a node has joined, a slot may have had one replica: its round is won by the CAS of that, and a claim
- *   that was tentative has become its object's tombstone.
+ * - Where a node has joined, a slot may have had one replica: its round is won by the CAS of that, and a
+ *   claim that was tentative has become its object's tombstone.
  * - One whose slot's replicas are all there has met a silent data replica at most: its round goes on from where
  *   it stood, with the replicas that are left. Nobody but itself can end it.
  * - One that has proposed nothing begins again.
@@ -133,8 +133,8 @@ function* settleRound(coroutine: Coroutine, decided: Decisions): Op<boolean> {
 
 function isWon({ write, batch }: Context, stands: Word): boolean {
   if (write.round === Round.UNDOING) return false;
-  // Of a slot with one replica its CAS is the contest: one that was answered says how that ended, whatever the
-  // slot holds by now. The answer is here, as all answers are.
+  // Of a slot with one replica its CAS is the contest: one that was answered says how that ended, whatever
+  // the slot holds by now. The answer is here, as all answers are.
   if (write.slot.count === 1 && write.round === Round.SWAPPING && batch.status(0) === Status.OK)
     return batch.swapped(0);
   const isDecided = write.slot.count > 1 && write.round === Round.SWAPPING;

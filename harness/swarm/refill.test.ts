@@ -1,7 +1,6 @@
 /**
  * Fresh processes take the places of memory nodes that have died, in the simulator, while clients work, die
- * and are recovered: nothing is lost, replicas agree to the byte, and the pool outlives more deaths than it has
- * replicas.
+ * and are recovered: nothing is lost, and replicas agree to the byte.
  */
 import { describe, expect, it } from 'vitest';
 import { formatFailure, planOf, runPlan, type SwarmPlan } from './index.js';

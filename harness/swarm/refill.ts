@@ -43,6 +43,8 @@ export interface RefillTools {
   readonly usher: Usher;
 }
 
+type Outcome = ReadonlyMap<number, Word> | undefined | 'more';
+
 interface Fresh {
   readonly mn: number;
   readonly fabric: SimFabric;
@@ -169,29 +171,33 @@ export class Refill {
   }
 
   /** The last steps; `onEnd` is told what was decided, undefined when a node was silent, or `more`. */
-  join(
-    repair: Repair,
-    tools: RefillTools,
-    onEnd: (outcome: ReadonlyMap<number, Word> | undefined | 'more') => void,
-  ): void {
+  join(repair: Repair, tools: RefillTools, onEnd: (outcome: Outcome) => void): void {
     const fresh = this.#fresh;
-    if (fresh === undefined) return onEnd(undefined);
+    const outcome = fresh === undefined ? undefined : this.#judge(fresh, repair);
+    if (fresh === undefined || outcome !== 'ready') onEnd(outcome === 'more' ? 'more' : undefined);
+    else this.#finish(fresh, repair, tools, onEnd);
+  }
+
+  #judge(fresh: Fresh, { isAgain }: Repair): 'ready' | 'more' | 'bereft' {
     const { filler } = fresh;
     filler.rounds++;
     if (filler.isBereft) {
       this.#dismiss(fresh);
-      return onEnd(undefined);
+      return 'bereft';
     }
-    if (!filler.isNearlyDone && !repair.isAgain) {
-      this.rounds++;
-      return onEnd('more');
-    }
-    let decided: ReadonlyMap<number, Word> | undefined;
-    this.#hands.drive(tools.fabric, this.#prepare(repair, tools), (settled) => {
-      if (settled === undefined) return onEnd(undefined);
-      decided = settled;
+    if (filler.isNearlyDone || isAgain) return 'ready';
+    this.rounds++;
+    return 'more';
+  }
+
+  #finish(fresh: Fresh, repair: Repair, tools: RefillTools, onEnd: (outcome: Outcome) => void): void {
+    this.#hands.drive(tools.fabric, this.#prepare(repair, tools), (decided) => {
+      if (decided === undefined) {
+        onEnd(undefined);
+        return;
+      }
       this.#merge(fresh, this.#marks.take());
-      this.#hands.drive(fresh.fabric, filler.copy(true), (isCopied) => {
+      this.#hands.drive(fresh.fabric, fresh.filler.copy(true), (isCopied) => {
         if (isCopied) this.#swap(fresh, repair, tools, (isIn) => onEnd(isIn ? decided : undefined));
         else onEnd(undefined);
       });
