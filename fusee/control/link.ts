@@ -3,21 +3,12 @@
  * to.
  */
 import { connect, type Socket } from 'node:net';
+import { readSecret, secretPath } from '../fabric/secret.js';
 import { thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
-import {
-  isProof,
-  type Message,
-  newNonce,
-  proof,
-  readSecret,
-  receive,
-  secretPath,
-  send,
-  socketPath,
-} from './channel.js';
+import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
 import {
   type CacheCounts,
   check,
@@ -148,6 +139,7 @@ export class MasterLink {
   readonly #address: MasterAddress;
   #session: Session;
   #member: Member | undefined;
+  #clientKey: bigint | undefined;
   #obedient: Obedient | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -174,10 +166,12 @@ export class MasterLink {
 
   /**
    * Becomes a member; the view then in force. It may take as long as a change of the view.
+   * @param clientKey what nodes that it reaches over a network know it by.
    * @throws UsageError when the master cannot have this client.
    */
-  join(member: Member, obedient: Obedient): Promise<ToldView> {
+  join(member: Member, obedient: Obedient, clientKey?: bigint): Promise<ToldView> {
     this.#member = member;
+    this.#clientKey = clientKey;
     this.#obedient = obedient;
     return new Promise((resolve, reject) => {
       this.#entry = { resolve, reject };
@@ -223,7 +217,8 @@ export class MasterLink {
     const { cid, place } = this.#member;
     const obedient = this.#obedient;
     const { pid, startTime } = thisProcess();
-    this.#session.send({ type: 'join', cid, place, pid, startTime });
+    const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
+    this.#session.send({ type: 'join', cid, place, pid, startTime, ...key });
     clearInterval(this.#renewal);
     this.#renewal = setInterval(() => {
       this.#seq = (this.#seq + 1) >>> 0;

@@ -2,7 +2,7 @@
  * What travels on the control channel, and how it is read: everything that comes from outside is checked.
  *
  *     master  -> challenge {nonce}                       client -> hello {nonce, proof}
- *     master  -> accepted {proof, leaseMs, view}         client -> join {cid, place, pid, startTime}
+ *     master  -> accepted {proof, leaseMs, view}         client -> join {cid, place, pid, startTime, key?}
  *     master  -> in {view}, or refused {reason}          client -> renew {seq, cache}
  *     master  -> renewed {seq}, expelled                 client -> leave {cache}, or resign {cache}: to be
  *                                                                  recovered
@@ -61,6 +61,11 @@ export const fromClient = z.discriminatedUnion('type', [
     cid: z.number().int().min(1).max(U32),
     place: whole(4095),
     ...processSchema,
+    /** What nodes know it by, over a network; a whole number below 2^64 in decimal. */
+    key: z
+      .string()
+      .regex(/^[1-9][0-9]{0,19}$/)
+      .optional(),
   }),
   z.object({ type: z.literal('renew'), seq: whole(U32), cache: cacheSchema }),
   z.object({ type: z.literal('leave'), cache: cacheSchema, marks: marksSchema }),

@@ -92,6 +92,22 @@ export class ShmNode {
     );
   }
 
+  /**
+   * Lets clients of other hosts in: a native thread executes their verbs in this region, beside those of
+   * clients on shared memory.
+   * @param options.address "host:port"; port 0 lets the system choose.
+   * @param options.busyPollNs how long the thread looks for more before it sleeps. @default 0
+   * @returns the port.
+   * @throws FabricError when the port is taken, or the address is none of this host.
+   */
+  listen(
+    options: { address: string; secret: Uint8Array; busyPollNs?: number },
+    log: (line: string) => void,
+  ): number {
+    const { address, secret, busyPollNs = 0 } = options;
+    return callNative(() => this.#region.listen({ address, secret, busyPollNs }, log));
+  }
+
   #answer(slot: number, request: Uint8Array, handler: RpcHandler): void {
     let response: Uint8Array | null = null;
     try {

@@ -67,7 +67,8 @@ export function callNative<T>(call: () => T): T {
   }
 }
 
-function asFuseeError(error: unknown): unknown {
+/** An error of the addon in its class; others as they are. */
+export function asFuseeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   if (error.code === 'USAGE') return new UsageError(error.message);
   if (error.code === 'FABRIC') return new FabricError(error.message, { definite: true, cause: error });

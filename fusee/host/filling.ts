@@ -12,6 +12,7 @@ import { ask, complete } from '../client/call.js';
 import { readNodeConfig } from '../client/connect.js';
 import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
+import type { HostFabric } from '../fabric/open.js';
 import { ShmFabric } from '../fabric/shm.js';
 import { nextRegionName, regionName } from '../fabric/shm-process.js';
 import { type PoolConfig, View } from '../layout/index.js';
@@ -39,7 +40,7 @@ const TAKE_MS = 5000;
 /** What the rest of the master's process does for it. */
 export interface FillingHost {
   readonly pool: string;
-  readonly fabric: ShmFabric;
+  readonly fabric: HostFabric;
   readonly watch: NodeWatch;
   readonly cx: Context;
   readonly repairer: Repairer;
@@ -196,6 +197,8 @@ export class Filling {
 
   #objection(mn: number, isReplacing: boolean): string | undefined {
     const { nodes } = this.#host.cx.client.view.geometry.config;
+    const { kind } = this.#host.fabric;
+    if (kind !== 'shm') return `the master reaches the pool over ${kind}, where no place can be filled yet`;
     if (mn >= nodes) return `the pool has nodes 0 to ${nodes - 1}`;
     if (this.#candidates.has(mn)) return `another process waits for the place of node ${mn} already`;
     if (!isReplacing && !this.#host.isDead(mn))

@@ -6,20 +6,22 @@
  * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its
  *   lease ends. A process that lives is never taken for dead on that ground: it connects again, or its lease
  *   ends.
- * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7).
- * - A node is dead when its process is: a verb to it FAILs for certain.
+ * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7); over a network the nodes end
+ *   the client's connections.
+ * - A node is dead when this master cannot reach it.
  */
 import { unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { findPool } from '../client/connect.js';
 import { joinPool, leavePool } from '../client/membership.js';
-import { keepSecret, makeControlFolder, readSecret, secretPath, socketPath } from '../control/channel.js';
+import { socketPath } from '../control/channel.js';
 import { hasMaster } from '../control/link.js';
 import type { FromClient } from '../control/messages.js';
 import { type Listener, listen, type Peer } from '../control/server.js';
-import { ShmFabric } from '../fabric/shm.js';
-import { findProcess, type ProcessId } from '../fabric/shm-process.js';
+import { type HostFabric, openFabric } from '../fabric/open.js';
+import { keepSecret, makeControlFolder, readSecret, secretPath } from '../fabric/secret.js';
+import { findProcess } from '../fabric/shm-process.js';
 import { IndexCache } from '../index/index.js';
 import type { Geometry } from '../layout/index.js';
 import {
@@ -32,7 +34,7 @@ import {
 } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { FabricError, UsageError, type Word } from '../verbs/index.js';
-import { fenceAtLast } from './fence.js';
+import { type Fenced, fenceAtLast, whyUnfenceable } from './fence.js';
 import { NodeWatch } from './node-watch.js';
 import { checkLease, type HostOptions } from './options.js';
 import { Chronicle, lossOf, type MasterStatus } from './status.js';
@@ -47,14 +49,14 @@ const RETRY_MS = 5;
 export class MasterHost implements Listener, Employer {
   readonly leaseMs: number;
   readonly #options: HostOptions;
-  readonly #fabric: ShmFabric;
+  readonly #fabric: HostFabric;
   readonly #watch: NodeWatch;
   readonly #geometry: Geometry;
   readonly #state: ClientState;
   readonly #works: Works;
   readonly #master: Master;
   readonly #peers = new Map<number, Peer>();
-  readonly #processes = new Map<number, ProcessId>();
+  readonly #processes = new Map<number, Fenced>();
   /** @internal */
   readonly chronicle: Chronicle;
   #decided: ReadonlyMap<number, Word> = new Map();
@@ -67,7 +69,7 @@ export class MasterHost implements Listener, Employer {
 
   private constructor(
     options: HostOptions,
-    made: { fabric: ShmFabric; watch: NodeWatch; state: ClientState },
+    made: { fabric: HostFabric; watch: NodeWatch; state: ClientState },
   ) {
     this.#options = options;
     this.leaseMs = checkLease(options);
@@ -109,17 +111,15 @@ export class MasterHost implements Listener, Employer {
     const { pool, secretFile } = options;
     checkLease(options);
     makeControlFolder();
-    const secret = secretFile === undefined ? keepSecret(secretPath(pool)) : readSecret(secretFile);
+    const secret = secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
     if (await hasMaster(pool))
       throw new UsageError(`pool '${pool}' has a master already; end that one first`);
-    const { view, regions } = await findPool(pool);
-    const fabric = new ShmFabric({
-      regions,
-      localBytes: CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20),
-      prefault: false,
-    });
-    const watch = new NodeWatch(regions);
+    const { view, places } = await findPool(options);
+    const localBytes = CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20);
+    const fabric = await openFabric(options, places, { localBytes, prefault: false });
+    let watch: NodeWatch | undefined;
     try {
+      watch = await NodeWatch.open(options, places);
       const { nodes } = view.geometry.config;
       const { cid, clientIndex } = await joinPool(fabric, { nodes, view });
       const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
@@ -130,7 +130,7 @@ export class MasterHost implements Listener, Employer {
       return host;
     } catch (error) {
       fabric.close();
-      watch.close();
+      watch?.close();
       throw error;
     }
   }
@@ -172,9 +172,10 @@ export class MasterHost implements Listener, Employer {
     );
   }
 
-  /** The secret that this host keeps for the pool; gone with its last master that ends in order. */
+  /** The secret that this host keeps for the pool; gone with a master in order, unless nodes need it too. */
   get #ownSecret(): string | undefined {
-    return this.#options.secretFile === undefined ? secretPath(this.#options.pool) : undefined;
+    const { secretFile, fabric = 'shm', pool } = this.#options;
+    return secretFile === undefined && fabric === 'shm' ? secretPath(pool) : undefined;
   }
 
   /** Ends the master: clients go on without one, until one is there again. */
@@ -206,15 +207,16 @@ export class MasterHost implements Listener, Employer {
     const nowNs = this.#fabric.nowNs();
     switch (message.type) {
       case 'join':
-        if (message.pid === process.pid) {
-          const reason =
-            "it lives in the master's own process, which cannot be fenced; give it one of its own";
-          peer.send({ type: 'refused', reason });
+        if (whyUnfenceable(message, this.#fabric.kind) !== '') {
+          peer.send({ type: 'refused', reason: whyUnfenceable(message, this.#fabric.kind) });
           return;
         }
         peer.cid = message.cid;
         this.#peers.set(message.cid, peer);
-        this.#processes.set(message.cid, { pid: message.pid, startTime: message.startTime });
+        this.#processes.set(message.cid, {
+          process: { pid: message.pid, startTime: message.startTime },
+          key: message.key === undefined ? undefined : BigInt(message.key),
+        });
         this.#apply(this.#master.join({ cid: message.cid, place: message.place }, nowNs));
         return;
       case 'renew':
@@ -263,9 +265,9 @@ export class MasterHost implements Listener, Employer {
     this.log(`refused a connection: ${reason}`);
   }
 
-  #lookAtProcess(cid: number, of: ProcessId, looks: number): void {
+  #lookAtProcess(cid: number, of: Fenced, looks: number): void {
     if (this.isClosed || this.#processes.get(cid) !== of || this.#peers.has(cid)) return;
-    if (findProcess(of.pid)?.startTime !== of.startTime) {
+    if (findProcess(of.process.pid)?.startTime !== of.process.startTime) {
       this.chronicle.lost(cid);
       this.#apply(this.#master.lose(cid));
     } else if (looks > 0) setTimeout(() => this.#lookAtProcess(cid, of, looks - 1), 1);
@@ -341,12 +343,11 @@ export class MasterHost implements Listener, Employer {
   async #fence(cid: number): Promise<void> {
     this.chronicle.lost(cid);
     this.#peers.get(cid)?.send({ type: 'expelled' });
-    const process = this.#processes.get(cid);
-    const { dead } = this.#master.view;
-    const regions = this.#watch.regions.filter((_, mn) => !dead.includes(mn));
+    const client = this.#processes.get(cid);
     // One that has resigned has detached: none of its verbs executes any more.
-    if (process !== undefined) {
-      await fenceAtLast(process, regions, {
+    if (client !== undefined) {
+      await fenceAtLast(client, this.#options, {
+        nodes: () => this.#watch.living(this.#master.view.dead),
         isOver: () => this.isClosed,
         onFailure: (error) => this.log(`client ${cid} cannot be fenced yet: ${error.message}`),
       });

@@ -1,13 +1,11 @@
 /** How a master is run. */
+import type { NodeAccess } from '../fabric/open.js';
 import { UsageError } from '../verbs/index.js';
 
-/** How a master is run. */
-export interface HostOptions {
-  readonly pool: string;
+/** How a master is run, and how it reaches the nodes. */
+export interface HostOptions extends NodeAccess {
   /** A client that is silent for so long is fenced. @default {@link DEFAULT_LEASE_MS} */
   readonly leaseMs?: number;
-  /** The pool's secret. @default one that is made, in the folder of this user */
-  readonly secretFile?: string;
   /** Told what happens, a line each. */
   readonly log?: (line: string) => void;
 }

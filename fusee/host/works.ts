@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { complete } from '../client/call.js';
-import type { ShmFabric } from '../fabric/shm.js';
+import type { HostFabric } from '../fabric/open.js';
 import { View } from '../layout/index.js';
 import { type Member, type Repair, Repairer } from '../master/index.js';
 import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
@@ -20,7 +20,7 @@ const RETRY_MS = 5;
 /** What a master works with. */
 export interface Tools {
   readonly pool: string;
-  readonly fabric: ShmFabric;
+  readonly fabric: HostFabric;
   readonly watch: NodeWatch;
   readonly state: ClientState;
 }

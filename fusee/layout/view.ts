@@ -287,6 +287,12 @@ export class View {
     return this.#regionBase[region * this.#dataReplicas + replica] - this.geometry.tableBytes;
   }
 
+  /** May another node be, or have been, in the place of the region's first primary? */
+  isTakenOver(region: number): boolean {
+    const first = region * this.#dataReplicas;
+    return this.#joinedIn > 0 || this.#regionMn[first] !== this.#regionsPlaced[first];
+  }
+
   /** The offset, on its MN, of a block's entry in a replica of its table. */
   entryOffset(block: number, replica: number): number {
     const region = Math.floor(block / this.#regionBytes);

@@ -286,6 +286,13 @@ export class VerbBatch {
     return this.count++;
   }
 
+  /** Verb `i` is another address's from now on: what it came to was told of that one. */
+  readdress(i: number, to: { readonly mn: number; readonly offset: number }): void {
+    const d = this.#first + (i << 4);
+    this.#words[d + Field.MN] = to.mn;
+    this.#doubles[(d + Field.REMOTE) >>> 1] = to.offset;
+  }
+
   /** True when any verb failed, background work included. */
   hasFailures(): boolean {
     for (let i = 0; i < this.count; i++) if (this.status(i) === Status.FAIL) return true;

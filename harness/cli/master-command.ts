@@ -2,43 +2,42 @@
 import { Command } from 'commander';
 import { checkPoolName } from '../../fusee/client/limits.js';
 import { askStatus } from '../../fusee/control/link.js';
+import { checkAccess } from '../../fusee/fabric/open.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import { DEFAULT_LEASE_MS } from '../../fusee/host/options.js';
 import { describeLoss, type MasterStatus } from '../../fusee/host/status.js';
 import { RECOVERY_STEPS } from '../../fusee/recovery/index.js';
+import { type AccessFlags, accessOf, withAccess } from './access.js';
 import { explain } from './explain.js';
 import { parseDuration } from './parse.js';
 import { textTable } from './text-table.js';
 
-interface MasterFlags {
-  readonly pool: string;
+interface MasterFlags extends AccessFlags {
   readonly lease: number;
-  readonly secretFile?: string;
 }
 
 /** The `master` command. */
 export function masterCommand(): Command {
-  return new Command('master')
-    .description(
-      'run the master of a pool on this host: leases, changes of the view, recovery of dead clients',
-    )
-    .option('-p, --pool <name>', 'the pool', 'default')
+  const master = new Command('master').description(
+    'run the master of a pool on this host: leases, changes of the view, recovery of dead clients',
+  );
+  return withAccess(master)
     .option(
       '--lease <time>',
-      'a client that is silent for so long is fenced, by SIGKILL',
+      'a client that is silent for so long is fenced: by SIGKILL, or by its nodes over a network',
       parseDuration('the lease'),
       DEFAULT_LEASE_MS * 1e6,
     )
-    .option('--secret-file <path>', "the pool's secret, 16 bytes or more, mode 600; one is made otherwise")
     .action((flags: MasterFlags) => serve(flags));
 }
 
-async function serve({ pool, lease, secretFile }: MasterFlags): Promise<void> {
+async function serve(flags: MasterFlags): Promise<void> {
+  const { pool, lease } = flags;
   checkPoolName(pool);
+  checkAccess(accessOf(flags));
   const host = await MasterHost.start({
-    pool,
+    ...accessOf(flags),
     leaseMs: lease / 1e6,
-    secretFile,
     log: (line) => process.stdout.write(`${line}\n`),
   });
   const end = (): void => {

@@ -20,6 +20,7 @@ import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.
 import type { Op, VerbBatch, Word } from '../../fusee/verbs/index.js';
 import { clientBytes, type SwarmClient } from './client.js';
 import { Refill } from './refill.js';
+import { buffers } from './registered.js';
 import type { Run } from './run.js';
 import type { Teller } from './trace.js';
 
@@ -242,9 +243,12 @@ interface Tools {
   readonly usher: Usher;
 }
 
+const TOOLS_BYTES = clientBytes(1) + REPAIR_BYTES + USHER_BYTES;
+
 function makeTools(run: Run): Tools {
   const fabric = new SimFabric(run.world, {
-    localBytes: clientBytes(1) + REPAIR_BYTES + USHER_BYTES,
+    localBytes: TOOLS_BYTES,
+    localBuffer: buffers.take(TOOLS_BYTES),
     rpcTimeoutNs: run.plan.rpcTimeoutNs,
   });
   const view = new View(run.view.geometry, run.view);

@@ -33,6 +33,7 @@ const RANGES: Readonly<Record<string, Range>> = {
   refillNs: [0, TIME_MAX_NS],
   leaseNs: TIME,
   recovererCrash: SHARE,
+  boundNs: [0, TIME_MAX_NS],
   'cache.bytes': [0, 1 << 24],
   'cache.keyBytes': [1, 256],
   'cache.threshold': SHARE,

@@ -248,14 +248,22 @@ std::shared_ptr<Region> Region::attach(const std::string& name, bool prefault, F
   return region;
 }
 
-std::shared_ptr<Region> Region::absent(Failure& failure) {
-  void* base = mmap(nullptr, kHeaderBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+std::shared_ptr<Region> Region::anonymous(uint64_t memoryBytes, Failure& failure) {
+  const uint64_t bytes = kHeaderBytes + memoryBytes;
+  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) {
-    failure.system("no memory in place of a dead memory node's");
+    failure.system("no " + std::to_string(bytes) + " bytes of memory");
     return nullptr;
   }
-  std::shared_ptr<Region> region(new Region("absent", static_cast<uint8_t*>(base), 0));
-  region->header()->dead = 1;
+  std::shared_ptr<Region> region(new Region("anonymous", static_cast<uint8_t*>(base), memoryBytes));
+  region->header()->owner = selfToken();
+  region->setReady();
+  return region;
+}
+
+std::shared_ptr<Region> Region::absent(Failure& failure) {
+  std::shared_ptr<Region> region = anonymous(0, failure);
+  if (region != nullptr) region->header()->dead = 1;
   return region;
 }
 

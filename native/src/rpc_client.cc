@@ -48,9 +48,11 @@ bool cancelRequestsOf(ProcessToken token, Region& region, uint64_t deadlineNs) {
 
 bool RpcClient::attach(const std::shared_ptr<Region>& region, Failure& failure) {
   RegionHeader* header = region->header();
-  for (uint32_t group = 0; group < kRpcGroups; group++) {
+  // Free ones first: whether an owner lives takes a look at the file system.
+  for (uint32_t i = 0; i < 2 * kRpcGroups; i++) {
+    const uint32_t group = i % kRpcGroups;
     ProcessToken owner = __atomic_load_n(&header->rpcOwner[group], __ATOMIC_ACQUIRE);
-    if (owner != 0 && isAlive(owner)) continue;
+    if (owner != 0 && (i < kRpcGroups || isAlive(owner))) continue;
     if (!__atomic_compare_exchange_n(&header->rpcOwner[group], &owner, self_, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
       continue;
@@ -77,9 +79,22 @@ bool RpcClient::replace(uint32_t mn, const std::shared_ptr<Region>& region, Fail
   return true;
 }
 
+bool RpcClient::withdraw(Node& node) {
+  bool isFree = true;
+  for (uint32_t s = 0; s < kRpcGroupSlots; s++) isFree &= release(node.slots[s]);
+  return isFree;
+}
+
 void RpcClient::giveUp(Node& node) {
-  for (uint32_t s = 0; s < kRpcGroupSlots; s++) release(node.slots[s]);
+  withdraw(node);
   __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
+}
+
+bool RpcClient::withdraw() {
+  bool isFree = true;
+  for (Node& node : nodes_) isFree &= withdraw(node);
+  calls_.clear();
+  return isFree;
 }
 
 void RpcClient::detach() {
