@@ -159,7 +159,7 @@ async function openLinked(
         { cid, place: clientIndex },
         {
           stop: () => failover.stop(),
-          adopt: (next, decided, joins) => failover.adopt(next, decided, joins),
+          adopt: (next, decided, how) => failover.adopt(next, decided, how),
           takeMarks: () => failover.takeMarks(),
           expelled: () => onExpelled?.(),
           cacheCounts: () => {

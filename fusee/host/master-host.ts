@@ -64,8 +64,8 @@ export class MasterHost implements Listener, Employer {
   #timer: NodeJS.Timeout | undefined;
   /** @internal */
   isClosed = false;
-  /** Who has joined by the view in force. */
-  #joins: number | undefined;
+  /** Who has joined by the view in force, and whether everything counts as changed by it. */
+  #news: { readonly joins?: number; readonly isWhole: boolean } = { isWhole: false };
 
   private constructor(
     options: HostOptions,
@@ -310,8 +310,7 @@ export class MasterHost implements Listener, Employer {
         return;
       case 'adopt': {
         const decided = [...this.#decided].map(([slot, { hi, lo }]) => ({ slot, hi, lo }));
-        const joins = this.#joins;
-        this.#peers.get(effect.cid)?.send({ type: 'adopt', view: this.view, decided, joins });
+        this.#peers.get(effect.cid)?.send({ type: 'adopt', view: this.view, decided, ...this.#news });
         return;
       }
       case 'welcome':
@@ -365,7 +364,8 @@ export class MasterHost implements Listener, Employer {
     const isToCopyMore = decided === 'more';
     if (isToCopyMore) this.#decided = new Map();
     else if (decided !== undefined) this.#decided = decided;
-    this.#joins = isToCopyMore ? undefined : repair.joins;
+    const { joins, isWhole } = repair;
+    this.#news = isToCopyMore ? { isWhole: false } : { joins, isWhole };
     this.#apply(this.#master.repaired(decided !== undefined, { isToCopyMore }));
   }
 

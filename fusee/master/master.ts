@@ -52,6 +52,10 @@ export interface Repair {
   readonly before: MasterView;
   /** The node that joins by this view, with memory that was filled. */
   readonly joins?: number;
+  /** Every open round is to be decided, and clients are to go by that: it is so since a node was to join. */
+  readonly isWhole: boolean;
+  /** That node was to join in this stop already: some of it may have been done. */
+  readonly isAgain: boolean;
   readonly reports: ReadonlyMap<number, StopReport>;
   readonly members: readonly Member[];
   /** Fenced clients that are not recovered: their logs name what they had in flight. */
@@ -114,6 +118,8 @@ export class Master {
   #next: NextView | undefined;
   readonly #places = new Places();
   #isRepairing = false;
+  /** A node was to join since everybody has stopped: rounds may have been decided already, and all are. */
+  #isWhole = false;
   #effects: Effect[] = [];
 
   /** @param record of the former master; its living members must renew their leases with this one. */
@@ -260,6 +266,7 @@ export class Master {
     if (isToCopyMore && this.#next?.joins !== undefined) {
       const { number, joins } = this.#next;
       this.#next = { number, dead: this.#view.dead, filling: joins };
+      this.#isWhole = false;
     }
     // Who has joined is in, and told so: whatever has happened since makes the view behind it.
     const isIn = isDone && this.#next?.joins !== undefined;
@@ -298,7 +305,10 @@ export class Master {
     const dead = all.filter(({ state }) => state === FENCED);
     const reports = new Map(this.#reports);
     const { joins, ...view } = this.#next;
-    const repair = { view, before: this.#view, joins, reports, members: all, dead };
+    const isAgain = this.#isWhole;
+    this.#isWhole ||= joins !== undefined;
+    const how = { joins, isAgain, isWhole: this.#isWhole };
+    const repair = { view, before: this.#view, ...how, reports, members: all, dead };
     this.#do({ do: 'repair', repair });
   }
 
@@ -324,6 +334,7 @@ export class Master {
     this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
+    this.#isWhole = false;
     this.#store();
     for (const known of this.#members.values()) {
       if (known.state !== STOPPED) continue;
