@@ -6,7 +6,7 @@ const NODES = { nodes: 3, nodeBytes: 1 << 20 };
 
 describe('marks', () => {
   it('are of every page that a batch may change, those that it touches by a byte included', () => {
-    const batch = new VerbBatch(new LocalMemory(new ArrayBuffer(4096)), 8);
+    const batch = new VerbBatch(new LocalMemory(new ArrayBuffer(4096), () => 0), 8);
     batch.read(0, 0, 0, 64);
     batch.write(1, 4096 * 3 - 8, 0, 16);
     batch.cas(2, 4096 * 7, word(), word());
