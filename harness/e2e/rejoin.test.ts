@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Client, connect } from '../../fusee/client/index.js';
 import { askStatus } from '../../fusee/control/link.js';
+import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import type { MasterStatus } from '../../fusee/host/status.js';
 import { fusee, isRunning, Running, regions, until } from './run-fusee.js';
 
@@ -12,9 +13,12 @@ const running: Running[] = [];
 afterEach(async () => {
   for (const one of running) if (isRunning(one.pid)) one.process.kill('SIGTERM');
   await Promise.all(running.splice(0).map((one) => one.ended));
+  // What the last one that was killed has left, nobody else sweeps.
+  for (let n = 0; n < count; n++) sweepRegions(poolName(n));
 });
 
 let count = 0;
+const poolName = (n: number): string => `e2e-rejoin-${process.pid}-${n}`;
 
 function startNode(pool: string, id: number, ...more: string[]): Running {
   const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2', '--keys', '10k'];
@@ -35,7 +39,7 @@ function startNode(pool: string, id: number, ...more: string[]): Running {
 
 /** A pool of three nodes with a master, every process of its own. */
 async function start(): Promise<{ pool: string; nodes: Running[] }> {
-  const pool = `e2e-rejoin-${process.pid}-${count++}`;
+  const pool = poolName(count++);
   const nodes = [0, 1, 2].map((id) => startNode(pool, id));
   await Promise.all(nodes.map((node) => node.says(/is ready/)));
   const master = new Running(['master', '--pool', pool, '--lease', '10s']);
