@@ -138,9 +138,9 @@ bool Device::choosePort(const DeviceChoice& choice, Failure& failure) {
     port = static_cast<uint8_t>(p);
     return true;
   }
-  failure.usage("RDMA device " + name() + " has no active port" +
-                (choice.port < 0 ? "" : " " + std::to_string(choice.port)) +
-                "; there are: " + describeDevices());
+  std::string message = "RDMA device " + name() + " has no active port";
+  if (choice.port >= 0) message.append(" ").append(std::to_string(choice.port));
+  failure.usage(message + "; there are: " + describeDevices());
   return false;
 }
 

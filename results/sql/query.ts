@@ -97,7 +97,7 @@ async function openEngine(root: string): Promise<Engine> {
       if (changes === null) return engine;
     } catch (error) {
       if (isUseless(error)) rmSync(path, { force: true });
-      else if (!isMissing(error) && !isLocked(error)) throw error;
+      else if (!isMissing(error) && !isLocked(error)) break;
     }
     try {
       await mkdir(folder, { recursive: true });
@@ -108,7 +108,7 @@ async function openEngine(root: string): Promise<Engine> {
       await new Promise((resolve) => setTimeout(resolve, LOCKED_AGAIN_MS));
     }
   }
-  // Nobody can write there, or somebody holds it for long: the files are the truth, so all goes without it.
+  // It cannot be used, or somebody holds it for long: the files are the truth, so all goes without it.
   const engine = await open('READ_WRITE', ':memory:');
   await fill(engine, root);
   return engine;
@@ -159,7 +159,9 @@ async function loadEngine(): Promise<typeof import('@duckdb/node-api')> {
 
 const says = (error: unknown, pattern: RegExp): boolean =>
   error instanceof Error && pattern.test(error.message);
-const isLocked = (error: unknown): boolean => says(error, /lock/i);
+/** By another process, or within this one. */
+const isLocked = (error: unknown): boolean =>
+  says(error, /lock|already attached|file handle conflict|different configuration/i);
 const isMissing = (error: unknown): boolean => says(error, /does not exist/i);
 /** Cut short by a crash, or of another version of the engine. */
 const isUseless = (error: unknown): boolean =>
