@@ -246,13 +246,14 @@ async function measure(
   { members, progress, stop }: { members: Members; progress: CellProgress; stop: () => void },
 ): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'hiccups' | 'warmupMs' | 'faults'>> {
   const { clients } = crew;
+  const watch = new HiccupWatch();
+  await watch.begun;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   let measureNs = startNs + warmupMs * 1e6;
   const endNs = measureNs + secondsMax * 1e9;
   const onInjected = (injected: Injected): void => progress.fault?.(injected, measureNs);
   const conductor = new Conductor(faults ?? [], crew, onInjected, members);
   const cpuBefore = readCpuTimes([process.pid, ...crew.pids]);
-  const watch = new HiccupWatch();
   const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
   // The first client to have come so far starts the window of all, when it has not started by itself.
   let isStarted = false;

@@ -14,7 +14,7 @@ const END_MS = 2000;
  * takes a hundredth of a core, and runs from its making to {@link end}.
  */
 export class HiccupWatch {
-  /** Resolves when the thread has begun to sleep. */
+  /** Resolves when the thread has begun to sleep, or never will. */
   readonly begun: Promise<void>;
   readonly #worker: Worker;
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
@@ -36,8 +36,12 @@ export class HiccupWatch {
         if (message === 'begun') begin();
         else resolve(message);
       });
-      this.#worker.once('error', () => resolve(null));
-      this.#worker.once('exit', () => resolve(null));
+      const give = (): void => {
+        begin();
+        resolve(null);
+      };
+      this.#worker.once('error', give);
+      this.#worker.once('exit', give);
     });
   }
 
