@@ -1,6 +1,6 @@
 /** Joins a running pool. */
 import { Janitor } from '../background/index.js';
-import { hasMaster, MasterLink } from '../control/link.js';
+import type { MasterLink } from '../control/link.js';
 import type { ToldView } from '../control/messages.js';
 import type { Fabric } from '../fabric/contract.js';
 import { ShmFabric } from '../fabric/shm.js';
@@ -15,6 +15,7 @@ import { Client } from './client.js';
 import { Failover } from './failover.js';
 import { checkPoolName, checkQueueLimit, QUEUE_LIMIT_DEFAULT } from './limits.js';
 import { joinPool, leavePool } from './membership.js';
+import { reachMaster } from './reach-master.js';
 import { enter, type Session } from './session.js';
 
 /** Most requests of one client in flight. */
@@ -65,7 +66,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
   const coroutines = checkOptions(options);
   const { pool, secretFile, onExpelled } = options;
-  const link = (await hasMaster(pool)) ? await MasterLink.open({ pool, secretFile }) : null;
+  const link = await reachMaster({ pool, secretFile });
   try {
     return await openLinked(options, { coroutines, link, onExpelled });
   } catch (error) {
@@ -113,6 +114,7 @@ async function openLinked(
           stop: () => failover.stop(),
           adopt: (next, decided) => failover.adopt(next, decided),
           expelled: () => onExpelled?.(),
+          viewNumber: () => view.number,
           cacheCounts: () => {
             const { hits, misses, bypassed } = state.cache;
             return { hits, misses, bypassed };

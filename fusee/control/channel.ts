@@ -7,7 +7,18 @@
  * secret is a file that only its user may read; it is never sent, printed or passed as an argument.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,11 +44,66 @@ export function makeControlFolder(): void {
   chmodSync(controlFolder(), 0o700);
 }
 
-/** Where the master of a pool listens. */
-export const socketPath = (pool: string): string => join(controlFolder(), `${pool}.sock`);
+/** A file in that folder. */
+export const controlPath = (name: string): string => join(controlFolder(), name);
+
+/** Where the leading master of a pool is found: a link to its own socket. */
+export const socketPath = (pool: string): string => controlPath(`${pool}.sock`);
+
+/** Where one master of a pool listens; others of the same pool have sockets of their own. */
+export const ownSocketPath = (pool: string): string => controlPath(ownSocketName(pool));
+
+const ownSocketName = (pool: string): string => `${pool}.sock.${process.pid}`;
+
+/**
+ * Has clients find this master, which leads and listens, under the pool's name. They find the one before or
+ * this one at any moment; what that one has left is removed.
+ */
+export function takeName(pool: string): void {
+  const path = socketPath(pool);
+  const before = readName(path);
+  if (before === ownSocketName(pool)) return;
+  const fresh = `${ownSocketPath(pool)}.name`;
+  removeFile(fresh);
+  symlinkSync(ownSocketName(pool), fresh);
+  renameSync(fresh, path);
+  if (before?.startsWith(`${pool}.sock.`)) removeFile(controlPath(before));
+}
+
+/** Nobody is to be found under the pool's name any more, unless another master has taken it. */
+export function removeName(pool: string): void {
+  if (readName(socketPath(pool)) === ownSocketName(pool)) removeFile(socketPath(pool));
+}
+
+/** Removes the names of a pool that is no more. */
+export function forgetNames(pool: string): void {
+  const own = readName(socketPath(pool));
+  if (own?.startsWith(`${pool}.sock.`)) removeFile(controlPath(own));
+  removeFile(socketPath(pool));
+  removeFile(secretPath(pool));
+}
+
+function readName(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    // EINVAL: something else stands there, which is written over.
+    if (['ENOENT', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** Removes a file that may not be there. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
 
 /** Where the secret of a pool is kept, unless the user says otherwise. */
-export const secretPath = (pool: string): string => join(controlFolder(), `${pool}.secret`);
+export const secretPath = (pool: string): string => controlPath(`${pool}.secret`);
 
 /** Reads a secret. @throws UsageError when the file is not there, or others may read it. */
 export function readSecret(path: string): Buffer {

@@ -42,6 +42,8 @@ export interface Obedient {
   expelled(): void;
   /** What its index cache has counted so far. */
   cacheCounts(): CacheCounts;
+  /** The number of the view that it works in. */
+  viewNumber(): number;
 }
 
 /** A master that does not answer for so long is not there. */
@@ -50,6 +52,9 @@ const ANSWER_MS = 3000;
 const RENEWALS = 4;
 /** From one try to reach a master again to the next. */
 const RETRY_MS = 50;
+/** A process that ends waits so long for its farewell to be heard, and so long one that lives says it. */
+const FAREWELL_MS = 500;
+const FAREWELLS_MS = 60_000;
 
 /** Says whether a pool has a master on this host: its socket takes connections. */
 export async function hasMaster(pool: string): Promise<boolean> {
@@ -68,11 +73,13 @@ class Session {
   readonly socket: Socket;
   readonly leaseMs: number;
   readonly view: ToldView;
+  readonly term: number;
   onMessage: (message: FromMaster) => void = () => {};
   onClosed: () => void = () => {};
 
-  constructor(socket: Socket, accepted: { leaseMs: number; view: ToldView }) {
+  constructor(socket: Socket, accepted: { leaseMs: number; view: ToldView; term: number }) {
     this.socket = socket;
+    this.term = accepted.term;
     this.leaseMs = accepted.leaseMs;
     this.view = accepted.view;
   }
@@ -81,8 +88,11 @@ class Session {
     send(this.socket, message as Message);
   }
 
-  /** @throws FabricError when no master answers; UsageError when the secrets differ. */
-  static async open({ pool, secretFile }: MasterAddress): Promise<Session> {
+  /**
+   * @param leastTerm a master of an earlier term has been replaced, and may not know it.
+   * @throws FabricError when no master answers, or such a one; UsageError when the secrets differ.
+   */
+  static async open({ pool, secretFile }: MasterAddress, leastTerm = 0): Promise<Session> {
     const secret = readSecret(secretFile ?? secretPath(pool));
     return await new Promise((resolve, reject) => {
       const socket = connect(socketPath(pool));
@@ -117,8 +127,10 @@ class Session {
             case 'refused':
               return fail(new UsageError(`${mismatch} (${message.reason})`));
             case 'accepted':
-              if (!isProof(message.proof, proof(secret, 'master', [nonce, challenge])))
+              if (!isProof(message.proof, proof(secret, 'master', [nonce, challenge, String(message.term)])))
                 return fail(new UsageError(mismatch));
+              if (message.term < leastTerm)
+                return fail(new FabricError(`a master of term ${message.term} answers, behind ${leastTerm}`));
               clearTimeout(timer);
               session = new Session(socket, message);
               return resolve(session);
@@ -146,6 +158,10 @@ export class MasterLink {
   #renewal: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #seq = 0;
+  /** The latest renewal behind which the master was heard. */
+  #heard = 0;
+  /** How it says that it goes, until a master has heard it. */
+  #farewell: { as: 'leave' | 'resign'; untilMs: number } | undefined;
   #isClosed = false;
   #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
   readonly #suspects = new Set<number>();
@@ -182,7 +198,8 @@ export class MasterLink {
   /** All that the client had posted is answered. */
   stopped({ rounds, word: of, directory }: StopReport): void {
     const at = { hi: of.hi, lo: of.lo };
-    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory });
+    const view = this.#obedient?.viewNumber() ?? 0;
+    this.#session.send({ type: 'stopped', view, rounds: [...rounds], word: at, directory });
   }
 
   /** A node did not answer. */
@@ -195,17 +212,30 @@ export class MasterLink {
 
   /**
    * Ends the link. Nothing of the client executes any more: it has left nothing behind (`leave`), or what it
-   * has left is to be recovered (`resign`).
+   * has left is to be recovered (`resign`). While there is no master, the next one is told: a process that
+   * lives, and is not heard of, would be fenced.
    */
   close(as: 'leave' | 'resign'): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#renewal);
-    clearTimeout(this.#retry);
-    // Until this is out the process stays.
-    this.#session.socket.ref();
-    if (this.#obedient !== undefined) this.#session.send({ type: as, cache: this.#obedient.cacheCounts() });
-    this.#session.socket.end();
+    if (this.#obedient === undefined) {
+      clearTimeout(this.#retry);
+      this.#session.socket.end();
+      return;
+    }
+    this.#farewell = { as, untilMs: performance.now() + FAREWELLS_MS };
+    this.#sayFarewell();
+  }
+
+  #sayFarewell(): void {
+    const { socket } = this.#session;
+    if (socket.destroyed || this.#farewell === undefined) return;
+    // Until it is heard the process stays, but not for a master that is stopped.
+    socket.ref();
+    setTimeout(() => socket.unref(), FAREWELL_MS).unref();
+    const cache = this.#obedient?.cacheCounts() ?? { hits: 0, misses: 0, bypassed: 0 };
+    this.#session.send({ type: this.#farewell.as, cache });
   }
 
   #introduce(): void {
@@ -213,10 +243,14 @@ export class MasterLink {
     const { cid, place } = this.#member;
     const obedient = this.#obedient;
     const { pid, startTime } = thisProcess();
-    this.#session.send({ type: 'join', cid, place, pid, startTime });
+    this.#session.send({ type: 'join', cid, place, pid, startTime, view: obedient.viewNumber() });
     clearInterval(this.#renewal);
+    if (this.#isClosed) return;
+    this.#heard = this.#seq;
     this.#renewal = setInterval(() => {
-      this.#seq = (this.#seq + 1) >>> 0;
+      // A master that hears nobody for a whole lease has stopped, or is cut off: another may lead.
+      if (this.#seq - this.#heard > RENEWALS) this.#session.socket.destroy();
+      this.#seq++;
       this.#session.send({ type: 'renew', seq: this.#seq, cache: obedient.cacheCounts() });
     }, this.#session.leaseMs / RENEWALS);
     // Neither the link nor its renewals keep a process alive that has nothing else to do.
@@ -224,30 +258,38 @@ export class MasterLink {
   }
 
   #serve(session: Session): void {
-    session.onMessage = (message) => this.#obey(message);
-    session.onClosed = () => {
-      if (!this.#isClosed) this.#reopen();
+    session.onMessage = (message) => {
+      this.#heard = this.#seq;
+      this.#obey(message);
     };
+    session.onClosed = () => this.#reopen();
+  }
+
+  /** Is there anything left to be said, or heard? */
+  get #isOver(): boolean {
+    return this.#isClosed && !(performance.now() < (this.#farewell?.untilMs ?? 0));
   }
 
   #reopen(): void {
+    if (this.#isOver) return;
     this.#retry = setTimeout(() => {
-      Session.open(this.#address).then(
+      Session.open(this.#address, this.#session.term).then(
         (session) => {
-          if (this.#isClosed) {
-            session.socket.destroy();
-            return;
-          }
           this.#session = session;
           this.#serve(session);
           this.#introduce();
+          this.#sayFarewell();
         },
-        () => {
-          if (!this.#isClosed) this.#reopen();
-        },
+        () => this.#reopen(),
       );
     }, RETRY_MS);
     this.#retry.unref();
+  }
+
+  /** The master knows that this client has gone. */
+  #end(): void {
+    this.#farewell = undefined;
+    this.#session.socket.end();
   }
 
   #obey(message: FromMaster): void {
@@ -264,6 +306,7 @@ export class MasterLink {
         this.#entry = undefined;
         return;
       case 'stop':
+        if (this.#isClosed) return;
         this.#session.socket.ref();
         this.#obedient?.stop();
         return;
@@ -275,7 +318,11 @@ export class MasterLink {
         );
         return;
       case 'expelled':
-        this.#obedient?.expelled();
+        if (this.#isClosed) this.#end();
+        else this.#obedient?.expelled();
+        return;
+      case 'farewell':
+        this.#end();
         return;
     }
   }

@@ -2,11 +2,11 @@
  * What travels on the control channel, and how it is read: everything that comes from outside is checked.
  *
  *     master  -> challenge {nonce}                       client -> hello {nonce, proof}
- *     master  -> accepted {proof, leaseMs, view}         client -> join {cid, place, pid, startTime}
+ *     master  -> accepted {proof, leaseMs, view, term}   client -> join {cid, place, pid, startTime, view}
  *     master  -> in {view}, or refused {reason}          client -> renew {seq, cache}
  *     master  -> renewed {seq}, expelled                 client -> leave {cache}, or resign {cache}: to be
- *                                                                  recovered
- *     master  -> stop                                    client -> stopped {rounds, word, directory}
+ *     master  -> farewell                                          recovered
+ *     master  -> stop                                    client -> stopped {view, rounds, word, directory}
  *     master  -> adopt {view, decided}                   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
  */
@@ -45,12 +45,14 @@ export const fromClient = z.discriminatedUnion('type', [
       .min(1)
       .max(2 ** 22),
     startTime: z.number().min(0),
+    view: whole(U32),
   }),
-  z.object({ type: z.literal('renew'), seq: whole(U32), cache: cacheSchema }),
+  z.object({ type: z.literal('renew'), seq: whole(Number.MAX_SAFE_INTEGER), cache: cacheSchema }),
   z.object({ type: z.literal('leave'), cache: cacheSchema }),
   z.object({ type: z.literal('resign'), cache: cacheSchema }),
   z.object({
     type: z.literal('stopped'),
+    view: whole(U32),
     rounds: z
       .array(
         z.object({
@@ -79,10 +81,12 @@ export const fromMaster = z.discriminatedUnion('type', [
     proof: z.string().max(128),
     leaseMs: z.number().positive(),
     view: viewSchema,
+    term: whole(Number.MAX_SAFE_INTEGER),
   }),
   z.object({ type: z.literal('in'), view: viewSchema }),
-  z.object({ type: z.literal('renewed'), seq: whole(U32) }),
+  z.object({ type: z.literal('renewed'), seq: whole(Number.MAX_SAFE_INTEGER) }),
   z.object({ type: z.literal('expelled') }),
+  z.object({ type: z.literal('farewell') }),
   z.object({ type: z.literal('stop') }),
   z.object({
     type: z.literal('adopt'),

@@ -1,8 +1,16 @@
 /** The master's end of the control channel: who connects, proves itself, and is heard. */
-import { unlinkSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { FabricError } from '../verbs/index.js';
-import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
+import {
+  isProof,
+  type Message,
+  newNonce,
+  ownSocketPath,
+  proof,
+  receive,
+  removeFile,
+  send,
+} from './channel.js';
 import { check, type FromClient, type FromMaster, fromClient, type ToldView } from './messages.js';
 
 /** Somebody who has proved to know the secret. */
@@ -10,7 +18,6 @@ export interface Peer {
   /** Set when it has joined: its client id. */
   cid: number;
   send(message: FromMaster): void;
-  close(): void;
 }
 
 /** What the master does with what it hears. */
@@ -21,22 +28,32 @@ export interface Listener {
   refused(reason: string): void;
   readonly leaseMs: number;
   readonly view: ToldView;
+  /** The number of its term. */
+  readonly term: number;
+  /** False: another master may lead by now; nobody is to be let in. */
+  readonly isLeading: boolean;
 }
 
 /** Who connects has so long to prove itself, and so many may try at a time. */
 const PROOF_MS = 3000;
 const UNPROVEN_MAX = 64;
 
-/** Listens on the pool's socket, where nobody else does. */
-export async function listen(pool: string, secret: Buffer, listener: Listener): Promise<Server> {
-  try {
-    // Left by a master that was killed: nobody answers there.
-    unlinkSync(socketPath(pool));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
+/** A socket that is listened on. */
+export interface Listening {
+  /** Ends it, and every connection. */
+  close(): Promise<void>;
+}
+
+/** Listens on a socket of this master's own; `takeName` has clients find it. */
+export async function listen(pool: string, secret: Buffer, listener: Listener): Promise<Listening> {
+  const path = ownSocketPath(pool);
+  // Left by a process of the same number that was killed.
+  removeFile(path);
   let unproven = 0;
+  const sockets = new Set<Socket>();
   const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
     if (unproven >= UNPROVEN_MAX) {
       socket.destroy();
       return;
@@ -51,11 +68,17 @@ export async function listen(pool: string, secret: Buffer, listener: Listener): 
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
-      reject(new FabricError(`the master cannot listen on ${socketPath(pool)}: ${error.message}`)),
+      reject(new FabricError(`the master cannot listen on ${path}: ${error.message}`)),
     );
-    server.listen(socketPath(pool), resolve);
+    server.listen(path, resolve);
   });
-  return server;
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
 }
 
 function serve(
@@ -76,11 +99,16 @@ function serve(
       refuse('the proof is wrong');
       return;
     }
+    if (!listener.isLeading) {
+      socket.destroy();
+      return;
+    }
     clearTimeout(timer);
     onSettled();
-    peer = { cid: 0, send: (answer) => send(socket, answer as Message), close: () => socket.destroy() };
-    const { leaseMs, view } = listener;
-    peer.send({ type: 'accepted', proof: proof(secret, 'master', [nonce, challenge]), leaseMs, view });
+    peer = { cid: 0, send: (answer) => send(socket, answer as Message) };
+    const { leaseMs, view, term } = listener;
+    const own = proof(secret, 'master', [nonce, challenge, String(term)]);
+    peer.send({ type: 'accepted', proof: own, leaseMs, view, term });
   };
   receive(
     socket,

@@ -1,4 +1,5 @@
 /** Processes and names on one host's shared memory: who lives, whom to fence, what to sweep. */
+import { readFileSync, statSync } from 'node:fs';
 import { native, type ProcessId } from '../../native/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
 
@@ -6,6 +7,17 @@ export type { ProcessId };
 
 /** The name of an MN's region: `fusee-<pool>-<mn>`, a file in /dev/shm. */
 export const regionName = (pool: string, mn: number): string => `fusee-${pool}-${mn}`;
+
+/**
+ * A region that is there: what tells it from any other that has borne its name, and when it was made, in ms
+ * since 1970. undefined: there is none.
+ */
+export function findRegion(name: string): { id: string; madeMs: number } | undefined {
+  const stats = statSync(`/dev/shm/${name}`, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return { id: `${boot}:${stats.ino}`, madeMs: stats.ctimeMs };
+}
 
 /** This process, as others may fence it. */
 export const thisProcess = (): ProcessId => findProcess(process.pid)!;

@@ -28,6 +28,8 @@ export interface ChangeReport {
 /** What {@link MasterHost.status} tells. */
 export interface MasterStatus {
   readonly pool: string;
+  /** Of this master: above that of all masters before it. */
+  readonly term: number;
   readonly leaseMs: number;
   readonly view: { readonly number: number; readonly dead: readonly number[] };
   /** Data that has no replica left: regions and subtables. */

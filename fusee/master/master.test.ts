@@ -40,6 +40,13 @@ function masterOf(...cids: number[]): Master {
   return master;
 }
 
+/** Looks at leases all the time, as masters do that are not held up, and for the last time at `nowNs`. */
+function tickTo(master: Master, nowNs: number, fromNs = 0): Effect[] {
+  const effects: Effect[] = [];
+  for (let at = fromNs; at < nowNs; at += 20) effects.push(...master.tick(at));
+  return [...effects, ...master.tick(nowNs)];
+}
+
 describe('a change of the view', () => {
   it('stops everybody, repairs when all have stopped, and then lets them go on', () => {
     const master = masterOf(1, 2);
@@ -112,7 +119,7 @@ describe('a change of the view', () => {
     expect(repairIn(master.stopped(1, REPORT)).members.map(({ cid }) => cid)).toEqual([1]);
     expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 2']);
     expect(master.living).toBe(2);
-    expect(told(master.tick(190))).toEqual(['fence 1']);
+    expect(told(tickTo(master, 190))).toEqual(['fence 1']);
   });
 
   it('no longer waits for a client that leaves', () => {
@@ -201,13 +208,23 @@ describe('H7: a dead client', () => {
 describe('leases', () => {
   it('end with a fence, those of stopped clients too, unless they are renewed', () => {
     const master = masterOf(1, 2);
-    expect(told(master.tick(100))).toEqual([]);
+    expect(told(tickTo(master, 100))).toEqual([]);
     expect(master.renew(2, 50)).toBe(true);
     expect(told(master.tick(101))).toEqual(['fence 1']);
     expect(told(master.tick(102))).toEqual([]);
     master.nodeDied(0);
     master.stopped(2, REPORT);
+    expect(told(tickTo(master, 150, 120))).toEqual([]);
     expect(told(master.tick(151))).toEqual(['fence 2']);
+  });
+
+  it('do not end because the master itself was stopped: who was silent meanwhile it cannot know', () => {
+    const master = masterOf(1);
+    expect(told(tickTo(master, 60))).toEqual([]);
+    // Its clients have renewed their leases all the time; it finds that out behind its timers.
+    expect(told(master.tick(5000))).toEqual([]);
+    expect(told(tickTo(master, 5100, 5020))).toEqual([]);
+    expect(told(master.tick(5101))).toEqual(['fence 1']);
   });
 
   it('of length 0 do not end', () => {
@@ -234,16 +251,56 @@ describe('a successor', () => {
     expect(successor.living).toBe(1);
     expect(told(successor.begin())).toEqual(['fence 1']);
     expect(told(successor.fenced(1))).toEqual(['recover 1']);
-    expect(told(successor.tick(1100))).toEqual([]);
+    expect(told(tickTo(successor, 1100, 1020))).toEqual([]);
     expect(told(successor.tick(1101))).toEqual(['fence 2']);
   });
 
-  it('of one that was changing the view finds the old one, and changes it once it hears of the death', () => {
+  it('ends the change of the view that was begun, under a number that nobody has seen', () => {
+    const master = masterOf(1, 2);
+    const begun = master.nodeDied(0);
+    // Stored ahead of the first stop: whoever was stopped is let go by somebody.
+    expect(begun.map((effect) => effect.do)).toEqual(['store', 'stop', 'stop']);
+    expect(recordIn(begun).next).toEqual({ number: 2, dead: [0] });
+    const successor = new Master({ leaseNs: 100 }, recordIn(begun));
+    expect(told(successor.begin())).toEqual(['stop 1', 'stop 2']);
+    expect(successor.view).toEqual({ number: 1, dead: [] });
+    // Told again when they are back: what was told before had nobody to hear it.
+    expect(told(successor.join({ cid: 1, place: 0 }, 0))).toEqual(['stop 1']);
+    successor.stopped(1, REPORT);
+    expect(told(successor.join({ cid: 1, place: 0 }, 0))).toEqual([]);
+    expect(told(successor.stopped(2, REPORT))).toEqual(['repair 3 without 0']);
+    const published = successor.repaired(true);
+    expect(told(published)).toEqual(['adopt 1', 'adopt 2']);
+    expect(recordIn(published)).toMatchObject({ view: { number: 3, dead: [0] }, next: undefined });
+  });
+
+  it('ends it also when nobody is left, and with a node that has died since', () => {
+    const record = recordIn(masterOf().nodeDied(0));
+    expect(told(new Master({ leaseNs: 100 }, record).begin())).toEqual(['repair 3 without 0']);
+    const waiting = new Master({ leaseNs: 100 }, recordIn(masterOf(1).nodeDied(0)));
+    expect(told(waiting.begin())).toEqual(['stop 1']);
+    expect(told(waiting.nodeDied(2))).toEqual([]);
+    expect(told(waiting.stopped(1, REPORT))).toEqual(['repair 4 without 0,2']);
+  });
+});
+
+describe('a client that has lost its connection', () => {
+  it('is in again at once, with a whole lease; one that is dead is not', () => {
+    const master = masterOf(1, 2);
+    tickTo(master, 80);
+    expect(told(master.join({ cid: 1, place: 0 }, 90))).toEqual(['welcome 1']);
+    expect(told(tickTo(master, 101, 100))).toEqual(['fence 2']);
+    expect(told(master.join({ cid: 2, place: 1 }, 101))).toEqual([]);
+    expect([master.knows(1), master.knows(2), master.renew(2, 101)]).toEqual([true, false, false]);
+    expect(master.living).toBe(1);
+  });
+
+  it('while it waits for a new view still waits for it, once', () => {
     const master = masterOf(1);
-    const record = recordIn(masterOf(1).join({ cid: 2, place: 1 }, 0));
     master.nodeDied(0);
-    const successor = new Master({ leaseNs: 100 }, record);
-    expect(told(successor.begin())).toEqual([]);
-    expect(told(successor.nodeDied(0))).toEqual(['stop 1', 'stop 2']);
+    master.join({ cid: 2, place: 1 }, 0);
+    expect(told(master.join({ cid: 2, place: 1 }, 0))).toEqual([]);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 2']);
   });
 });

@@ -12,7 +12,8 @@
  * - Memory nodes first, then clients: no recovery runs while the view changes, and one that was running is
  *   halted and begins again.
  * - Who joins while the view changes waits for the new one.
- * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it.
+ * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it. An
+ *   effect is carried out when the records that came ahead of it are stored.
  */
 
 import type { OpenRound } from '../ops/index.js';
@@ -26,6 +27,8 @@ export interface Member {
 /** What a successor must know. */
 export interface MasterRecord {
   readonly view: { readonly number: number; readonly dead: readonly number[] };
+  /** The view that is being made: nodes may know it already, clients do not. */
+  readonly next?: MasterRecord['view'] | undefined;
   /** Every client that may have left something behind, the dead included. */
   readonly members: readonly (Member & { readonly isDead: boolean })[];
 }
@@ -89,11 +92,14 @@ interface Known extends Member {
 export interface MasterOptions {
   /** A client that has not renewed its lease for so long is fenced; 0: leases do not end. */
   readonly leaseNs: number;
+  /** A master that has not looked for so long cannot tell who was silent. @default a quarter of a lease */
+  readonly sleepNs?: number;
 }
 
 /** The master of one pool; the head of this file states its rules. */
 export class Master {
   readonly #leaseNs: number;
+  readonly #sleepNs: number;
   readonly #members = new Map<number, Known>();
   readonly #joining: Known[] = [];
   readonly #reports = new Map<number, StopReport>();
@@ -103,12 +109,18 @@ export class Master {
   /** The view that the repair under way makes. */
   #next: MasterRecord['view'] | undefined;
   #isRepairing = false;
+  #tickedNs: number;
   #effects: Effect[] = [];
 
   /** @param record of the former master; its living members must renew their leases with this one. */
   constructor(options: MasterOptions, record?: MasterRecord, nowNs = 0) {
     this.#leaseNs = options.leaseNs;
+    this.#sleepNs = options.sleepNs ?? options.leaseNs / 4;
+    this.#tickedNs = nowNs;
     this.#view = record?.view ?? { number: 1, dead: [] };
+    // Its number is never used again: nodes may have adopted it, without those that have died since.
+    this.#next = record?.next;
+    for (const mn of record?.next?.dead ?? []) if (!this.#view.dead.includes(mn)) this.#lost.add(mn);
     for (const { cid, place, isDead } of record?.members ?? []) {
       this.#members.set(cid, { cid, place, state: isDead ? FENCING : LIVE, leaseEndNs: this.#until(nowNs) });
     }
@@ -139,14 +151,29 @@ export class Master {
   begin(): Effect[] {
     for (const { cid, state } of this.#members.values())
       if (state === FENCING) this.#do({ do: 'fence', cid });
+    this.#goOn();
     return this.#taken();
   }
 
-  /** A client has been granted an id and a place. */
+  /** Is it a member that has not died? */
+  knows(cid: number): boolean {
+    const known = this.#members.get(cid);
+    return known !== undefined && known.state <= STOPPED;
+  }
+
+  /** A client has been granted an id and a place; or it has lost its connection, and is back. */
   join({ cid, place }: Member, nowNs: number): Effect[] {
-    const known: Known = { cid, place, state: LIVE, leaseEndNs: this.#until(nowNs) };
-    if (this.isChanging) this.#joining.push(known);
-    else this.#welcome(known);
+    const before = this.#members.get(cid) ?? this.#joining.find((one) => one.cid === cid);
+    const known: Known = before ?? { cid, place, state: LIVE, leaseEndNs: 0 };
+    if (known.state <= STOPPED) known.leaseEndNs = this.#until(nowNs);
+    if (before !== undefined && this.#members.has(cid)) {
+      // What it was told last may never have reached it.
+      if (known.state === STOPPING) this.#do({ do: 'stop', cid });
+      else if (known.state === LIVE) this.#do({ do: 'welcome', cid });
+    } else if (before === undefined) {
+      if (this.isChanging) this.#joining.push(known);
+      else this.#welcome(known);
+    }
     return this.#taken();
   }
 
@@ -175,9 +202,17 @@ export class Master {
     return this.#taken();
   }
 
-  /** Looks for leases that have ended. */
+  /**
+   * Looks for leases that have ended. A master that has not looked for long has not listened either, so that
+   * it knows of nobody's silence: everybody gets a lease anew.
+   */
   tick(nowNs: number): Effect[] {
-    if (this.#leaseNs > 0) {
+    const hasSlept = nowNs - this.#tickedNs > this.#sleepNs;
+    this.#tickedNs = nowNs;
+    if (hasSlept) {
+      for (const known of [...this.#members.values(), ...this.#joining])
+        known.leaseEndNs = this.#until(nowNs);
+    } else if (this.#leaseNs > 0) {
       for (const known of this.#members.values())
         if (known.state <= STOPPED && nowNs > known.leaseEndNs) this.#fence(known);
     }
@@ -260,9 +295,11 @@ export class Master {
   /** The view is to change, or to change further: everybody stops. */
   #disconnect(): void {
     const { number } = this.#next ?? this.#view;
-    const dead = [...(this.#next ?? this.#view).dead, ...this.#lost].sort((a, b) => a - b);
+    const dead = [...new Set([...(this.#next ?? this.#view).dead, ...this.#lost])].sort((a, b) => a - b);
     this.#next = { number: number + 1, dead };
     this.#lost.clear();
+    // Ahead of the first stop: whoever takes over has to end what is begun here.
+    this.#store();
     for (const known of this.#members.values()) {
       if (known.state === LIVE) {
         known.state = STOPPING;
@@ -318,7 +355,7 @@ export class Master {
       place,
       isDead: state > STOPPED,
     }));
-    this.#do({ do: 'store', record: { view: this.#view, members } });
+    this.#do({ do: 'store', record: { view: this.#view, next: this.#next, members } });
   }
 
   #until(nowNs: number): number {

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { checkPoolName } from '../../fusee/client/limits.js';
 import { askStatus } from '../../fusee/control/link.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
-import { DEFAULT_LEASE_MS } from '../../fusee/host/options.js';
+import { DEFAULT_LEASE_MS, ELECTION_SECONDS_DEFAULT, LEASE_ELECTIONS } from '../../fusee/host/options.js';
 import { describeLoss, type MasterStatus } from '../../fusee/host/status.js';
 import { RECOVERY_STEPS } from '../../fusee/recovery/index.js';
 import { explain } from './explain.js';
@@ -12,8 +12,11 @@ import { textTable } from './text-table.js';
 
 interface MasterFlags {
   readonly pool: string;
-  readonly lease: number;
+  readonly lease?: number;
   readonly secretFile?: string;
+  readonly store?: string;
+  readonly election?: number;
+  readonly standby?: boolean;
 }
 
 /** The `master` command. */
@@ -25,30 +28,65 @@ export function masterCommand(): Command {
     .option('-p, --pool <name>', 'the pool', 'default')
     .option(
       '--lease <time>',
-      'a client that is silent for so long is fenced, by SIGKILL',
+      `a client that is silent for so long is fenced, by SIGKILL (default: ${DEFAULT_LEASE_MS}ms; with etcd ` +
+        `${LEASE_ELECTIONS} times the election time)`,
       parseDuration('the lease'),
-      DEFAULT_LEASE_MS * 1e6,
     )
     .option('--secret-file <path>', "the pool's secret, 16 bytes or more, mode 600; one is made otherwise")
+    .option(
+      '--store <where>',
+      'where masters keep what their successor must know: embedded, or etcd://host:port[,host:port]',
+      'embedded',
+    )
+    .option(
+      '--election <time>',
+      'with etcd: a master that it has not heard of for so long is replaced; whole seconds (default: ' +
+        `${ELECTION_SECONDS_DEFAULT}s)`,
+      parseDuration('the election time'),
+    )
+    .option('--standby', 'wait while another master leads, and take over when it has died; etcd implies it')
     .action((flags: MasterFlags) => serve(flags));
 }
 
-async function serve({ pool, lease, secretFile }: MasterFlags): Promise<void> {
+async function serve(flags: MasterFlags): Promise<void> {
+  const { pool, lease, secretFile, store, election, standby } = flags;
   checkPoolName(pool);
-  const host = await MasterHost.start({
-    pool,
-    leaseMs: lease / 1e6,
-    secretFile,
-    log: (line) => process.stdout.write(`${line}\n`),
-  });
+  const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+  const abort = new AbortController();
+  let host: MasterHost | undefined;
   const end = (): void => {
-    host.close().catch((error: unknown) => {
+    abort.abort();
+    host?.close().catch((error: unknown) => {
       process.stderr.write(`fusee: ${explain(error).text}\n`);
       process.exitCode = 1;
     });
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  process.stdout.write(`the master of pool '${pool}' is ready; end it with Ctrl-C\n`);
+  const options = {
+    pool,
+    ...(lease === undefined ? {} : { leaseMs: lease / 1e6 }),
+    ...(secretFile === undefined ? {} : { secretFile }),
+    ...(store === undefined ? {} : { store }),
+    ...(election === undefined ? {} : { electionSeconds: election / 1e9 }),
+    ...(standby === undefined ? {} : { standsBy: standby }),
+    signal: abort.signal,
+    onStandby: () => say(`pool '${pool}' has a master; this one stands by, end it with Ctrl-C`),
+    onDeposed: (reason: string) => {
+      process.stderr.write(
+        `fusee: this master of pool '${pool}' was deposed: ${reason}; start it again to stand by\n`,
+      );
+      process.exitCode = 1;
+    },
+    log: say,
+  };
+  try {
+    host = await MasterHost.start(options);
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    return;
+  }
+  if (abort.signal.aborted) return host.close();
+  say(`the master of pool '${pool}' is ready; end it with Ctrl-C`);
 }
 
 interface RecoverFlags {

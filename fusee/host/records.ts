@@ -1,0 +1,104 @@
+/** What a master keeps for its successor, as it changes; and effects, which wait until it is kept. */
+import { type ProcessId, thisProcess } from '../fabric/shm-process.js';
+import type { Effect, MasterRecord } from '../master/index.js';
+import type { MasterState } from '../store/index.js';
+import { type Word, word } from '../verbs/index.js';
+import type { Seat } from './take-over.js';
+
+type Log = (line: string) => void;
+
+/** The state of one master: what it has found, and what it has come to. */
+export class Records {
+  readonly #seat: Seat;
+  /** By CID: whom to fence. One that has resigned is not among them. */
+  readonly processes = new Map<number, ProcessId>();
+  /** What the change to the view in force has decided, by slot. */
+  decided: ReadonlyMap<number, Word>;
+  record: MasterRecord;
+
+  constructor(seat: Seat) {
+    this.#seat = seat;
+    const { record, processes, decided } = seat.left ?? { record: undefined, processes: [], decided: [] };
+    this.record = record ?? { view: { number: 1, dead: [] }, members: [] };
+    for (const { cid, ...process } of processes) this.processes.set(cid, process);
+    this.decided = new Map(decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)]));
+  }
+
+  /** Nothing that a successor would have to know. */
+  get isEmpty(): boolean {
+    const { view, next, members } = this.record;
+    return view.number === 1 && next === undefined && members.length === 0;
+  }
+
+  /** As clients are told. */
+  get told(): MasterState['decided'] {
+    return [...this.decided].map(([slot, { hi, lo }]) => ({ slot, hi, lo }));
+  }
+
+  /** All of it, under this master's name. */
+  get state(): MasterState {
+    const { view, next, members } = this.record;
+    const viewOf = (of: MasterRecord['view']) => ({ ...of, dead: [...of.dead] });
+    return {
+      pool: [...this.#seat.pool],
+      leader: thisProcess(),
+      record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }) },
+      processes: members.flatMap(({ cid }) => {
+        const process = this.processes.get(cid);
+        return process === undefined ? [] : [{ cid, ...process }];
+      }),
+      decided: this.told,
+    };
+  }
+}
+
+/**
+ * Effects in their order. What comes behind a record waits until that is kept, and everything waits while the
+ * term is not held: by then another master may act.
+ */
+export class EffectQueue {
+  readonly #seat: Seat;
+  readonly #records: Records;
+  readonly #carryOut: (effect: Exclude<Effect, { do: 'store' }>) => void;
+  readonly #log: Log;
+  readonly #effects: Effect[] = [];
+  #isStoring = false;
+  isClosed = false;
+
+  constructor(
+    seat: Seat,
+    records: Records,
+    { carryOut, log }: { carryOut: (effect: Exclude<Effect, { do: 'store' }>) => void; log: Log },
+  ) {
+    this.#seat = seat;
+    this.#records = records;
+    this.#carryOut = carryOut;
+    this.#log = log;
+  }
+
+  /** Puts effects behind those that wait, and carries out what may be. */
+  push(effects: readonly Effect[]): void {
+    this.#effects.push(...effects);
+    while (this.#effects.length > 0 && !this.#isStoring && !this.isClosed && this.#seat.term.isHeld) {
+      const effect = this.#effects.shift() as Effect;
+      if (effect.do === 'store') this.#store(effect.record);
+      else this.#carryOut(effect);
+    }
+  }
+
+  #store(record: MasterRecord): void {
+    this.#records.record = record;
+    this.#log(`view ${record.view.number}, ${record.members.length} members`);
+    const saving = this.#seat.term.save(this.#records.state);
+    if (saving === undefined) return;
+    this.#isStoring = true;
+    saving.then(
+      () => {
+        this.#isStoring = false;
+        this.push([]);
+      },
+      // The term is over, and says so itself.
+      (error: unknown) => this.#log(`not stored: ${(error as Error).message}`),
+    );
+  }
+}
