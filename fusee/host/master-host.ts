@@ -20,6 +20,7 @@ import type { Geometry } from '../layout/index.js';
 import { type Effect, Master, type Repair } from '../master/index.js';
 import type { ClientState } from '../ops/index.js';
 import { FabricError } from '../verbs/index.js';
+import { Excuses } from './excuse.js';
 import { ends, fenceAtLast, isAlive } from './fence.js';
 import type { NodeWatch } from './node-watch.js';
 import { type HostOptions, isEmbedded, leaseOf } from './options.js';
@@ -51,6 +52,7 @@ export class MasterHost implements Listener, Employer {
   readonly #peers = new Map<number, Peer>();
   readonly #records: Records;
   readonly #effects: EffectQueue;
+  readonly #excuses: Excuses;
   /** @internal */
   readonly chronicle: Chronicle;
   #server: Listening | undefined;
@@ -75,6 +77,7 @@ export class MasterHost implements Listener, Employer {
     });
     this.#works = new Works(seat, this);
     const leaseNs = this.leaseMs * 1e6;
+    this.#excuses = new Excuses(leaseNs);
     const rules = { leaseNs, sleepNs: Math.max(leaseNs / 4, SLEEP_LEAST_NS) };
     this.#master = new Master(rules, seat.left?.record, seat.fabric.nowNs());
   }
@@ -105,6 +108,7 @@ export class MasterHost implements Listener, Employer {
     void this.#seat.term.lost.then((reason) => this.#depose(reason));
     this.#apply(this.#master.begin());
     for (const [cid, process] of this.#records.processes) {
+      this.#excuses.heard(cid, process, this.#fabric.nowNs());
       // Who died while there was no master told nobody.
       if (isAlive(process)) continue;
       if (this.#master.knows(cid)) this.chronicle.lost(cid);
@@ -205,6 +209,7 @@ export class MasterHost implements Listener, Employer {
         return;
       case 'renew':
         if (this.#master.renew(peer.cid, nowNs)) {
+          this.#excuses.heard(peer.cid, this.#records.processes.get(peer.cid), nowNs);
           this.chronicle.told(peer.cid, message.cache);
           peer.send({ type: 'renewed', seq: message.seq });
         } else peer.send({ type: 'expelled' });
@@ -262,6 +267,7 @@ export class MasterHost implements Listener, Employer {
     this.#records.processes.set(cid, { pid, startTime });
     // It was stopped when the view changed, and its master died before it could say so.
     if (isBack && message.view < this.#master.view.number) this.#adopt(cid);
+    this.#excuses.heard(cid, { pid, startTime }, nowNs);
     this.#apply(this.#master.join({ cid, place }, nowNs));
     if (!this.#master.renew(cid, nowNs)) peer.send({ type: 'expelled' });
   }
@@ -279,6 +285,7 @@ export class MasterHost implements Listener, Employer {
   }
 
   #forget(cid: number): void {
+    this.#excuses.forget(cid);
     this.chronicle.gone(cid);
     this.#peers.delete(cid);
     this.#records.processes.delete(cid);
@@ -291,7 +298,10 @@ export class MasterHost implements Listener, Employer {
         await new Promise((resolve) => setImmediate(resolve));
         if (this.isClosed) return;
         if (this.isLeading) {
-          this.#apply(this.#master.tick(this.#fabric.nowNs()));
+          const nowNs = this.#fabric.nowNs();
+          const { processes } = this.#records;
+          const isExcused = (cid: number): boolean => this.#excuses.isExcused(cid, processes.get(cid), nowNs);
+          this.#apply(this.#master.tick(nowNs, isExcused));
           // One that was deposed and did not know it may have taken the name.
           if (++this.#looks % NAME_LOOKS === 0) takeName(this.#options.pool);
         }

@@ -73,7 +73,7 @@ async function attach({ pool, log }: HostOptions, term: Term, secret: Buffer): P
   const view = new View(new Geometry(config));
   if (dead.length > 0) view.change(told.number, dead);
   const regions = Array.from({ length: config.nodes }, (_, mn) =>
-    view.isDead(mn) || names[mn] === '' ? '' : regionName(pool, mn),
+    !view.isDead(mn) && names[mn] !== '' && runs(regionName(pool, mn)) ? regionName(pool, mn) : '',
   );
   const fabric = new ShmFabric({
     regions,
@@ -90,6 +90,17 @@ async function attach({ pool, log }: HostOptions, term: Term, secret: Buffer): P
   } catch (error) {
     fabric.close();
     watch.close();
+    throw error;
+  }
+}
+
+/** Does a node's process run? Nobody attaches to what a dead one has left. */
+function runs(region: string): boolean {
+  try {
+    new ShmFabric({ regions: [region], localBytes: 1 << 16, prefault: false }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof FabricError) return false;
     throw error;
   }
 }

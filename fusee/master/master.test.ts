@@ -218,6 +218,14 @@ describe('leases', () => {
     expect(told(master.tick(151))).toEqual(['fence 2']);
   });
 
+  it('do not end for who could not renew them, as long as that is so', () => {
+    const master = masterOf(1, 2);
+    tickTo(master, 100);
+    expect(told(master.tick(101, (cid) => cid === 2))).toEqual(['fence 1']);
+    expect(told(master.tick(110, () => true))).toEqual([]);
+    expect(told(master.tick(120))).toEqual(['fence 2']);
+  });
+
   it('do not end because the master itself was stopped: who was silent meanwhile it cannot know', () => {
     const master = masterOf(1);
     expect(told(tickTo(master, 60))).toEqual([]);

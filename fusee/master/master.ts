@@ -205,8 +205,9 @@ export class Master {
   /**
    * Looks for leases that have ended. A master that has not looked for long has not listened either, so that
    * it knows of nobody's silence: everybody gets a lease anew.
+   * @param isExcused says of a silent client that it could not renew its lease; it is asked again later.
    */
-  tick(nowNs: number): Effect[] {
+  tick(nowNs: number, isExcused: (cid: number) => boolean = () => false): Effect[] {
     const hasSlept = nowNs - this.#tickedNs > this.#sleepNs;
     this.#tickedNs = nowNs;
     if (hasSlept) {
@@ -214,7 +215,7 @@ export class Master {
         known.leaseEndNs = this.#until(nowNs);
     } else if (this.#leaseNs > 0) {
       for (const known of this.#members.values())
-        if (known.state <= STOPPED && nowNs > known.leaseEndNs) this.#fence(known);
+        if (known.state <= STOPPED && nowNs > known.leaseEndNs && !isExcused(known.cid)) this.#fence(known);
     }
     return this.#taken();
   }

@@ -28,6 +28,10 @@ const CLOCK_SHARE = 0.05;
 /** From one try to reach etcd again to the next. */
 const RETRY_MS = 100;
 
+/** How long one server of several, and an only one, may take to answer. */
+const CALL_LEAST_MS = 500;
+const CALL_ALONE_MS = 5000;
+
 /** Least and most seconds of etcd's lease; etcd itself may make it longer. */
 const ELECTION_SECONDS = { least: 1, most: 60 } as const;
 
@@ -58,7 +62,10 @@ export class EtcdStore implements Store {
     this.name = options.url;
     this.#pool = pool;
     this.#seconds = options.seconds;
-    this.#etcd = new EtcdClient(parseEndpoints(options.url), (options.seconds * 1000) / RENEWALS);
+    const endpoints = parseEndpoints(options.url);
+    // Where nobody else can be asked, there is no point in giving up early.
+    const shareMs = Math.max(CALL_LEAST_MS, (options.seconds * 1000) / RENEWALS);
+    this.#etcd = new EtcdClient(endpoints, endpoints.length === 1 ? CALL_ALONE_MS : shareMs);
   }
 
   /** As {@link Store.lead}; it waits while another master leads. @throws FabricError when etcd is silent. */

@@ -28,6 +28,8 @@ interface Flags {
   figures: boolean;
   verify: boolean;
   master: boolean;
+  masters?: number;
+  lease?: number;
   readonly faults?: string;
   json: boolean;
 }
@@ -85,6 +87,16 @@ export function benchCommand(): Command {
     )
     .option('--faults <file>', 'inject the faults of this timeline into the measured window')
     .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
+    .option(
+      '--masters <n>',
+      'masters: one leads, the others stand by (default: 1 with --faults, or none)',
+      count('masters'),
+    )
+    .option(
+      '--lease <time>',
+      'with a master: a client that is silent for so long is fenced',
+      parseDuration('the lease'),
+    )
     .addOption(new Option('--no-figures', 'draw nothing'))
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
@@ -128,7 +140,8 @@ function benchOptions(flags: Flags): BenchOptions {
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
     ...(flags.faults === undefined ? {} : { faultsPath: flags.faults }),
-    hasMaster: flags.faults !== undefined && flags.master,
+    masters: flags.masters ?? (flags.faults !== undefined && flags.master ? 1 : 0),
+    ...(flags.lease === undefined ? {} : { leaseMs: flags.lease / 1e6 }),
     ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
     clients: flags.clients,

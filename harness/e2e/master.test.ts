@@ -7,49 +7,13 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
 import { secretPath, socketPath } from '../../fusee/control/channel.js';
-import { askStatus } from '../../fusee/control/link.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
-import type { MasterStatus } from '../../fusee/host/status.js';
-import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+import { busyClient, fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+import { endAll, masterSays, running, start, statusOf } from './run-master.js';
 
-const running: Running[] = [];
-afterEach(async () => {
-  for (const one of running) if (isRunning(one.pid)) one.process.kill('SIGTERM');
-  await Promise.all(running.splice(0).map((one) => one.ended));
-});
+afterEach(endAll);
 const folder = new RunFolder();
 afterAll(() => folder.remove());
-
-let count = 0;
-
-/** A pool of three nodes with a master, every process of its own. */
-async function start(...args: string[]): Promise<{ pool: string; nodes: Running[]; master: Running }> {
-  const pool = `e2e-master-${process.pid}-${count++}`;
-  const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2'];
-  const nodes = await Promise.all(
-    [0, 1, 2].map(async (id) => {
-      const sizes = ['--memory', '32MiB', '--keys', '10k', '--id', String(id)];
-      const node = new Running(['node', '--pool', pool, ...sizes, ...shape]);
-      running.push(node);
-      await node.says(/is ready/);
-      return node;
-    }),
-  );
-  const master = new Running(['master', '--pool', pool, ...args]);
-  running.push(master);
-  await master.says(/is ready/);
-  return { pool, nodes, master };
-}
-
-const statusOf = async (pool: string): Promise<MasterStatus> => (await askStatus({ pool })) as MasterStatus;
-
-/** Waits until the master says so. */
-async function masterSays(pool: string, isSo: (status: MasterStatus) => boolean): Promise<MasterStatus> {
-  let status = await statusOf(pool);
-  for (const end = performance.now() + 10_000; !isSo(status) && performance.now() < end; )
-    status = await statusOf(pool);
-  return status;
-}
 
 describe('a pool with a master', () => {
   it('loses a memory node, and nothing else: what was acknowledged is there, and writes go on', async () => {
@@ -114,19 +78,9 @@ describe('a pool with a master', () => {
 
   it('fences a client that is stopped when its lease ends, and recovers it', async () => {
     const { pool } = await start('--lease', '500ms');
-    const script = join(folder.path, 'stopped.mjs');
-    const client = new URL('../../dist/fusee.js', import.meta.url).href;
-    writeFileSync(
-      script,
-      `import { connect } from '${client}';
-       const client = await connect({ pool: '${pool}' });
-       await client.put('k', 'v');
-       console.log('busy');
-       for (;;) await client.update('k', 'v');`,
-    );
-    const busy = new Running([], { main: script });
+    const busy = new Running([], { main: busyClient(folder.path, pool) });
     running.push(busy);
-    await busy.says(/busy/);
+    await busy.says(/busy/, 60_000);
     busy.process.kill('SIGSTOP');
     const { recoveries } = await masterSays(pool, ({ recoveries }) => recoveries.length > 0);
     expect(recoveries.length).toBe(1);
@@ -148,7 +102,7 @@ describe('a pool with a master', () => {
     expect(await client.put('k', 'v')).toEqual({ outcome: 'OK' });
     const next = new Running(['master', '--pool', pool]);
     running.push(next);
-    await next.says(/is ready/);
+    await next.says(/is ready/, 60_000);
     expect((await masterSays(pool, ({ clients }) => clients > 0)).clients).toBe(1);
     await client.close();
   }, 60_000);

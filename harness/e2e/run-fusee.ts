@@ -5,9 +5,10 @@
  * it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { listRuns, readRun, type StoredRun } from '../../results/stored-run.js';
 import { packageRoot } from '../run/package-root.js';
 
@@ -85,6 +86,21 @@ export class Running {
       .sort((a, b) => a - b);
     return pids[index];
   }
+}
+
+/** A script that connects to a pool, says `busy`, and updates one key for ever; its path. */
+export function busyClient(folder: string, pool: string): string {
+  const path = join(folder, `busy-${pool}.mjs`);
+  const client = pathToFileURL(join(packageRoot, 'dist', 'fusee.js')).href;
+  writeFileSync(
+    path,
+    `import { connect } from '${client}';
+     const client = await connect({ pool: '${pool}' });
+     await client.put('busy', 'v');
+     console.log('busy');
+     for (let n = 0; ; n++) await client.update('busy', String(n));`,
+  );
+  return path;
 }
 
 /** Runs a command to its end. */

@@ -15,7 +15,6 @@ import {
   type CrashFault,
   isOnLink,
   type LinkFault,
-  nameOf,
   type PlannedFault,
   type ProcessFault,
   type ProcessName,
@@ -28,11 +27,18 @@ export interface Injected {
   readonly atNs: number;
   /** When it was over; null for what does not end. */
   endNs: number | null;
-  readonly detail: Readonly<Record<string, unknown>>;
+  /** What is known of it; of a master's death, once another one leads, also how long that took. */
+  readonly detail: Record<string, unknown>;
 }
 
-/** A process that can be killed and stopped. A master's joins these once a bench has one. */
+/** A process that can be killed and stopped. */
 type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isDead'>;
+
+/** A stop, and the very process that goes on behind it. */
+interface Stop {
+  readonly injected: Injected;
+  readonly victim: Victim;
+}
 
 /** The window's start may move until it has come: times are looked at anew so often. */
 const TICK_MS = 20;
@@ -48,7 +54,7 @@ export class Conductor {
   readonly #crew: Crew<ToClient, FromClient>;
   readonly #onInjected: (injected: Injected) => void;
   readonly #reports = new Map<number, ClientReport>();
-  readonly #stops: Injected[] = [];
+  readonly #stops: Stop[] = [];
   #isOver = false;
   #done: Promise<void> = Promise.resolve();
 
@@ -78,6 +84,7 @@ export class Conductor {
    */
   begin(windowNs: () => number): void {
     for (const fault of this.#plan) if (fault.kind === 'crash') this.#awaitCrash(fault);
+    this.#crew.masters.onTakeOver = (atNs) => this.#takenOver(atNs);
     this.#done = this.#conduct(windowNs);
   }
 
@@ -126,15 +133,16 @@ export class Conductor {
       kind === 'kill' && target.role === 'client' ? this.#countedBefore(target.index, atNs) : {};
     const injected = this.#record({ fault, atNs, endNs: null, detail: { pid, ...counted } });
     if (kind === 'kill') return;
-    this.#stops.push(injected);
+    const stop = { injected, victim };
+    this.#stops.push(stop);
     // From when it really began: a busy harness may be late.
-    const resume = (): void => this.#resume(injected);
+    const resume = (): void => this.#resume(stop);
     setTimeout(resume, fault.forNs / 1e6).unref();
   }
 
   #victim({ role, index }: ProcessName): Victim | null {
     if (role === 'client') return this.#crew.clients[index];
-    return role === 'node' ? this.#crew.nodes[index] : null;
+    return role === 'node' ? this.#crew.nodes[index] : this.#crew.masters.leading;
   }
 
   /** How old a client's counts are at its death, in ms; null when it has told none. */
@@ -144,14 +152,19 @@ export class Conductor {
   }
 
   /** Another stop of the same process may still hold: then it goes on when that one ends. */
-  #resume(stop: Injected): void {
-    if (stop.endNs !== null) return;
-    const { target } = stop.fault as ProcessFault;
-    stop.endNs = nowNs();
-    const others = this.#stops.some(
-      (one) => one.endNs === null && isOn(one.fault, target.role, target.index),
+  #resume({ injected, victim }: Stop): void {
+    if (injected.endNs !== null) return;
+    injected.endNs = nowNs();
+    const isHeld = this.#stops.some((one) => one.injected.endNs === null && one.victim === victim);
+    if (!isHeld) victim.signal('SIGCONT');
+  }
+
+  /** A master that stood by leads now. */
+  #takenOver(atNs: number): void {
+    const death = this.injected.findLast(
+      ({ fault }) => fault.kind === 'kill' && fault.target.role === 'master',
     );
-    if (!others) this.#victim(target)?.signal('SIGCONT');
+    if (death !== undefined) death.detail['takenOverMs'] ??= (atNs - death.atNs) / 1e6;
   }
 
   #open(fault: LinkFault, windowNs: number): void {
@@ -183,9 +196,6 @@ export class Conductor {
     return injected;
   }
 }
-
-const isOn = (fault: PlannedFault, role: ProcessName['role'], index: number): boolean =>
-  'target' in fault && nameOf(fault.target) === nameOf({ role, index });
 
 function whenOf(fault: PlannedFault): string {
   if (fault.kind === 'crash') {

@@ -142,8 +142,9 @@ class Crew {
     }
   }
 
+  /** Of masters another one leads by the time that it is killed again, or stopped. */
   kill(target: ProcessName): void {
-    this.#dead.add(nameOf(target));
+    if (target.role !== 'master') this.#dead.add(nameOf(target));
   }
 
   /** The event's target; null when a repetition has nobody left that may be taken. */

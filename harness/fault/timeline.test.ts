@@ -6,7 +6,7 @@ import { packageRoot } from '../run/package-root.js';
 import { clientFaults, planFaults } from './plan.js';
 import { type BenchShape, parseTimeline } from './timeline.js';
 
-const bench: BenchShape = { clients: 4, nodes: 3, hasMaster: false, windowNs: 60e9 };
+const bench: BenchShape = { clients: 4, nodes: 3, masters: 0, windowNs: 60e9 };
 const parse = (text: string, changes: Partial<BenchShape> = {}) =>
   parseTimeline(text, 'faults.yaml', { ...bench, ...changes });
 
@@ -45,7 +45,7 @@ describe('a timeline', () => {
       { ...link, kind: 'delay', client: 0, node: 1, byNs: 2e6 },
       { ...link, kind: 'drop', client: undefined, node: 2 },
     ]);
-    expect(parse('- {at: 3s, kill: master}', { hasMaster: true })[0]).toMatchObject({
+    expect(parse('- {at: 3s, kill: master}', { masters: 2 })[0]).toMatchObject({
       target: { role: 'master' },
     });
   });
@@ -53,7 +53,10 @@ describe('a timeline', () => {
   it.each([
     ['- {at: 1s, kill: client 9}', '1:18: there is no client 9: this bench has clients 0 to 3; --clients'],
     ['- {at: 1s, stop: node 3, for: 1s}', '1:18: there is no node 3: this bench has nodes 0 to 2; --nodes'],
-    ['- {at: 1s, kill: master}', '1:18: this bench has no master to be killed or stopped; name a client'],
+    [
+      '- {at: 1s, kill: master}',
+      '1:18: this bench has no master to be killed or stopped: --masters gives one; or name',
+    ],
     ['- {at: 1s, kill: bob}', "1:18: the target is \"bob\"; name one such as 'client 1', 'node 0'"],
     ['- {at: 2, kill: client 1}', "1:8: at is '2'; give a time such as"],
     ['- {at: 61s, kill: client 1}', '1:8: at is 61s; choose 0 ms to 60000 ms, within the window: --seconds'],
@@ -98,6 +101,16 @@ describe('a timeline', () => {
     );
     expect(() => parse(`${kills}- {at: 1s, kill: random client}`)).toThrow(':4:3: with this event all');
     expect(() => parse('- {at: 1s, kill: node 0}', { nodes: 1 })).toThrow('all 1 nodes die');
+    const masters = '- {at: 1s, kill: master}\n- {at: 2s, kill: master}\n';
+    expect(() => parse(masters, { masters: 2 })).toThrow(
+      ':2:3: with this event all 2 masters die; leave one',
+    );
+    expect(() => parse('- {every: 1s, kill: master}', { masters: 2 })).toThrow(
+      ':1:3: masters die one by one, and one is to be left; say at for each of them',
+    );
+    // Whoever leads by then: another one each time.
+    const plan = planFaults(parse(masters, { masters: 3 }), { ...bench, masters: 3, seed: 1 });
+    expect(plan.map((fault) => 'target' in fault && fault.target.role)).toEqual(['master', 'master']);
   });
 
   it.each(readdirSync(join(packageRoot, 'harness', 'fault', 'examples')))('%s is one', (name) => {

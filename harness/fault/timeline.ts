@@ -60,7 +60,8 @@ export type TimelineEvent =
 export interface BenchShape {
   readonly clients: number;
   readonly nodes: number;
-  readonly hasMaster: boolean;
+  /** One leads, the others stand by: `master` is the one that leads when it is its turn. */
+  readonly masters: number;
   /** Longest window. */
   readonly windowNs: number;
 }
@@ -266,8 +267,10 @@ const crashPoint: z.ZodType<CrashPoint> = z.strictObject({
 
 function parseTarget(value: unknown, bench: BenchShape): Target {
   if (value === 'master') {
-    if (bench.hasMaster) return { role: 'master', index: 0 };
-    throw new UsageError('this bench has no master to be killed or stopped; name a client or a node');
+    if (bench.masters > 0) return { role: 'master', index: 0 };
+    throw new UsageError(
+      'this bench has no master to be killed or stopped: --masters gives one; or name a client or a node',
+    );
   }
   const [, role, name] = /^(client|node) (\d+)$/.exec(String(value)) ?? [];
   const [, random] = /^random (client|node)$/.exec(String(value)) ?? [];
@@ -300,8 +303,10 @@ function misfit(event: TimelineEvent, bench: BenchShape): string | null {
   if (atNs === undefined && everyNs === undefined) return 'at is missing; say when, by at or by every';
   if (untilNs !== undefined && everyNs === undefined) return 'until belongs to every; leave it out';
   const repeats = everyNs !== undefined && target.index !== 'random' && event.kind === 'kill';
+  if (repeats && target.role === 'master')
+    return 'masters die one by one, and one is to be left; say at for each of them, instead of every';
   if (repeats) return `a ${target.role} dies once; kill a random one, or say at instead of every`;
-  const count = target.role === 'client' ? bench.clients : bench.nodes;
+  const count = target.role === 'master' ? 1 : target.role === 'client' ? bench.clients : bench.nodes;
   if (everyNs === undefined || event.kind === 'kill' || event.forNs < everyNs || count > 1) return null;
   return `for is ${event.forNs / 1e6} ms and every is ${everyNs / 1e6} ms; let it run in between`;
 }
@@ -311,16 +316,18 @@ function killsAll(
   events: readonly TimelineEvent[],
   bench: BenchShape,
 ): { at: number; message: string } | null {
-  const dead = { client: new Set<number>(), node: new Set<number>(), master: new Set<number>() };
+  const dead = { client: new Set<number>(), node: new Set<number>(), master: new Set<never>() };
   let drawn = { client: 0, node: 0, master: 0 };
   for (const [at, event] of events.entries()) {
     if (event.kind === 'crash') dead.client.add(event.client);
     else if (event.kind !== 'kill' || event.everyNs !== undefined) continue;
-    else if (event.target.index !== 'random') dead[event.target.role].add(event.target.index);
+    else if (event.target.index !== 'random' && event.target.role !== 'master')
+      dead[event.target.role].add(event.target.index);
+    // Each time another one leads.
     else drawn = { ...drawn, [event.target.role]: drawn[event.target.role] + 1 };
-    for (const role of ['client', 'node'] as const) {
-      const count = role === 'client' ? bench.clients : bench.nodes;
-      if (dead[role].size + drawn[role] < count) continue;
+    for (const role of ['client', 'node', 'master'] as const) {
+      const count = bench[`${role}s`];
+      if (count === 0 || dead[role].size + drawn[role] < count) continue;
       return {
         at,
         message: `with this event all ${count} ${role}s die; leave one, or give more by --${role}s`,

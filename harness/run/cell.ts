@@ -1,7 +1,6 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
-import { MasterHost } from '../../fusee/host/master-host.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
@@ -36,8 +35,10 @@ export interface CellPlan {
   readonly inspects?: boolean;
   /** What is to go wrong in the window; left out when nothing is. */
   readonly faults?: readonly PlannedFault[];
-  /** A master runs beside it, in this process. */
-  readonly hasMaster?: boolean;
+  /** How many masters run beside it: one leads, the others stand by. @default 0 */
+  readonly masters?: number;
+  /** @default the store's own */
+  readonly leaseMs?: number;
 }
 
 /** What a cell brought, or what it had brought when it was interrupted. */
@@ -86,16 +87,14 @@ export async function runCell(
   abort: AbortSignal,
 ): Promise<CellOutcome> {
   const crew: ClientCrew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
-  let master: MasterHost | null = null;
   try {
     progress.phase('start');
     await crew.whileWhole(orAbort(crew.startNodes(plan.config), abort));
     // Where something is to die, somebody must see to what it leaves.
-    if (plan.hasMaster === true) master = await MasterHost.start({ pool: plan.pool });
+    if ((plan.masters ?? 0) > 0) await crew.whileWhole(orAbort(crew.masters.start(plan), abort));
     const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
-    return await crew.whileWhole(runPhases(plan, crew, { streams, master, progress, abort }));
+    return await crew.whileWhole(runPhases(plan, crew, { streams, progress, abort }));
   } finally {
-    await master?.close();
     await crew.end();
   }
 }
@@ -126,12 +125,7 @@ async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
 async function runPhases(
   plan: CellPlan,
   crew: ClientCrew,
-  {
-    streams,
-    master,
-    progress,
-    abort,
-  }: { streams: Streams; master: MasterHost | null; progress: CellProgress; abort: AbortSignal },
+  { streams, progress, abort }: { streams: Streams; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
   let phase: Phase = 'load';
@@ -164,7 +158,7 @@ async function runPhases(
 
     progress.phase('fsck');
     // What died is recovered by now, or the walk would find what it left half done.
-    await master?.settled(SETTLE_MS);
+    if ((plan.masters ?? 0) > 0) await crew.masters.settled(SETTLE_MS);
     return { ...common, ...checked, memory: await fsck({ pool: plan.pool }), interrupted: false };
   } finally {
     abort.removeEventListener('abort', stop);

@@ -1,9 +1,10 @@
-/** The processes of one pool that runs for a while: memory nodes, and clients. */
+/** The processes of one pool that runs for a while: memory nodes, masters, and clients. */
 import { findProcess, sweepRegions } from '../../fusee/fabric/shm-process.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { Child } from './child.js';
 import { HOT_FLAGS } from './hot-flags.js';
+import { Masters } from './masters.js';
 import type { FromNode, ToNode } from './messages.js';
 
 type NodeChild = Child<ToNode, FromNode>;
@@ -17,6 +18,7 @@ const KILL_MS = 1000;
 export class Crew<To extends object, From extends { type: string }> {
   readonly nodes: NodeChild[] = [];
   readonly clients: Child<To, From>[] = [];
+  readonly masters: Masters;
   readonly #lost: Promise<never>;
   #lose: (error: Error) => void = () => {};
   readonly #pool: string;
@@ -28,6 +30,7 @@ export class Crew<To extends object, From extends { type: string }> {
   constructor(pool: string, module: string) {
     this.#pool = pool;
     this.#module = module;
+    this.masters = new Masters(pool, (make) => this.#add(make));
     process.once('exit', this.#onExit);
     this.#lost = new Promise((_, reject) => {
       this.#lose = reject;
@@ -37,7 +40,9 @@ export class Crew<To extends object, From extends { type: string }> {
 
   /** Of those that have run. */
   get pids(): number[] {
-    return [...this.clients, ...this.nodes].map((child) => child.pid).filter((pid) => pid > 0);
+    return [...this.clients, ...this.masters.processes, ...this.nodes]
+      .map((child) => child.pid)
+      .filter((pid) => pid > 0);
   }
 
   /** Starts the pool's memory nodes. */
@@ -72,6 +77,7 @@ export class Crew<To extends object, From extends { type: string }> {
   async end(): Promise<void> {
     this.#isEnded = true;
     await Promise.all(this.clients.map((c) => c.end()));
+    await this.masters.end();
     await Promise.all(this.nodes.map((n) => n.end()));
     process.off('exit', this.#onExit);
     // A node that was killed cannot have removed its region.
@@ -89,6 +95,7 @@ export class Crew<To extends object, From extends { type: string }> {
     const end = performance.now() + KILL_MS;
     while (pids.some((pid) => findProcess(pid) !== null) && performance.now() < end);
     sweepRegions(this.#pool);
+    this.masters.forget();
   }
 
   #add<C extends Pick<NodeChild, 'failure'>>(make: () => C): C {

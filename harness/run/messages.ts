@@ -129,6 +129,18 @@ export type ToNode = {
 };
 export type FromNode = { readonly type: 'ready' } | Failed;
 
+export type ToMasterProcess =
+  /** Lead, or stand by while another does. */
+  | { readonly type: 'start'; readonly pool: string; readonly leaseMs?: number }
+  /** Say `settled` when all that has died is seen to. */
+  | { readonly type: 'settle'; readonly timeoutMs: number };
+export type FromMasterProcess =
+  | { readonly type: 'standing by' }
+  /** It leads; since when, by the host's monotonic clock. */
+  | { readonly type: 'leading'; readonly atNs: number }
+  | { readonly type: 'settled' }
+  | Failed;
+
 /** Any process: it cannot go on. */
 export interface Failed {
   readonly type: 'failed';

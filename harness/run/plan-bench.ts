@@ -50,8 +50,10 @@ export interface BenchOptions {
   readonly verify?: boolean;
   /** File with the timeline of what is to go wrong in each cell. */
   readonly faultsPath?: string;
-  /** A master sees to what the dead leave behind. @default false */
-  readonly hasMaster?: boolean;
+  /** Masters that see to what the dead leave behind: one leads, the others stand by. @default 0 */
+  readonly masters?: number;
+  /** A client that is silent for so long is fenced. @default the store's own */
+  readonly leaseMs?: number;
   /** Folder of all runs. */
   readonly out: string;
   readonly figures: boolean;
@@ -65,6 +67,7 @@ export interface Cell {
 }
 
 const CLIENTS_MAX = 64;
+const MASTERS_MAX = 8;
 const REPETITIONS_MAX = 1000;
 const SEED_MAX = 2 ** 32 - 1 - REPETITIONS_MAX;
 /** Far beyond any network; the store's own deadline is 1 s. */
@@ -106,10 +109,10 @@ export async function planBench(options: BenchOptions, available?: Available): P
   return cells;
 }
 
-const shapeOf = ({ clients, nodes, secondsMax }: BenchOptions): BenchShape => ({
+const shapeOf = ({ clients, nodes, masters = 0, secondsMax }: BenchOptions): BenchShape => ({
   clients,
   nodes,
-  hasMaster: false,
+  masters,
   windowNs: secondsMax * 1e9,
 });
 
@@ -136,6 +139,7 @@ function checkOptions(options: BenchOptions): void {
   within('clients', clients, 1, CLIENTS_MAX);
   within('coroutines', coroutines, 1, coroutineCountMax);
   within('records', options.records, 1, keyRowCountMax);
+  within('masters', options.masters ?? 0, 0, MASTERS_MAX);
   within('repeats', options.repetitions, 1, REPETITIONS_MAX);
   within('seed', options.seed, 0, SEED_MAX);
   const lanes = clients * coroutines;
@@ -272,7 +276,8 @@ function cellPlan(
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
     ...(faults === null ? {} : { faults }),
-    hasMaster: options.hasMaster ?? false,
+    masters: options.masters ?? 0,
+    ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
     clients: Array.from({ length: clients }, (_, clientIndex) => ({
       pool,
       clientIndex,

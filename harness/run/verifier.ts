@@ -41,7 +41,7 @@ export async function runVerified(
     const paths = plan.clients.map((_, i) => join(folder, `client-${i}.history`));
     const clients = plan.clients.map((client, i) => ({ ...client, historyPath: paths[i] }));
     // What faults leave half done waits for a recoverer: without one a walk would find it.
-    const inspects = plan.faults === undefined || plan.hasMaster === true;
+    const inspects = plan.faults === undefined || (plan.masters ?? 0) > 0;
     const outcome = await runCell({ ...plan, clients, inspects }, progress, abort);
     const read = plan.faults === undefined ? readHistory : readJournal;
     const verification = outcome.interrupted ? UNCHECKED : verifyHistories(paths, read);
