@@ -11,6 +11,7 @@
         "<(fusee_src)/addon_node.cc",
         "<(fusee_src)/addon_process.cc",
         "<(fusee_src)/addon_session.cc",
+        "<(fusee_src)/addon_tcp.cc",
         "<(fusee_src)/crc.cc",
         "<(fusee_src)/executor.cc",
         "<(fusee_src)/process.cc",
@@ -19,7 +20,14 @@
         "<(fusee_src)/rpc_client.cc",
         "<(fusee_src)/rpc_server.cc",
         "<(fusee_src)/session.cc",
-        "<(fusee_src)/sweep.cc"
+        "<(fusee_src)/session_core.cc",
+        "<(fusee_src)/sha256.cc",
+        "<(fusee_src)/sweep.cc",
+        "<(fusee_src)/tcp_link.cc",
+        "<(fusee_src)/tcp_peer.cc",
+        "<(fusee_src)/tcp_server.cc",
+        "<(fusee_src)/tcp_session.cc",
+        "<(fusee_src)/tcp_socket.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

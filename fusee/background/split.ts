@@ -325,16 +325,16 @@ export class Splitter {
    */
   *#raiseDepth(depth: number): Op<boolean> {
     const b = this.#batch;
-    const mn = this.client.view.directoryMn(0);
+    const { view } = this.client;
     const seen = word();
-    b.reset().read8(mn, DIRECTORY_VERSION_OFFSET);
+    b.reset().read8(view.directoryMn(0), DIRECTORY_VERSION_OFFSET);
     for (;;) {
       yield b;
       if (b.anyFailed()) return false;
       const found = b.found(0, word());
       if (found.hi >= depth || (b.casCount > 0 && sameWord(found, seen))) return true;
       copyWord(seen, found);
-      b.reset().cas(mn, DIRECTORY_VERSION_OFFSET, seen, word(depth, (seen.lo + 1) >>> 0));
+      b.reset().cas(view.directoryMn(0), DIRECTORY_VERSION_OFFSET, seen, word(depth, (seen.lo + 1) >>> 0));
     }
   }
 }

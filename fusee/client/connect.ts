@@ -1,10 +1,16 @@
 /** Joins a running pool. */
 import { Janitor } from '../background/index.js';
-import type { MasterLink } from '../control/link.js';
+import { askView, type MasterLink } from '../control/link.js';
 import type { ToldView } from '../control/messages.js';
 import type { Fabric } from '../fabric/contract.js';
-import { ShmFabric } from '../fabric/shm.js';
-import { regionName } from '../fabric/shm-process.js';
+import {
+  checkAccess,
+  type HostFabric,
+  type HostFabricKind,
+  type NodeAccess,
+  openFabric,
+  placeOf,
+} from '../fabric/open.js';
 import { type CacheOptions, DEFAULT_CACHE, IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, readSuperblock, SUPERBLOCK_USED_BYTES, View } from '../layout/index.js';
 import { RpcOperation, RpcStatistic } from '../memory/index.js';
@@ -24,6 +30,10 @@ export const COROUTINES_MAX = 256;
 export interface ConnectOptions {
   /** The pool's name. */
   readonly pool: string;
+  /** What carries requests to the nodes: 'shm' on their own host, 'tcp' from anywhere. @default 'shm' */
+  readonly fabric?: HostFabricKind;
+  /** Over TCP: where each node listens, "host:port", in the order of their numbers. */
+  readonly nodes?: readonly string[];
   /** Requests in flight at once. @default 8 */
   readonly coroutines?: number;
   /** The index cache; `{ bytes: 0 }` switches it off. */
@@ -38,7 +48,8 @@ export interface ConnectOptions {
    */
   readonly queueLimit?: number;
   /**
-   * The file with the pool's secret, for its master. @default the one that the master of this host has made
+   * The file with the pool's secret, for its master, and for its nodes over TCP. @default the one that they
+   * have made on this host
    */
   readonly secretFile?: string;
   /** Called when the master has declared this client dead: nothing of it may go on. */
@@ -48,7 +59,7 @@ export interface ConnectOptions {
 }
 
 /**
- * Connects to a pool on this host and returns the promise-based client.
+ * Connects to a pool and returns the promise-based client.
  * @throws FabricError when the pool is not running; UsageError when an option is out of limits, the pool has
  *   another layout version, or as many clients as it has places for.
  */
@@ -62,28 +73,52 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return client;
 }
 
-/** Attaches to all nodes of a pool, joins it and enters. Errors as {@link connect}. */
-export async function openSession(options: ConnectOptions): Promise<Session<ShmFabric>> {
+/** A node that has died, or joined, is in the master's view by then; and from one try to the next. */
+const JOIN_MS = 3000;
+const RETRY_MS = 20;
+
+/**
+ * Attaches to all nodes of a pool, joins it and enters. Where a master watches the nodes, one that dies or
+ * joins just then ends no joining: it begins again, in the view that follows. Errors as {@link connect}.
+ */
+export async function openSession(options: ConnectOptions): Promise<Session<HostFabric>> {
   const coroutines = checkOptions(options);
-  const { pool, secretFile, onExpelled } = options;
-  const link = await reachMaster({ pool, secretFile });
+  const { onExpelled } = options;
+  for (const endMs = performance.now() + JOIN_MS; ; ) {
+    const link = await reachMaster(options);
+    try {
+      return await openLinked(options, { coroutines, link, onExpelled });
+    } catch (error) {
+      link?.close('leave');
+      const isCaught =
+        link !== null && (error instanceof FabricError || (await hasViewChanged(options, link)));
+      if (!isCaught || performance.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/** A node may have joined while this client did: it has not attached to it, nor told it that it is there. */
+class ViewChanged extends FabricError {}
+
+/** Whoever was refused may have been caught between two views. */
+async function hasViewChanged({ pool, secretFile }: ConnectOptions, link: MasterLink): Promise<boolean> {
   try {
-    return await openLinked(options, { coroutines, link, onExpelled });
-  } catch (error) {
-    link?.close('leave');
-    throw error;
+    return (await askView({ pool, secretFile })).number !== link.view.number;
+  } catch {
+    // Without a master nobody can tell; what has failed before is what the caller is told.
+    return false;
   }
 }
 
 async function openLinked(
   options: ConnectOptions,
   { coroutines, link, onExpelled }: { coroutines: number; link: MasterLink | null; onExpelled?: () => void },
-): Promise<Session<ShmFabric>> {
-  const { view, regions } = await findPool(options.pool, link?.view);
+): Promise<Session<HostFabric>> {
+  const { view, places } = await findPool(options, link?.view);
   const { config } = view.geometry;
   const cacheOptions = { ...DEFAULT_CACHE, ...options.cache };
-  const fabric = new ShmFabric({
-    regions,
+  const fabric = await openFabric(options, places, {
     localBytes: coroutines * CONTEXT_BYTES + cacheOptions.bytes + (1 << 20),
     queueCapacity: 2 * coroutines,
     rttNs: options.rttNs ?? 0,
@@ -106,13 +141,19 @@ async function openLinked(
       coroutines,
     });
     state.hasMaster = link !== null;
-    const failover = link === null ? null : new Failover({ fabric, state }, link);
+    const port = link && {
+      stopped: link.stopped.bind(link),
+      suspect: link.suspect.bind(link),
+      attach: (mn: number) => fabric.reattach(mn, placeOf(options, mn)),
+    };
+    const failover = port === null ? null : new Failover({ fabric, state }, port);
     if (link !== null && failover !== null) {
       const told = await link.join(
         { cid, place: clientIndex },
         {
           stop: () => failover.stop(),
-          adopt: (next, decided) => failover.adopt(next, decided),
+          adopt: (next, decided, joins) => failover.adopt(next, decided, joins),
+          takeMarks: () => failover.takeMarks(),
           expelled: () => onExpelled?.(),
           viewNumber: () => view.number,
           cacheCounts: () => {
@@ -120,8 +161,11 @@ async function openLinked(
             return { hits, misses, bypassed };
           },
         },
+        fabric.kind === 'tcp' ? fabric.clientKey : undefined,
       );
-      if (told.number > view.number) view.change(told.number, told.dead);
+      if (told.number !== link.view.number)
+        throw new ViewChanged(`the view of pool '${options.pool}' keeps changing; connect again`);
+      failover.note(told.filling !== undefined);
     }
     const session = {
       fabric,
@@ -153,6 +197,7 @@ function checkOptions(options: ConnectOptions): number {
   }
   const { pool, coroutines = 8, deadlineMs = 1000, cache = {}, queueLimit = QUEUE_LIMIT_DEFAULT } = options;
   checkPoolName(pool);
+  checkAccess(options);
   checkQueueLimit(queueLimit);
   if (!Number.isInteger(coroutines) || coroutines < 1 || coroutines > COROUTINES_MAX) {
     throw new UsageError(`coroutines is ${coroutines}; a client has 1 to ${COROUTINES_MAX}`);
@@ -177,37 +222,48 @@ const cacheStorage = ({ local }: Fabric, bytes: number): Uint32Array =>
   new Uint32Array(local.buffer, local.reserve(bytes), Math.floor(bytes / 4));
 
 /**
- * A running pool, in the view that its master has told if it has one; regions by node, '' for dead ones. Errors
- * as {@link connect}.
+ * A running pool, in the view that its master has told if it has one; where its nodes are, '' for dead ones.
+ * Errors as {@link connect}.
  */
 export async function findPool(
-  pool: string,
+  access: NodeAccess,
   told: ToldView = { number: 1, dead: [] },
-): Promise<{ view: View; regions: string[] }> {
-  const config = await readPoolConfig(pool, told.dead);
+): Promise<{ view: View; places: string[] }> {
+  const config = await readPoolConfig(access, told.dead);
   const view = new View(new Geometry(config));
   if (told.number > view.number) view.change(told.number, told.dead);
-  const regions = Array.from({ length: config.nodes }, (_, mn) =>
-    view.isDead(mn) ? '' : regionName(pool, mn),
+  if (access.nodes !== undefined && access.nodes.length !== config.nodes) {
+    throw new UsageError(
+      `pool '${access.pool}' has ${config.nodes} nodes, ${access.nodes.length} addresses were given; give all`,
+    );
+  }
+  const places = Array.from({ length: config.nodes }, (_, mn) =>
+    view.isDead(mn) ? '' : placeOf(access, mn),
   );
-  return { view, regions };
+  return { view, places };
 }
 
 /** What the superblock of a running pool's first living node says. Errors as {@link connect}. */
-export async function readPoolConfig(pool: string, dead: readonly number[] = []): Promise<PoolConfig> {
+export async function readPoolConfig(access: NodeAccess, dead: readonly number[] = []): Promise<PoolConfig> {
   let mn = 0;
   while (dead.includes(mn)) mn++;
-  const fabric = new ShmFabric({ regions: [regionName(pool, mn)], localBytes: 1 << 16, prefault: false });
+  const fabric = await openFabric(access, [placeOf(access, mn)], { localBytes: 1 << 16, prefault: false });
   try {
-    return (await readNode(fabric, pool, 0)).config;
+    return (await readNode(fabric, access.pool, 0)).config;
   } finally {
     fabric.close();
   }
 }
 
+/** The configuration that one node was formatted with. @throws as {@link connect}. */
+export const readNodeConfig = async (
+  fabric: HostFabric,
+  { pool, mn }: { pool: string; mn: number },
+): Promise<PoolConfig> => (await readNode(fabric, pool, mn)).config;
+
 /** The superblock of one node. */
 async function readNode(
-  fabric: ShmFabric,
+  fabric: HostFabric,
   pool: string,
   mn: number,
 ): Promise<ReturnType<typeof readSuperblock>> {
@@ -221,13 +277,18 @@ async function readNode(
 
 /** Nodes are started one by one, each with options of its own: they must agree on what the pool is. */
 async function checkNodes(
-  fabric: ShmFabric,
+  fabric: HostFabric,
   pool: string,
   { config, view }: { config: PoolConfig; view: View },
 ): Promise<void> {
-  for (let mn = 1; mn < config.nodes; mn++) {
+  for (let mn = 0; mn < config.nodes; mn++) {
     if (view.isDead(mn)) continue;
-    const other = (await readNode(fabric, pool, mn)).config;
+    const { config: other, node } = await readNode(fabric, pool, mn);
+    if (node !== mn) {
+      throw new UsageError(
+        `pool '${pool}': at the address of node ${mn} is node ${node}; give addresses in the nodes' order`,
+      );
+    }
     for (const name of Object.keys(config) as (keyof PoolConfig)[]) {
       if (other[name] === config[name]) continue;
       throw new UsageError(
@@ -242,10 +303,10 @@ async function checkNodes(
  * How many clients have ever joined a node of a pool; null when that node does not run.
  * @throws FabricError when it runs and does not answer.
  */
-export async function clientsOf(pool: string, mn: number): Promise<number | null> {
-  let fabric: ShmFabric;
+export async function clientsOf(access: NodeAccess, mn: number): Promise<number | null> {
+  let fabric: HostFabric;
   try {
-    fabric = new ShmFabric({ regions: [regionName(pool, mn)], localBytes: 1 << 16, prefault: false });
+    fabric = await openFabric(access, [placeOf(access, mn)], { localBytes: 1 << 16, prefault: false });
   } catch (error) {
     if (error instanceof FabricError) return null;
     throw error;

@@ -7,44 +7,17 @@
  * secret is a file that only its user may read; it is never sent, printed or passed as an argument.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import {
-  chmodSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FabricError, UsageError } from '../verbs/index.js';
+import { controlFolder, secretPath } from '../fabric/secret.js';
+import { FabricError } from '../verbs/index.js';
 
 /** Longest line that is accepted: far above any message. */
 const LINE_MAX = 1 << 20;
 const NONCE_BYTES = 32;
 
-/** The folder that holds this user's sockets and secrets, if there is one: no other user may have made it. */
-function controlFolder(): string {
-  const uid = process.getuid?.() ?? 0;
-  const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `fusee-${uid}`);
-  const owner = statSync(folder, { throwIfNoEntry: false })?.uid ?? uid;
-  if (owner !== uid)
-    throw new UsageError(`${folder} belongs to user ${owner}; remove it, or set XDG_RUNTIME_DIR`);
-  return folder;
-}
-
-/** Makes that folder, for a master; only its user may look into it. */
-export function makeControlFolder(): void {
-  mkdirSync(controlFolder(), { recursive: true, mode: 0o700 });
-  chmodSync(controlFolder(), 0o700);
-}
-
-/** A file in that folder. */
+/** A file in the folder of this user's sockets and secrets. */
 export const controlPath = (name: string): string => join(controlFolder(), name);
 
 /** Where the leading master of a pool is found: a link to its own socket. */
@@ -100,46 +73,6 @@ export function removeFile(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-}
-
-/** Where the secret of a pool is kept, unless the user says otherwise. */
-export const secretPath = (pool: string): string => controlPath(`${pool}.secret`);
-
-/** Reads a secret. @throws UsageError when the file is not there, or others may read it. */
-export function readSecret(path: string): Buffer {
-  let mode: number;
-  let secret: Buffer;
-  try {
-    mode = statSync(path).mode;
-    secret = readFileSync(path);
-  } catch (error) {
-    throw new UsageError(
-      `the secret ${path} cannot be read (${(error as Error).message}); start the pool's master, which makes it`,
-    );
-  }
-  if ((mode & 0o077) !== 0) throw new UsageError(`others may read the secret ${path}; run chmod 600 on it`);
-  if (secret.length < 16)
-    throw new UsageError(`the secret ${path} has ${secret.length} bytes; use 16 or more`);
-  return secret;
-}
-
-/**
- * The pool's secret on this host: made when there is none; a master that takes over finds its clients' own.
- */
-export function keepSecret(path: string): Buffer {
-  try {
-    // Never seen half written, and never written over.
-    const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
-    try {
-      linkSync(fresh, path);
-    } finally {
-      unlinkSync(fresh);
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  return readSecret(path);
 }
 
 /** A nonce to be answered. */

@@ -3,21 +3,12 @@
  * to.
  */
 import { connect, type Socket } from 'node:net';
+import { readSecret, secretPath } from '../fabric/secret.js';
 import { thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
-import {
-  isProof,
-  type Message,
-  newNonce,
-  proof,
-  readSecret,
-  receive,
-  secretPath,
-  send,
-  socketPath,
-} from './channel.js';
+import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
 import {
   type CacheCounts,
   check,
@@ -37,7 +28,10 @@ export interface MasterAddress {
 /** What a client does when the master says so. */
 export interface Obedient {
   stop(): void;
-  adopt(view: ToldView, decided: Decisions): void;
+  /** @param joins the node whose memory is another process's now. */
+  adopt(view: ToldView, decided: Decisions, joins?: number): void;
+  /** What it has written to since it was asked to note it: nothing of it is under way any more. */
+  takeMarks?(): string[] | undefined;
   /** This client counts as dead: it must not go on. */
   expelled(): void;
   /** What its index cache has counted so far. */
@@ -69,7 +63,7 @@ export async function hasMaster(pool: string): Promise<boolean> {
 }
 
 /** An authenticated connection. */
-class Session {
+export class Session {
   readonly socket: Socket;
   readonly leaseMs: number;
   readonly view: ToldView;
@@ -154,6 +148,7 @@ export class MasterLink {
   readonly #address: MasterAddress;
   #session: Session;
   #member: Member | undefined;
+  #clientKey: bigint | undefined;
   #obedient: Obedient | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -161,7 +156,7 @@ export class MasterLink {
   /** The latest renewal behind which the master was heard. */
   #heard = 0;
   /** How it says that it goes, until a master has heard it. */
-  #farewell: { as: 'leave' | 'resign'; untilMs: number } | undefined;
+  #farewell: { as: 'leave' | 'resign'; marks: string[] | undefined; untilMs: number } | undefined;
   #isClosed = false;
   #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
   readonly #suspects = new Set<number>();
@@ -184,10 +179,12 @@ export class MasterLink {
 
   /**
    * Becomes a member; the view then in force. It may take as long as a change of the view.
+   * @param clientKey what nodes that it reaches over a network know it by.
    * @throws UsageError when the master cannot have this client.
    */
-  join(member: Member, obedient: Obedient): Promise<ToldView> {
+  join(member: Member, obedient: Obedient, clientKey?: bigint): Promise<ToldView> {
     this.#member = member;
+    this.#clientKey = clientKey;
     this.#obedient = obedient;
     return new Promise((resolve, reject) => {
       this.#entry = { resolve, reject };
@@ -196,10 +193,11 @@ export class MasterLink {
   }
 
   /** All that the client had posted is answered. */
-  stopped({ rounds, word: of, directory }: StopReport): void {
+  stopped({ rounds, word: of, directory, marks }: StopReport): void {
     const at = { hi: of.hi, lo: of.lo };
     const view = this.#obedient?.viewNumber() ?? 0;
-    this.#session.send({ type: 'stopped', view, rounds: [...rounds], word: at, directory });
+    const told = marks === undefined ? undefined : [...marks];
+    this.#session.send({ type: 'stopped', view, rounds: [...rounds], word: at, directory, marks: told });
   }
 
   /** A node did not answer. */
@@ -224,7 +222,8 @@ export class MasterLink {
       this.#session.socket.end();
       return;
     }
-    this.#farewell = { as, untilMs: performance.now() + FAREWELLS_MS };
+    const marks = this.#obedient.takeMarks?.();
+    this.#farewell = { as, marks, untilMs: performance.now() + FAREWELLS_MS };
     this.#sayFarewell();
   }
 
@@ -235,7 +234,7 @@ export class MasterLink {
     socket.ref();
     setTimeout(() => socket.unref(), FAREWELL_MS).unref();
     const cache = this.#obedient?.cacheCounts() ?? { hits: 0, misses: 0, bypassed: 0 };
-    this.#session.send({ type: this.#farewell.as, cache });
+    this.#session.send({ type: this.#farewell.as, cache, marks: this.#farewell.marks });
   }
 
   #introduce(): void {
@@ -243,7 +242,9 @@ export class MasterLink {
     const { cid, place } = this.#member;
     const obedient = this.#obedient;
     const { pid, startTime } = thisProcess();
-    this.#session.send({ type: 'join', cid, place, pid, startTime, view: obedient.viewNumber() });
+    const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
+    const view = obedient.viewNumber();
+    this.#session.send({ type: 'join', cid, place, pid, startTime, view, ...key });
     clearInterval(this.#renewal);
     if (this.#isClosed) return;
     this.#heard = this.#seq;
@@ -315,6 +316,7 @@ export class MasterLink {
         this.#obedient?.adopt(
           message.view,
           new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),
+          message.joins,
         );
         return;
       case 'expelled':

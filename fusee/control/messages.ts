@@ -2,13 +2,16 @@
  * What travels on the control channel, and how it is read: everything that comes from outside is checked.
  *
  *     master  -> challenge {nonce}                       client -> hello {nonce, proof}
- *     master  -> accepted {proof, leaseMs, view, term}   client -> join {cid, place, pid, startTime, view}
- *     master  -> in {view}, or refused {reason}          client -> renew {seq, cache}
- *     master  -> renewed {seq}, expelled                 client -> leave {cache}, or resign {cache}: to be
- *     master  -> farewell                                          recovered
+ *     master  -> accepted {proof, leaseMs, view, term}   client -> join {cid, place, pid, startTime, view,
+ *     master  -> in {view}, or refused {reason}                    key?}
+ *     master  -> renewed {seq}, expelled                 client -> renew {seq, cache}
+ *     master  -> farewell                                client -> leave {cache}, or resign {cache}: to be
+ *                                                                  recovered
  *     master  -> stop                                    client -> stopped {view, rounds, word, directory}
- *     master  -> adopt {view, decided}                   client -> suspect {mn}
+ *     master  -> adopt {view, decided, joins}            client -> suspect {mn}
  *     master  -> status {status}                         client -> status
+ *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, pid,
+ *     startTime} master  -> entered                                 fresh node -> taken
  */
 import { z } from 'zod';
 import type { Message } from './channel.js';
@@ -17,7 +20,11 @@ const whole = (most: number) => z.number().int().min(0).max(most);
 const U32 = 2 ** 32 - 1;
 
 /** Who is alive, as clients are told. */
-export const viewSchema = z.object({ number: whole(U32), dead: z.array(whole(63)).max(64) });
+export const viewSchema = z.object({
+  number: whole(U32),
+  dead: z.array(whole(63)).max(64),
+  filling: whole(63).optional(),
+});
 export type ToldView = z.infer<typeof viewSchema>;
 
 const halves = z.object({ hi: whole(U32), lo: whole(U32) });
@@ -33,23 +40,38 @@ export type CacheCounts = z.infer<typeof cacheSchema>;
 /** Open rounds of one client: at most one per coroutine. */
 const ROUNDS_MAX = 4096;
 
+/** Pages that a client has written to, by node (`master/marks.ts`). */
+const marksSchema = z
+  .array(z.string().max(1 << 14))
+  .max(64)
+  .optional();
+
+const processSchema = {
+  pid: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 22),
+  startTime: z.number().min(0),
+};
+
 /** What clients send once they are accepted. */
 export const fromClient = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('join'),
     cid: z.number().int().min(1).max(U32),
     place: whole(4095),
-    pid: z
-      .number()
-      .int()
-      .min(1)
-      .max(2 ** 22),
-    startTime: z.number().min(0),
+    ...processSchema,
     view: whole(U32),
+    /** What nodes know it by, over a network; a whole number below 2^64 in decimal. */
+    key: z
+      .string()
+      .regex(/^[1-9][0-9]{0,19}$/)
+      .optional(),
   }),
   z.object({ type: z.literal('renew'), seq: whole(Number.MAX_SAFE_INTEGER), cache: cacheSchema }),
-  z.object({ type: z.literal('leave'), cache: cacheSchema }),
-  z.object({ type: z.literal('resign'), cache: cacheSchema }),
+  z.object({ type: z.literal('leave'), cache: cacheSchema, marks: marksSchema }),
+  z.object({ type: z.literal('resign'), cache: cacheSchema, marks: marksSchema }),
   z.object({
     type: z.literal('stopped'),
     view: whole(U32),
@@ -66,7 +88,10 @@ export const fromClient = z.discriminatedUnion('type', [
       .max(ROUNDS_MAX),
     word: halves,
     directory: z.object({ version: whole(U32), depth: whole(32) }),
+    marks: marksSchema,
   }),
+  z.object({ type: z.literal('offer'), mn: whole(63), isReplacing: z.boolean(), ...processSchema }),
+  z.object({ type: z.literal('taken') }),
   z.object({ type: z.literal('suspect'), mn: whole(63) }),
   z.object({ type: z.literal('status') }),
 ]);
@@ -92,7 +117,10 @@ export const fromMaster = z.discriminatedUnion('type', [
     type: z.literal('adopt'),
     view: viewSchema,
     decided: z.array(z.object({ slot: whole(2 ** 48), hi: whole(U32), lo: whole(U32) })).max(1 << 16),
+    joins: whole(63).optional(),
   }),
+  z.object({ type: z.literal('take') }),
+  z.object({ type: z.literal('entered') }),
   z.object({ type: z.literal('status'), status: z.unknown() }),
 ]);
 export type FromMaster = z.infer<typeof fromMaster>;

@@ -38,6 +38,11 @@ export interface Fabric {
    * blocks.
    */
   poll(done: VerbBatch[]): number;
+  /**
+   * Told of every batch that is posted; null or absent: nobody. Clients note so what they write to, while a
+   * node's place is filled.
+   */
+  onPost?: ((batch: VerbBatch) => void) | null;
   /** Monotonic nanoseconds, the same clock for all clients of one host; virtual under sim. */
   nowNs(): number;
   /** Detaches. Outstanding batches are abandoned; nothing of them executes afterwards. */

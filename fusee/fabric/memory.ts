@@ -10,6 +10,8 @@ import { validateBatch } from './validate.js';
 export interface MemoryFabricOptions {
   /** Bytes of registered memory. @default 1 MiB */
   localBytes?: number;
+  /** Registered memory to use in place of new: zeroed, and a multiple of 64 bytes. */
+  localBuffer?: ArrayBuffer;
   /** Batches that may be outstanding at once. @default 256 */
   queueCapacity?: number;
 }
@@ -31,7 +33,8 @@ export class MemoryFabric implements Fabric {
   #isClosed = false;
 
   constructor(nodes: MemoryNodes, options: MemoryFabricOptions = {}) {
-    const buffer = new ArrayBuffer(Math.ceil((options.localBytes ?? 1 << 20) / 64) * 64);
+    const { localBytes = 1 << 20 } = options;
+    const buffer = options.localBuffer ?? new ArrayBuffer(Math.ceil(localBytes / 64) * 64);
     this.local = new LocalMemory(buffer, crc32cOver(buffer));
     this.nodes = nodes;
     this.memoryBytes = nodes.memoryBytes;

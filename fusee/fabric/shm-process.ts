@@ -8,6 +8,9 @@ export type { ProcessId };
 /** The name of an MN's region: `fusee-<pool>-<mn>`, a file in /dev/shm. */
 export const regionName = (pool: string, mn: number): string => `fusee-${pool}-${mn}`;
 
+/** The name of the region of a process that is to take an MN's place. */
+export const nextRegionName = (pool: string, mn: number): string => `${regionName(pool, mn)}.next`;
+
 /**
  * A region that is there: what tells it from any other that has borne its name, and when it was made, in ms
  * since 1970. undefined: there is none.
@@ -76,7 +79,8 @@ export function callNative<T>(call: () => T): T {
   }
 }
 
-function asFuseeError(error: unknown): unknown {
+/** An error of the addon in its class; others as they are. */
+export function asFuseeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   if (error.code === 'USAGE') return new UsageError(error.message);
   if (error.code === 'FABRIC') return new FabricError(error.message, { definite: true, cause: error });

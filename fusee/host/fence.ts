@@ -1,6 +1,25 @@
-/** Clients' processes: whether they live, and how they are fenced. */
+/** Clients' processes: whether they live, and how clients are fenced. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { fenceProcess, findProcess, type ProcessId } from '../fabric/shm-process.js';
+import type { FabricKind } from '../fabric/contract.js';
+import { type NodeAccess, secretOf } from '../fabric/open.js';
+import { fenceProcess, findProcess, type ProcessId, regionName } from '../fabric/shm-process.js';
+import { fenceOverTcp } from '../fabric/tcp.js';
+
+/** Who is to be fenced. */
+export interface Fenced {
+  readonly process: ProcessId;
+  /** What nodes know it by; of a client that reaches them over a network. */
+  readonly key: bigint | undefined;
+}
+
+/** Why a client that wants to join could not be fenced, '' when it could. */
+export function whyUnfenceable(client: { pid: number; key?: string }, reaches: FabricKind): string {
+  if (client.key !== undefined)
+    return reaches === 'shm' ? 'it is on TCP, and this master is not; run the master with --fabric tcp' : '';
+  return client.pid === process.pid
+    ? "it lives in the master's own process, which cannot be fenced; give it one of its own"
+    : '';
+}
 
 /** From one try to the next. */
 const RETRY_MS = 5;
@@ -9,18 +28,34 @@ const LOOKS = 100;
 const LOOK_MS = 1;
 
 /**
- * Fences a process: afterwards none of its verbs executes any more. Nobody may be recovered who might still be
+ * Fences a client: afterwards none of its verbs executes any more. On shared memory its process is killed; over
+ * a network the nodes end its connections, wherever its process is. Nobody may be recovered who might still be
  * at work (hazard H7), so what fails is tried again, until it is over with.
- * @param regions that the process may have attached to.
+ * @param nodes numbers and places of the nodes that live, asked for anew at each try.
  */
 export async function fenceAtLast(
-  process: ProcessId,
-  regions: string[],
-  { isOver, onFailure }: { isOver: () => boolean; onFailure: (error: Error) => void },
+  client: Fenced,
+  access: NodeAccess,
+  {
+    nodes,
+    isOver,
+    onFailure,
+  }: {
+    nodes: () => { mn: number; place: string }[];
+    isOver: () => boolean;
+    onFailure: (error: Error) => void;
+  },
 ): Promise<void> {
   while (!isOver()) {
     try {
-      await fenceProcess(process, { regions });
+      const living = nodes();
+      if (client.key === undefined) {
+        const regions = living.map(({ mn }) => regionName(access.pool, mn));
+        await fenceProcess(client.process, { regions });
+      } else {
+        const addresses = living.map(({ place }) => place);
+        await fenceOverTcp(client.key, { addresses, secret: secretOf(access) });
+      }
       return;
     } catch (error) {
       onFailure(error as Error);

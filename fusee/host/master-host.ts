@@ -6,23 +6,20 @@
  * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its
  *   lease ends. A process that lives is never taken for dead on that ground: it connects again, or its lease
  *   ends.
- * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7).
- * - A node is dead when its process is: a verb to it FAILs for certain.
+ * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7); over a network the nodes end
+ *   the client's connections.
+ * - A node is dead when this master cannot reach it.
  * - What follows from a record waits until that is stored; nothing at all is done while the term is not held.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { removeFile, removeName, secretPath, takeName } from '../control/channel.js';
+import { removeFile, removeName, takeName } from '../control/channel.js';
 import type { FromClient } from '../control/messages.js';
 import { type Listener, type Listening, listen, type Peer } from '../control/server.js';
-import type { ShmFabric } from '../fabric/shm.js';
-import type { ProcessId } from '../fabric/shm-process.js';
-import type { Geometry } from '../layout/index.js';
-import { type Effect, Master, type Repair } from '../master/index.js';
-import type { ClientState } from '../ops/index.js';
+import { secretPath } from '../fabric/secret.js';
+import { type Effect, Master, type MasterView, type Repair } from '../master/index.js';
 import { FabricError } from '../verbs/index.js';
 import { Excuses } from './excuse.js';
-import { ends, fenceAtLast, isAlive } from './fence.js';
-import type { NodeWatch } from './node-watch.js';
+import { ends, type Fenced, fenceAtLast, isAlive, whyUnfenceable } from './fence.js';
 import { type HostOptions, isEmbedded, leaseOf } from './options.js';
 import { EffectQueue, Records } from './records.js';
 import { Chronicle, lossOf, type MasterStatus } from './status.js';
@@ -39,13 +36,9 @@ const SLEEP_LEAST_NS = 50e6;
 const NAME_LOOKS = 50;
 
 /** A running master; {@link MasterHost.close} ends it. */
-export class MasterHost implements Listener, Employer {
+export class MasterHost implements Listener {
   readonly leaseMs: number;
   readonly #options: HostOptions;
-  readonly #fabric: ShmFabric;
-  readonly #watch: NodeWatch;
-  readonly #geometry: Geometry;
-  readonly #state: ClientState;
   readonly #works: Works;
   readonly #master: Master;
   readonly #seat: Seat;
@@ -53,29 +46,23 @@ export class MasterHost implements Listener, Employer {
   readonly #records: Records;
   readonly #effects: EffectQueue;
   readonly #excuses: Excuses;
-  /** @internal */
-  readonly chronicle: Chronicle;
+  readonly #chronicle: Chronicle;
   #server: Listening | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looks = 0;
-  /** @internal */
-  isClosed = false;
+  #isClosed = false;
 
   private constructor(options: HostOptions, seat: Seat) {
     this.#options = options;
     this.#seat = seat;
     this.leaseMs = leaseOf(options);
-    this.#fabric = seat.fabric;
-    this.#watch = seat.watch;
-    this.#geometry = seat.state.view.geometry;
-    this.#state = seat.state;
-    this.chronicle = new Chronicle(() => seat.fabric.nowNs());
+    this.#chronicle = new Chronicle(() => seat.fabric.nowNs());
     this.#records = new Records(seat);
     this.#effects = new EffectQueue(seat, this.#records, {
       carryOut: (effect) => this.#carryOut(effect),
-      log: (line) => this.log(line),
+      log: (line) => this.#log(line),
     });
-    this.#works = new Works(seat, this);
+    this.#works = new Works({ pool: options.pool, ...seat }, this.#employer);
     const leaseNs = this.leaseMs * 1e6;
     this.#excuses = new Excuses(leaseNs);
     const rules = { leaseNs, sleepNs: Math.max(leaseNs / 4, SLEEP_LEAST_NS) };
@@ -103,15 +90,29 @@ export class MasterHost implements Listener, Employer {
     return host;
   }
 
+  /** What its works need of it. */
+  get #employer(): Employer {
+    return {
+      isClosed: () => this.#isClosed,
+      chronicle: this.#chronicle,
+      lookAtNodes: () => this.#lookAtNodes(),
+      log: (line) => this.#log(line),
+      isDead: (mn) => this.#master.view.dead.includes(mn),
+      offered: (mn) => this.#apply(this.#master.offer(mn)),
+      withdrawn: (mn) => this.#apply(this.#master.withdraw(mn)),
+      filled: (mn) => this.#apply(this.#master.filled(mn)),
+    };
+  }
+
   /** What the master before has left undone goes on. */
   #begin(): void {
     void this.#seat.term.lost.then((reason) => this.#depose(reason));
     this.#apply(this.#master.begin());
-    for (const [cid, process] of this.#records.processes) {
-      this.#excuses.heard(cid, process, this.#fabric.nowNs());
+    for (const [cid, { process }] of this.#records.processes) {
+      this.#excuses.heard(cid, process, this.#seat.fabric.nowNs());
       // Who died while there was no master told nobody.
       if (isAlive(process)) continue;
-      if (this.#master.knows(cid)) this.chronicle.lost(cid);
+      if (this.#master.knows(cid)) this.#chronicle.lost(cid);
       this.#apply(this.#master.lose(cid));
     }
     this.#watchNodes();
@@ -124,13 +125,13 @@ export class MasterHost implements Listener, Employer {
 
   /** False: another master may lead by now. */
   get isLeading(): boolean {
-    return !this.isClosed && this.#seat.term.isHeld;
+    return !this.#isClosed && this.#seat.term.isHeld;
   }
 
   /** The view in force. */
-  get view(): { number: number; dead: number[] } {
-    const { number, dead } = this.#master.view;
-    return { number, dead: [...dead] };
+  get view(): MasterView & { dead: number[] } {
+    const { view } = this.#master;
+    return { ...view, dead: [...view.dead] };
   }
 
   /** What it knows, and what it has done. */
@@ -140,9 +141,10 @@ export class MasterHost implements Listener, Employer {
       term: this.term,
       leaseMs: this.leaseMs,
       view: this.view,
-      lost: lossOf(this.#state.view, this.#geometry),
+      filling: this.#works.filling.progress,
+      lost: lossOf(this.#seat.state.view, this.#seat.state.view.geometry),
       clients: this.#master.living,
-      ...this.chronicle.report,
+      ...this.#chronicle.report,
     };
   }
 
@@ -153,7 +155,7 @@ export class MasterHost implements Listener, Employer {
   async settled(timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;
     do {
-      await this.lookAtNodes();
+      await this.#lookAtNodes();
       await this.#works.idle;
       if (this.#master.isSettled && this.#master.living === this.#peers.size) return;
       await pause(RETRY_MS);
@@ -169,60 +171,63 @@ export class MasterHost implements Listener, Employer {
    * The secret that this host keeps goes with the last master of a pool that has no members.
    */
   async close(): Promise<void> {
-    if (this.isClosed) return;
+    if (this.#isClosed) return;
     const { term } = this.#seat;
     const { pool, secretFile, store } = this.#options;
     if (term.isHeld) removeName(pool);
     await this.#end();
     const { isEmpty, state } = this.#records;
     await term.resign(isEmpty ? null : state);
-    if (isEmpty && secretFile === undefined && isEmbedded(store)) removeFile(secretPath(pool));
+    // Over a network nodes need it too.
+    const isOwn = secretFile === undefined && isEmbedded(store) && this.#seat.fabric.kind === 'shm';
+    if (isEmpty && isOwn) removeFile(secretPath(pool));
   }
 
   /** Another master leads: this one ends, and leaves everything to that one. */
   async #depose(reason: string): Promise<void> {
-    if (this.isClosed) return;
-    this.log(`deposed: ${reason}`);
+    if (this.#isClosed) return;
+    this.#log(`deposed: ${reason}`);
     this.#seat.term.abandon();
     await this.#end();
     this.#options.onDeposed?.(reason);
   }
 
   async #end(): Promise<void> {
-    this.isClosed = true;
+    this.#isClosed = true;
     this.#effects.isClosed = true;
     clearTimeout(this.#timer);
+    this.#works.filling.close();
     await this.#server?.close();
     await this.#works.idle;
-    this.#fabric.close();
-    this.#watch.close();
+    this.#seat.fabric.close();
+    this.#seat.watch.close();
   }
 
   /** @internal */
   heard(peer: Peer, message: FromClient): void {
     // Whoever gets no answer looks for the master that leads.
-    if (!this.isLeading) return;
-    const nowNs = this.#fabric.nowNs();
+    if (!this.isLeading || this.#works.filling.heard(peer, message)) return;
+    const nowNs = this.#seat.fabric.nowNs();
     switch (message.type) {
       case 'join':
         this.#join(peer, message, nowNs);
         return;
       case 'renew':
         if (this.#master.renew(peer.cid, nowNs)) {
-          this.#excuses.heard(peer.cid, this.#records.processes.get(peer.cid), nowNs);
-          this.chronicle.told(peer.cid, message.cache);
+          this.#excuses.heard(peer.cid, this.#records.processes.get(peer.cid)?.process, nowNs);
+          this.#chronicle.told(peer.cid, message.cache);
           peer.send({ type: 'renewed', seq: message.seq });
         } else peer.send({ type: 'expelled' });
         return;
       case 'resign':
-        this.chronicle.told(peer.cid, message.cache);
+        this.#chronicle.told(peer.cid, message.cache);
         this.#records.processes.delete(peer.cid);
-        this.chronicle.lost(peer.cid);
+        this.#chronicle.lost(peer.cid);
         this.#apply(this.#master.lose(peer.cid));
         peer.send({ type: 'farewell' });
         return;
       case 'leave':
-        this.chronicle.told(peer.cid, message.cache);
+        this.#chronicle.told(peer.cid, message.cache);
         this.#apply(this.#master.leave(peer.cid));
         this.#forget(peer.cid);
         peer.send({ type: 'farewell' });
@@ -232,7 +237,7 @@ export class MasterHost implements Listener, Employer {
         if (message.view === this.#master.view.number) this.#apply(this.#master.stopped(peer.cid, message));
         return;
       case 'suspect':
-        void this.lookAtNodes();
+        void this.#lookAtNodes();
         return;
       case 'status':
         peer.send({ type: 'status', status: this.status() });
@@ -242,7 +247,8 @@ export class MasterHost implements Listener, Employer {
 
   /** @internal */
   gone(peer: Peer): void {
-    if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.isClosed) return;
+    this.#works.filling.gone(peer);
+    if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.#isClosed) return;
     this.#peers.delete(peer.cid);
     const process = this.#records.processes.get(peer.cid);
     if (process !== undefined) void this.#lookAtProcess(peer.cid, process);
@@ -250,57 +256,60 @@ export class MasterHost implements Listener, Employer {
 
   /** @internal */
   refused(reason: string): void {
-    this.chronicle.refused++;
-    this.log(`refused a connection: ${reason}`);
+    this.#chronicle.refused++;
+    this.#log(`refused a connection: ${reason}`);
   }
 
   #join(peer: Peer, message: Extract<FromClient, { type: 'join' }>, nowNs: number): void {
-    const { cid, place, pid, startTime } = message;
-    if (pid === process.pid) {
-      const reason = "it lives in the master's own process, which cannot be fenced; give it one of its own";
+    const { cid, place, pid, startTime, key } = message;
+    const reason = whyUnfenceable(message, this.#seat.fabric.kind);
+    if (reason !== '') {
       peer.send({ type: 'refused', reason });
       return;
     }
     peer.cid = cid;
     this.#peers.set(cid, peer);
     const isBack = this.#master.knows(cid);
-    this.#records.processes.set(cid, { pid, startTime });
+    const process = { pid, startTime };
+    this.#records.processes.set(cid, { process, key: key === undefined ? undefined : BigInt(key) });
     // It was stopped when the view changed, and its master died before it could say so.
     if (isBack && message.view < this.#master.view.number) this.#adopt(cid);
-    this.#excuses.heard(cid, { pid, startTime }, nowNs);
+    this.#excuses.heard(cid, process, nowNs);
     this.#apply(this.#master.join({ cid, place }, nowNs));
     if (!this.#master.renew(cid, nowNs)) peer.send({ type: 'expelled' });
   }
 
   #adopt(cid: number): void {
-    this.#peers.get(cid)?.send({ type: 'adopt', view: { ...this.view }, decided: this.#records.told });
+    const { told: decided, joins } = this.#records;
+    this.#peers.get(cid)?.send({ type: 'adopt', view: this.view, decided, joins });
   }
 
-  async #lookAtProcess(cid: number, of: ProcessId): Promise<void> {
+  async #lookAtProcess(cid: number, of: Fenced): Promise<void> {
     const isOver = (): boolean =>
-      this.isClosed || this.#records.processes.get(cid) !== of || this.#peers.has(cid);
-    if (!(await ends(of, isOver)) || isOver()) return;
-    this.chronicle.lost(cid);
+      this.#isClosed || this.#records.processes.get(cid) !== of || this.#peers.has(cid);
+    if (!(await ends(of.process, isOver)) || isOver()) return;
+    this.#chronicle.lost(cid);
     this.#apply(this.#master.lose(cid));
   }
 
   #forget(cid: number): void {
     this.#excuses.forget(cid);
-    this.chronicle.gone(cid);
+    this.#chronicle.gone(cid);
     this.#peers.delete(cid);
     this.#records.processes.delete(cid);
   }
 
   #watchNodes(): void {
     this.#timer = setTimeout(() => {
-      void this.lookAtNodes().then(async () => {
+      void this.#lookAtNodes().then(async () => {
         // Renewals that have arrived are heard ahead of any judgement.
         await new Promise((resolve) => setImmediate(resolve));
-        if (this.isClosed) return;
+        if (this.#isClosed) return;
         if (this.isLeading) {
-          const nowNs = this.#fabric.nowNs();
+          const nowNs = this.#seat.fabric.nowNs();
           const { processes } = this.#records;
-          const isExcused = (cid: number): boolean => this.#excuses.isExcused(cid, processes.get(cid), nowNs);
+          const isExcused = (cid: number): boolean =>
+            this.#excuses.isExcused(cid, processes.get(cid)?.process, nowNs);
           this.#apply(this.#master.tick(nowNs, isExcused));
           // One that was deposed and did not know it may have taken the name.
           if (++this.#looks % NAME_LOOKS === 0) takeName(this.#options.pool);
@@ -310,11 +319,10 @@ export class MasterHost implements Listener, Employer {
     }, WATCH_MS);
   }
 
-  /** @internal */
-  async lookAtNodes(): Promise<void> {
-    for (const mn of await this.#watch.deadOf(this.#master.view.dead)) {
+  async #lookAtNodes(): Promise<void> {
+    for (const mn of await this.#seat.watch.deadOf(this.#master.view.dead)) {
       if (!this.isLeading) return;
-      this.log(`memory node ${mn} has died`);
+      this.#log(`memory node ${mn} has died`);
       this.#apply(this.#master.nodeDied(mn));
     }
   }
@@ -326,14 +334,17 @@ export class MasterHost implements Listener, Employer {
   #carryOut(effect: Exclude<Effect, { do: 'store' }>): void {
     switch (effect.do) {
       case 'stop':
-        this.chronicle.stopping();
+        this.#chronicle.stopping();
         this.#peers.get(effect.cid)?.send({ type: 'stop' });
         return;
       case 'adopt':
         this.#adopt(effect.cid);
         return;
       case 'welcome':
-        this.#peers.get(effect.cid)?.send({ type: 'in', view: { ...this.view } });
+        this.#peers.get(effect.cid)?.send({ type: 'in', view: this.view });
+        return;
+      case 'fill':
+        this.#works.filling.fill(effect.mn);
         return;
       case 'fence':
         void this.#fence(effect.cid);
@@ -354,32 +365,34 @@ export class MasterHost implements Listener, Employer {
   }
 
   async #fence(cid: number): Promise<void> {
-    this.chronicle.lost(cid);
+    this.#chronicle.lost(cid);
     this.#peers.get(cid)?.send({ type: 'expelled' });
-    const process = this.#records.processes.get(cid);
-    const { dead } = this.#master.view;
-    const regions = this.#watch.regions.filter((name, mn) => name !== '' && !dead.includes(mn));
+    const client = this.#records.processes.get(cid);
     // One that has resigned has detached: none of its verbs executes any more.
-    if (process !== undefined) {
-      await fenceAtLast(process, regions, {
-        isOver: () => this.isClosed,
-        onFailure: (error) => this.log(`client ${cid} cannot be fenced yet: ${error.message}`),
+    if (client !== undefined) {
+      await fenceAtLast(client, this.#options, {
+        nodes: () => this.#seat.watch.living(this.#master.view.dead),
+        isOver: () => this.#isClosed,
+        onFailure: (error) => this.#log(`client ${cid} cannot be fenced yet: ${error.message}`),
       });
     }
-    this.chronicle.fenced(cid);
-    this.log(`client ${cid} is fenced`);
+    this.#chronicle.fenced(cid);
+    this.#works.filling.lost(cid);
+    this.#log(`client ${cid} is fenced`);
     this.#forget(cid);
-    if (!this.isClosed) this.#apply(this.#master.fenced(cid));
+    if (!this.#isClosed) this.#apply(this.#master.fenced(cid));
   }
 
   async #repair(repair: Repair): Promise<void> {
     const decided = await this.#works.repair(repair);
-    if (decided !== undefined) this.#records.decided = decided;
-    this.#apply(this.#master.repaired(decided !== undefined));
+    const isToCopyMore = decided === 'more';
+    if (isToCopyMore) this.#records.decided = new Map();
+    else if (decided !== undefined) this.#records.decided = decided;
+    this.#records.joins = isToCopyMore ? undefined : repair.joins;
+    this.#apply(this.#master.repaired(decided !== undefined, { isToCopyMore }));
   }
 
-  /** @internal */
-  log(line: string): void {
+  #log(line: string): void {
     this.#options.log?.(line);
   }
 }

@@ -1,17 +1,15 @@
 /** How a master is run. */
+import type { NodeAccess } from '../fabric/open.js';
 import { EtcdStore, FileStore, type Store } from '../store/index.js';
 import { UsageError } from '../verbs/index.js';
 
-/** How a master is run. */
-export interface HostOptions {
-  readonly pool: string;
+/** How a master is run, and how it reaches the nodes. */
+export interface HostOptions extends NodeAccess {
   /**
    * A client that is silent for so long is fenced. @default {@link DEFAULT_LEASE_MS}; with etcd
    *   {@link LEASE_ELECTIONS} times the election time
    */
   readonly leaseMs?: number;
-  /** The pool's secret. @default one that is made, in the folder of this user */
-  readonly secretFile?: string;
   /** Where masters keep what their successor must know: `etcd://host:port[,host:port]`. @default embedded */
   readonly store?: string;
   /** With etcd: a master that it has not heard of for so many seconds is replaced. @default 2 */
@@ -61,7 +59,13 @@ export function leaseOf({ leaseMs, store, electionSeconds }: HostOptions): numbe
 }
 
 /** The store that the options name. @throws UsageError when there is no such store. */
-export function storeOf({ pool, store, electionSeconds, standsBy }: HostOptions): Store {
+export function storeOf({ pool, fabric = 'shm', store, electionSeconds, standsBy }: HostOptions): Store {
+  if (fabric !== 'shm' && (!isEmbedded(store) || standsBy === true)) {
+    throw new UsageError(
+      `a master that reaches the pool over ${fabric} cannot fence the one before it; ` +
+        'leave --standby and --store out, and start the next one when it has ended',
+    );
+  }
   if (!isEmbedded(store))
     return new EtcdStore(pool, { url: store, seconds: electionSeconds ?? ELECTION_SECONDS_DEFAULT });
   if (electionSeconds === undefined) return new FileStore(pool, { waits: standsBy ?? false });

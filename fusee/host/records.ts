@@ -1,9 +1,10 @@
 /** What a master keeps for its successor, as it changes; and effects, which wait until it is kept. */
-import { type ProcessId, thisProcess } from '../fabric/shm-process.js';
+import { thisProcess } from '../fabric/shm-process.js';
 import type { Effect, MasterRecord } from '../master/index.js';
 import type { MasterState } from '../store/index.js';
 import { type Word, word } from '../verbs/index.js';
-import type { Seat } from './take-over.js';
+import type { Fenced } from './fence.js';
+import { namesOf, type Seat } from './take-over.js';
 
 type Log = (line: string) => void;
 
@@ -11,16 +12,23 @@ type Log = (line: string) => void;
 export class Records {
   readonly #seat: Seat;
   /** By CID: whom to fence. One that has resigned is not among them. */
-  readonly processes = new Map<number, ProcessId>();
+  readonly processes = new Map<number, Fenced>();
   /** What the change to the view in force has decided, by slot. */
   decided: ReadonlyMap<number, Word>;
+  /** The node that has joined by that view. */
+  joins: number | undefined;
   record: MasterRecord;
 
   constructor(seat: Seat) {
     this.#seat = seat;
     const { record, processes, decided } = seat.left ?? { record: undefined, processes: [], decided: [] };
     this.record = record ?? { view: { number: 1, dead: [] }, members: [] };
-    for (const { cid, ...process } of processes) this.processes.set(cid, process);
+    this.joins = seat.left?.joins;
+    for (const { cid, pid, startTime, key } of processes)
+      this.processes.set(cid, {
+        process: { pid, startTime },
+        key: key === undefined ? undefined : BigInt(key),
+      });
     this.decided = new Map(decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)]));
   }
 
@@ -38,16 +46,19 @@ export class Records {
   /** All of it, under this master's name. */
   get state(): MasterState {
     const { view, next, members } = this.record;
-    const viewOf = (of: MasterRecord['view']) => ({ ...of, dead: [...of.dead] });
+    const viewOf = <V extends MasterRecord['view']>(of: V) => ({ ...of, dead: [...of.dead] });
     return {
-      pool: [...this.#seat.pool],
+      pool: namesOf(this.#seat.access, this.#seat.state.view.geometry.config.nodes),
       leader: thisProcess(),
       record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }) },
       processes: members.flatMap(({ cid }) => {
-        const process = this.processes.get(cid);
-        return process === undefined ? [] : [{ cid, ...process }];
+        const client = this.processes.get(cid);
+        if (client === undefined) return [];
+        const { process, key } = client;
+        return [{ cid, ...process, ...(key === undefined ? {} : { key: String(key) }) }];
       }),
       decided: this.told,
+      ...(this.joins === undefined ? {} : { joins: this.joins }),
     };
   }
 }

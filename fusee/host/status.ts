@@ -1,10 +1,13 @@
 /** What a master tells of itself. */
 import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
+import type { FillProgress, MasterView } from '../master/index.js';
 
 /** One recovery: what it found, and how long each step took. */
 export interface RecoveryReport {
   readonly cid: number;
+  /** When the loss was known, by the host's monotonic clock. */
+  readonly lostAtNs: number;
   /** From the loss of the client to its fence. */
   readonly fenceMs: number;
   /** Milliseconds of each step. */
@@ -20,6 +23,8 @@ export interface RecoveryReport {
 export interface ChangeReport {
   readonly number: number;
   readonly dead: readonly number[];
+  /** When the first client was told to stop, by the host's monotonic clock. */
+  readonly stopAtNs: number;
   /** From the first stop to the notice. */
   readonly milliseconds: number;
   readonly decided: number;
@@ -31,7 +36,9 @@ export interface MasterStatus {
   /** Of this master: above that of all masters before it. */
   readonly term: number;
   readonly leaseMs: number;
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
+  readonly view: MasterView;
+  /** How far a place is filled, if one is. */
+  readonly filling?: FillProgress;
   /** Data that has no replica left: regions and subtables. */
   readonly lost: { readonly regions: number; readonly subtables: number };
   readonly clients: number;
@@ -94,9 +101,9 @@ export class Chronicle {
     { entries, attempts }: { entries: number; attempts: number },
   ): void {
     const { steps, totalMs } = times;
-    const lostNs = this.#lostNs.get(cid) ?? 0;
-    const fenceMs = ((this.#fencedNs.get(cid) ?? lostNs) - lostNs) / 1e6;
-    this.#recoveries.push({ cid, fenceMs, steps, totalMs, entries, attempts });
+    const lostAtNs = this.#lostNs.get(cid) ?? 0;
+    const fenceMs = ((this.#fencedNs.get(cid) ?? lostAtNs) - lostAtNs) / 1e6;
+    this.#recoveries.push({ cid, lostAtNs, fenceMs, steps, totalMs, entries, attempts });
     this.#lostNs.delete(cid);
     this.#fencedNs.delete(cid);
   }
@@ -107,8 +114,9 @@ export class Chronicle {
   }
 
   changed({ number, dead }: { number: number; dead: readonly number[] }, decided: number): void {
-    const milliseconds = (this.#nowNs() - (this.#stopNs ?? this.#nowNs())) / 1e6;
-    this.#changes.push({ number, dead, milliseconds, decided });
+    const nowNs = this.#nowNs();
+    const stopAtNs = this.#stopNs ?? nowNs;
+    this.#changes.push({ number, dead, stopAtNs, milliseconds: (nowNs - stopAtNs) / 1e6, decided });
     this.#stopNs = undefined;
   }
 

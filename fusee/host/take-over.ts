@@ -7,12 +7,12 @@
  */
 import { randomInt } from 'node:crypto';
 import { readPoolConfig } from '../client/connect.js';
-import { keepSecret, makeControlFolder, readSecret, secretPath } from '../control/channel.js';
-import { ShmFabric } from '../fabric/shm.js';
+import { type HostFabric, type NodeAccess, openFabric, placeOf } from '../fabric/open.js';
+import { keepSecret, makeControlFolder, readSecret, secretPath } from '../fabric/secret.js';
 import { findRegion, type ProcessId, regionName, thisProcess } from '../fabric/shm-process.js';
 import { IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, View } from '../layout/index.js';
-import { REPAIR_BYTES } from '../master/index.js';
+import { REPAIR_BYTES, USHER_BYTES } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { isSamePool, type MasterState, type Term } from '../store/index.js';
 import { FabricError } from '../verbs/index.js';
@@ -35,9 +35,8 @@ export interface Seat {
   readonly secret: Buffer;
   /** What the master before has left of this very pool. */
   readonly left: MasterState | undefined;
-  /** Names the memory of each node. */
-  readonly pool: readonly string[];
-  readonly fabric: ShmFabric;
+  readonly access: NodeAccess;
+  readonly fabric: HostFabric;
   readonly watch: NodeWatch;
   readonly state: ClientState;
 }
@@ -62,42 +61,51 @@ export async function takeOver(options: HostOptions): Promise<Seat> {
 }
 
 const secretOf = ({ pool, secretFile }: HostOptions): Buffer =>
-  secretFile === undefined ? keepSecret(secretPath(pool)) : readSecret(secretFile);
+  secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
 
-async function attach({ pool, log }: HostOptions, term: Term, secret: Buffer): Promise<Seat> {
-  const names = Array.from({ length: NODES_MAX }, (_, mn) => findRegion(regionName(pool, mn))?.id ?? '');
+async function attach(options: HostOptions, term: Term, secret: Buffer): Promise<Seat> {
+  const { pool, fabric: kind, nodes, secretFile, log } = options;
+  const access: NodeAccess = { pool, fabric: kind, nodes, secretFile };
+  const names = namesOf(access, NODES_MAX);
   const left = term.left !== undefined && isSamePool(term.left.pool, names) ? term.left : undefined;
   const { view: told, next } = left?.record ?? { view: { number: 1, dead: [] }, next: undefined };
-  const dead = [...(next ?? told).dead];
-  const config = await readAnyConfig(pool, { names, dead });
+  const dead = [...(next?.joins === undefined ? (next ?? told) : told).dead];
+  const config = await readAnyConfig(access, { names, dead });
   const view = new View(new Geometry(config));
   if (dead.length > 0) view.change(told.number, dead);
-  const regions = Array.from({ length: config.nodes }, (_, mn) =>
-    !view.isDead(mn) && names[mn] !== '' && runs(regionName(pool, mn)) ? regionName(pool, mn) : '',
-  );
-  const fabric = new ShmFabric({
-    regions,
-    localBytes: CONTEXT_BYTES + REPAIR_BYTES + (1 << 20),
-    prefault: false,
-  });
-  const watch = new NodeWatch(regions);
+  const places: string[] = [];
+  for (let mn = 0; mn < config.nodes; mn++)
+    places.push(!view.isDead(mn) && (await runs(access, mn)) ? placeOf(access, mn) : '');
+  const localBytes = CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20);
+  const fabric = await openFabric(access, places, { localBytes, prefault: false });
+  let watch: NodeWatch | undefined;
   try {
-    if (left?.leader !== undefined) await fenceFormer(left.leader, { term, watch, log });
+    watch = await NodeWatch.open(access, places);
+    if (left?.leader !== undefined) await fenceFormer(left.leader, { access, term, watch, log });
     const cid = MASTER_CIDS + randomInt(MASTER_CID_COUNT);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
     const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex: 0, coroutines: 1 });
-    return { term, secret, left, pool: names.slice(0, config.nodes), fabric, watch, state };
+    return { term, secret, left, access, fabric, watch, state };
   } catch (error) {
     fabric.close();
-    watch.close();
+    watch?.close();
     throw error;
   }
 }
 
+/**
+ * What tells the memory of each node from any other that has borne its name; '' for what is not there, or is
+ * reached over a network, where nothing tells.
+ */
+export const namesOf = ({ pool, fabric = 'shm' }: NodeAccess, nodes: number): string[] =>
+  Array.from({ length: nodes }, (_, mn) =>
+    fabric === 'shm' ? (findRegion(regionName(pool, mn))?.id ?? '') : '',
+  );
+
 /** Does a node's process run? Nobody attaches to what a dead one has left. */
-function runs(region: string): boolean {
+async function runs(access: NodeAccess, mn: number): Promise<boolean> {
   try {
-    new ShmFabric({ regions: [region], localBytes: 1 << 16, prefault: false }).close();
+    (await openFabric(access, [placeOf(access, mn)], { localBytes: 1 << 16, prefault: false })).close();
     return true;
   } catch (error) {
     if (error instanceof FabricError) return false;
@@ -107,21 +115,21 @@ function runs(region: string): boolean {
 
 /** The configuration of a running pool, by its first node alive: node 0 may have died unseen by any master. */
 async function readAnyConfig(
-  pool: string,
+  access: NodeAccess,
   { names, dead }: { names: readonly string[]; dead: readonly number[] },
 ): Promise<PoolConfig> {
   let failure: unknown;
-  for (let mn = 0; mn < NODES_MAX; mn++) {
-    if (dead.includes(mn) || names[mn] === '') continue;
+  for (let mn = 0; mn < (access.nodes?.length ?? NODES_MAX); mn++) {
+    if (dead.includes(mn) || (access.nodes === undefined && names[mn] === '')) continue;
     try {
-      return await readPoolConfig(pool, [...Array(mn).keys()]);
+      return await readPoolConfig(access, [...Array(mn).keys()]);
     } catch (error) {
       if (!(error instanceof FabricError)) throw error;
       failure ??= error;
     }
   }
   // None is there: the usual words for it.
-  throw failure ?? (await readPoolConfig(pool).catch((error: unknown) => error));
+  throw failure ?? (await readPoolConfig(access).catch((error: unknown) => error));
 }
 
 /**
@@ -130,13 +138,19 @@ async function readAnyConfig(
  */
 async function fenceFormer(
   leader: ProcessId,
-  { term, watch, log }: { term: Term; watch: NodeWatch; log?: ((line: string) => void) | undefined },
+  {
+    access,
+    term,
+    watch,
+    log,
+  }: { access: NodeAccess; term: Term; watch: NodeWatch; log: ((line: string) => void) | undefined },
 ): Promise<void> {
   const us = thisProcess();
   if (leader.pid === us.pid && leader.startTime === us.startTime) return;
   const gone = await watch.deadOf([]);
-  const regions = watch.regions.filter((name, mn) => name !== '' && !gone.includes(mn));
-  await fenceAtLast(leader, regions, {
+  const former = { process: leader, key: undefined };
+  await fenceAtLast(former, access, {
+    nodes: () => watch.living(gone).filter(({ place }) => place !== ''),
     isOver: () => !term.isHeld,
     onFailure: (error) => log?.(`the master before cannot be fenced yet: ${error.message}`),
   });

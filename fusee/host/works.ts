@@ -4,20 +4,32 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { complete } from '../client/call.js';
+import type { HostFabric } from '../fabric/open.js';
 import { View } from '../layout/index.js';
 import { type Member, type Repair, Repairer } from '../master/index.js';
-import { type Context, makeCoroutine } from '../ops/index.js';
+import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
 import { type RecoveryStep, recoverClient } from '../recovery/index.js';
+import type { Term } from '../store/index.js';
 import type { Op, Word } from '../verbs/index.js';
+import { Filling, type FillingHost } from './filling.js';
+import type { NodeWatch } from './node-watch.js';
 import { type Chronicle, StepTimes } from './status.js';
-import type { Seat } from './take-over.js';
 
 /** Tries of an op that met silence, before the next look at nodes. */
 const RETRY_MS = 5;
 
+/** What a master works with. */
+export interface Tools {
+  readonly pool: string;
+  readonly fabric: HostFabric;
+  readonly watch: NodeWatch;
+  readonly state: ClientState;
+  readonly term: Term;
+}
+
 /** Whom the works of a master serve. */
-export interface Employer {
-  readonly isClosed: boolean;
+export interface Employer extends Pick<FillingHost, 'isDead' | 'offered' | 'withdrawn' | 'filled'> {
+  isClosed(): boolean;
   readonly chronicle: Chronicle;
   /** Looks for nodes that have died: one was silent. */
   lookAtNodes(): Promise<void>;
@@ -26,7 +38,8 @@ export interface Employer {
 
 /** Repairs and recoveries of one master. */
 export class Works {
-  readonly #seat: Seat;
+  readonly filling: Filling;
+  readonly #tools: Tools;
   readonly #employer: Employer;
   readonly #cx: Context;
   readonly #repairer: Repairer;
@@ -34,11 +47,24 @@ export class Works {
   readonly #halting = new Set<number>();
   #busy: Promise<void> = Promise.resolve();
 
-  constructor(seat: Seat, employer: Employer) {
-    this.#seat = seat;
+  constructor(tools: Tools, employer: Employer) {
+    this.#tools = tools;
     this.#employer = employer;
-    this.#cx = makeCoroutine(seat.state, 0).cx;
+    this.#cx = makeCoroutine(tools.state, 0).cx;
     this.#repairer = new Repairer(this.#cx);
+    this.filling = new Filling({
+      ...tools,
+      cx: this.#cx,
+      repairer: this.#repairer,
+      cid: tools.state.cid,
+      run: (steps) => this.#run(steps),
+      look: () => employer.lookAtNodes(),
+      isDead: (mn) => employer.isDead(mn),
+      offered: (mn) => employer.offered(mn),
+      withdrawn: (mn) => employer.withdrawn(mn),
+      filled: (mn) => employer.filled(mn),
+      log: (line) => employer.log(line),
+    });
   }
 
   /** Resolves when all that waits by now is done. */
@@ -49,7 +75,7 @@ export class Works {
   /** Puts work behind all that waits. */
   queue(work: () => Promise<void>): void {
     this.#busy = this.#busy.then(async () => {
-      if (!this.#employer.isClosed) await work();
+      if (!this.#employer.isClosed()) await work();
     });
   }
 
@@ -62,32 +88,47 @@ export class Works {
     });
   }
 
-  /** Repairs the pool for a view; what was decided, or undefined when a node was silent. */
-  async repair(repair: Repair): Promise<Map<number, Word> | undefined> {
+  /**
+   * Repairs the pool for a view.
+   * @returns what was decided; undefined when a node was silent; `more` when the node that is to join needs
+   * to
+   *   have more copied first, and nothing was done.
+   */
+  async repair(repair: Repair): Promise<ReadonlyMap<number, Word> | undefined | 'more'> {
     const { chronicle } = this.#employer;
-    const { view, grace } = this.#seat.state;
+    const { view, grace } = this.#tools.state;
     const before = new View(view.geometry, view);
     before.change(repair.before.number, repair.before.dead);
     view.change(repair.before.number, repair.before.dead);
-    view.change(repair.view.number, repair.view.dead);
+    this.filling.stopped(repair);
+    let decided: ReadonlyMap<number, Word> | undefined;
+    if (repair.joins === undefined) {
+      view.change(repair.view.number, repair.view.dead);
+      decided = await this.#run(this.#repairer.repair(repair, before));
+    } else {
+      const outcome = await this.filling.join(repair);
+      if (outcome === 'more') {
+        chronicle.changed(repair.before, 0);
+        return outcome;
+      }
+      decided = outcome;
+    }
     grace.adoptTable(before.controlMn !== view.controlMn);
-    const decided = await this.#run(this.#repairer.repair(repair, before));
     if (decided === undefined) {
       await pause(RETRY_MS);
       await this.#employer.lookAtNodes();
       return undefined;
     }
-    const { number, dead } = repair.view;
     chronicle.changed(repair.view, decided.size);
-    this.#employer.log(`view ${number} without nodes ${dead.join(', ')}: ${decided.size} slots decided`);
+    this.#employer.log(`${describe(repair)}: ${decided.size} slots decided`);
     return decided;
   }
 
   /** Recovers a fenced client; false: it was told to end as it stands. */
   async recover({ cid, place }: Member): Promise<boolean> {
     const { chronicle } = this.#employer;
-    for (let attempts = 1; !this.#employer.isClosed && !this.#halting.has(cid); attempts++) {
-      const times = new StepTimes(() => this.#seat.fabric.nowNs());
+    for (let attempts = 1; !this.#employer.isClosed() && !this.#halting.has(cid); attempts++) {
+      const times = new StepTimes(() => this.#tools.fabric.nowNs());
       let entries = 0;
       const onWalked = (count: number): void => {
         entries = count;
@@ -110,15 +151,20 @@ export class Works {
 
   /** Runs an op to its end; undefined when it was told to end as it stands. */
   async #run<T>(steps: Op<T>, isHalted: () => boolean = () => false): Promise<T | undefined> {
-    const { term, fabric } = this.#seat;
     // The op before may have been halted in the middle of a stage.
     this.#cx.arm();
     for (;;) {
-      while (!term.isHeld && !this.#employer.isClosed) await pause(RETRY_MS);
-      if (isHalted() || !term.isHeld) return undefined;
+      while (!this.#tools.term.isHeld && !this.#employer.isClosed()) await pause(RETRY_MS);
+      if (isHalted() || !this.#tools.term.isHeld) return undefined;
       const step = steps.next();
       if (step.done) return step.value;
-      await complete(fabric, step.value);
+      await complete(this.#tools.fabric, step.value);
     }
   }
+}
+
+function describe({ view: { number, dead, filling }, joins }: Repair): string {
+  const without = dead.length === 0 ? 'all nodes' : `without nodes ${dead.join(', ')}`;
+  const fills = filling === undefined ? '' : `, filling the place of node ${filling}`;
+  return `view ${number}, ${without}${fills}${joins === undefined ? '' : `, node ${joins} has joined`}`;
 }

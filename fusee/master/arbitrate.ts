@@ -9,8 +9,9 @@
  * may
  *   stand beside another of the same key (control X11b). Where only such words are left the slot becomes the
  *   tombstone of one of them. Deviation: the paper takes any living backup's word.
- * - The log entry of the word that stands is committed before it does, with an old value that no slot ever
- *   holds: so nobody finishes its round again, or takes its object for one that was dropped (FUSEE section
+ * - The log entry of the word that stands is committed before it does, on all replicas: where its client has
+ *   died before it had reached all, with the old value that it has on one, else with one that no slot ever
+ *   holds. So nobody finishes its round again, or takes its object for one that was dropped (FUSEE section
  *   5.2). That of a new tombstone is committed after: until every replica holds the tombstone, another master
  *   must not take its INSERT for one that may be visible.
  * - The object of a round that is lost by this has its used bit cleared before anybody goes on: a committed
@@ -38,6 +39,7 @@ import {
   type View,
 } from '../layout/index.js';
 import {
+  copyWord,
   isZero,
   type LocalMemory,
   type Op,
@@ -59,7 +61,11 @@ export const ARBITER_BYTES: number = (BATCH_VERBS + 1) * 64 + (MAX_REPLICAS + 2)
 /** What the log of an object says: of an object that slots name, so that it is whole. */
 interface Entry {
   readonly operation: number;
+  /** On one replica at least. */
   readonly isCommitted: boolean;
+  /** A replica lacks the old value that another has. */
+  readonly isTorn: boolean;
+  readonly vOld: Word;
 }
 
 /** Decides slots, in each change of the view. */
@@ -90,12 +96,13 @@ export class Arbiter {
    * Three round trips for every few slots, and two for each word of a backup that is looked at.
    * @param slots logical offsets.
    * @param before the view in which they were written to.
+   * @param isAll decides those with unchanged replicas too: another node is to have what they hold.
    * @returns the words that stand, by slot; undefined when a node was silent that the view calls alive.
    */
-  *decide(slots: Iterable<number>, before: View): Op<Map<number, Word> | undefined> {
+  *decide(slots: Iterable<number>, before: View, isAll = false): Op<Map<number, Word> | undefined> {
     this.#before = before;
     const decided = new Map<number, Word>();
-    const open = [...new Set(slots)].filter((slot) => this.#view.hasChanged(slot));
+    const open = [...new Set(slots)].filter((slot) => isAll || this.#view.hasChanged(slot));
     for (let first = 0; first < open.length; first += SLOTS) {
       const some = open.slice(first, first + SLOTS);
       const held = yield* this.#read(some);
@@ -134,7 +141,10 @@ export class Arbiter {
       if (isZero(candidate)) return candidate;
       const entry = yield* this.#readEntry(candidate);
       if (entry === undefined) return undefined;
-      if (entry.isCommitted) return candidate;
+      if (entry.isCommitted) {
+        const isThere = !entry.isTorn || (yield* this.#commit(candidate, entry.vOld));
+        return isThere ? candidate : undefined;
+      }
       if (isKv(candidate) && entry.operation === LogOperation.INSERT) continue;
       return (yield* this.#commit(candidate)) ? candidate : undefined;
     }
@@ -146,34 +156,38 @@ export class Arbiter {
   /** The log entry of the object that a word names, from all its living replicas together. */
   *#readEntry(of: Word): Op<Entry | undefined> {
     // Of an object without a replica nothing can be told, or shown: whoever reads it waits in vain.
-    if (this.#isLost(of)) return { operation: 0, isCommitted: true };
+    if (this.#isLost(of)) return { operation: 0, isCommitted: true, isTorn: false, vOld: word() };
     if (!(yield* this.#aimAtEnd(of))) return undefined;
     const { count, mn, offsetBytes } = this.#replicas;
     const b = this.#batch.reset();
     for (let r = 0; r < count; r++) b.read(mn[r], offsetBytes[r], this.#entries + r * LINE_BYTES, LINE_BYTES);
     yield b;
     let operation = 0;
-    let isCommitted = false;
+    let commits = 0;
+    const vOld = word();
+    const read = word();
     for (let r = 0; r < count; r++) {
       if (b.status(r) !== Status.OK) return undefined;
       const at = this.#entries + (r + 1) * LINE_BYTES;
       operation = this.#local.bytes[at + LogField.OPERATION] >>> 1;
       // Whoever commits waits for all: on one is enough to know that it was to be.
-      if (readOldValue(this.#local.bytes, at, word())) isCommitted = true;
+      if (!readOldValue(this.#local.bytes, at, read)) continue;
+      commits++;
+      copyWord(vOld, read);
     }
-    return { operation, isCommitted };
+    return { operation, isCommitted: commits > 0, isTorn: commits > 0 && commits < count, vOld };
   }
 
   #isLost(of: Word): boolean {
     return this.#view.isDead(this.#view.dataMn(ownerPointer(of), 0));
   }
 
-  *#commit(of: Word): Op<boolean> {
+  *#commit(of: Word, vOld: Word = ARBITRATED): Op<boolean> {
     if (this.#isLost(of)) return true;
     if (!(yield* this.#aimAtEnd(of))) return false;
     const { count, mn, offsetBytes } = this.#replicas;
     const end = this.#staged + LINE_BYTES;
-    stageOldValue(this.#local.bytes, end, ARBITRATED);
+    stageOldValue(this.#local.bytes, end, vOld);
     const b = this.#batch.reset();
     for (let r = 0; r < count; r++) {
       const at = offsetBytes[r] + LINE_BYTES + LogField.OLD_VALUE;

@@ -5,6 +5,12 @@ const REPORT: StopReport = { rounds: [], word: { hi: 0, lo: 0 }, directory: { ve
 
 const ROUND = { slot: 64, cell: 192, operation: 1, vOld: { hi: 0, lo: 0 }, wasSwapped: false };
 
+/** `repair 3 without 0, filling 1`, or `joins 1`. */
+const tellRepair = ({ view, joins }: Repair): string =>
+  `repair ${view.number} without ${view.dead}` +
+  (view.filling === undefined ? '' : `, filling ${view.filling}`) +
+  (joins === undefined ? '' : `, joins ${joins}`);
+
 /** What is to be done, without the records: `stop 1`, `fence 2`, `repair 2 without 0`. */
 function told(effects: readonly Effect[]): string[] {
   return effects.flatMap((effect) => {
@@ -12,9 +18,11 @@ function told(effects: readonly Effect[]): string[] {
       case 'store':
         return [];
       case 'repair':
-        return [`repair ${effect.repair.view.number} without ${effect.repair.view.dead}`];
+        return [tellRepair(effect.repair)];
       case 'recover':
         return [`recover ${effect.member.cid}`];
+      case 'fill':
+        return [`fill ${effect.mn}`];
       default:
         return [`${effect.do} ${effect.cid}`];
     }
@@ -310,5 +318,117 @@ describe('a client that has lost its connection', () => {
     expect(told(master.join({ cid: 2, place: 1 }, 0))).toEqual([]);
     master.stopped(1, REPORT);
     expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 2']);
+  });
+});
+
+describe('a place that is filled', () => {
+  /** A master whose node 1 has died, and whose client has gone on. */
+  const bereft = (): Master => {
+    const master = masterOf(1);
+    master.nodeDied(1);
+    master.stopped(1, REPORT);
+    master.repaired(true);
+    return master;
+  };
+  /** The same, with the place of node 1 being copied. */
+  const filling = (): Master => {
+    const master = bereft();
+    master.offer(1);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
+    return master;
+  };
+
+  it('gets its node back in two views, with everybody stopped for each', () => {
+    const master = bereft();
+    expect(told(master.offer(1))).toEqual(['stop 1']);
+    expect(master.isSettled).toBe(false);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 3 without 1, filling 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
+    expect(master.view).toEqual({ number: 3, dead: [1], filling: 1 });
+    expect(told(master.filled(1))).toEqual(['stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without , joins 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    expect(master.view).toEqual({ number: 4, dead: [] });
+    expect(master.isSettled).toBe(true);
+  });
+
+  it('is copied some more when too much has changed, with nobody joining yet', () => {
+    const master = filling();
+    master.filled(1);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true, { isToCopyMore: true }))).toEqual(['adopt 1', 'fill 1']);
+    expect(master.view).toEqual({ number: 4, dead: [1], filling: 1 });
+    master.filled(1);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without , joins 1']);
+  });
+
+  it('stays dead when its fresh process is gone, whatever was under way', () => {
+    const master = filling();
+    expect(told(master.withdraw(1))).toEqual(['stop 1']);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    expect(master.view).toEqual({ number: 4, dead: [1] });
+
+    const joining = filling();
+    joining.filled(1);
+    joining.stopped(1, REPORT);
+    expect(told(joining.withdraw(1))).toEqual([]);
+    // It was silent, or had answered all: either way nobody joins.
+    for (const isDone of [false, true]) {
+      const [again] = joining.repaired(isDone);
+      if (again === undefined) continue;
+      if (again.do === 'repair') expect(told([again])).toEqual(['repair 5 without 1']);
+    }
+    expect(joining.view).toEqual({ number: 5, dead: [1] });
+  });
+
+  it('waits for the view without another node that dies, and is filled on', () => {
+    const master = filling();
+    expect(told(master.nodeDied(2))).toEqual(['stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without 1,2, filling 1']);
+    // Its copying has gone on all the time: nobody is told to begin it.
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    master.filled(1);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without 2, joins 1']);
+  });
+
+  it('has nobody join by a view in which another node is found dead', () => {
+    const master = filling();
+    master.filled(1);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without , joins 1']);
+    expect(told(master.nodeDied(0))).toEqual([]);
+    expect(told(master.repaired(false))).toEqual(['repair 5 without 0,1, filling 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
+    expect(master.view).toEqual({ number: 5, dead: [0, 1], filling: 1 });
+  });
+
+  it('has its node for good once that is in, whoever dies or leaves meanwhile', () => {
+    const master = filling();
+    master.filled(1);
+    master.stopped(1, REPORT);
+    master.nodeDied(0);
+    master.withdraw(1);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'stop 1']);
+    expect(master.view).toEqual({ number: 4, dead: [] });
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without 0']);
+  });
+
+  it('waits its turn', () => {
+    const master = filling();
+    expect(told(master.offer(0))).toEqual([]);
+    master.filled(1);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without , filling 0']);
+  });
+
+  it('is filled anew by the next master', () => {
+    const record = { view: { number: 3, dead: [1], filling: 1 }, members: [] };
+    const master = new Master({ leaseNs: 100 }, record);
+    expect(told(master.join({ cid: 1, place: 0 }, 0))).toEqual(['welcome 1']);
+    expect(told(master.offer(1))).toEqual(['stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without 1, filling 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
   });
 });

@@ -12,65 +12,16 @@
  * - Memory nodes first, then clients: no recovery runs while the view changes, and one that was running is
  *   halted and begins again.
  * - Who joins while the view changes waits for the new one.
+ * - A place is filled in two views (`fill.ts`), one place at a time. A death that comes between goes first:
+ *   the view that is being made lets nobody join then, and is made without the dead; filling goes on afterwards.
  * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it. An
  *   effect is carried out when the records that came ahead of it are stored.
  */
 
-import type { OpenRound } from '../ops/index.js';
+import type { Effect, MasterRecord, Member, StopReport } from './effect.js';
+import { type MasterView, type NextView, Places } from './next-view.js';
 
-/** A member that is not recovered yet: its id, and its place in the client table. */
-export interface Member {
-  readonly cid: number;
-  readonly place: number;
-}
-
-/** What a successor must know. */
-export interface MasterRecord {
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
-  /** The view that is being made: nodes may know it already, clients do not. */
-  readonly next?: MasterRecord['view'] | undefined;
-  /** Every client that may have left something behind, the dead included. */
-  readonly members: readonly (Member & { readonly isDead: boolean })[];
-}
-
-/** What a client that has stopped tells. */
-export interface StopReport {
-  /** What its requests may have changed on some replicas only. */
-  readonly rounds: readonly OpenRound[];
-  /** Its word for the client table: period, and CID while it may have requests in flight. */
-  readonly word: { readonly hi: number; readonly lo: number };
-  /** The directory that it knows: its version and global depth. */
-  readonly directory: { readonly version: number; readonly depth: number };
-}
-
-/** What {@link Effect} `repair` needs: everybody named here has stopped or is fenced. */
-export interface Repair {
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
-  readonly before: { readonly number: number; readonly dead: readonly number[] };
-  readonly reports: ReadonlyMap<number, StopReport>;
-  readonly members: readonly Member[];
-  /** Fenced clients that are not recovered: their logs name what they had in flight. */
-  readonly dead: readonly Member[];
-}
-
-/** What the driver is to do. */
-export type Effect =
-  /** A client is to stop for a change of the view, and to answer `stopped`. */
-  | { readonly do: 'stop'; readonly cid: number }
-  /** A client's verbs are to be kept from executing; `fenced` tells when none does any more. */
-  | { readonly do: 'fence'; readonly cid: number }
-  /** Nodes learn the view, slots are decided, the client table is made anew; then `repaired`. */
-  | { readonly do: 'repair'; readonly repair: Repair }
-  /** A stopped client goes on in the present view, with what the latest repair decided. */
-  | { readonly do: 'adopt'; readonly cid: number }
-  /** A client that asked to join is in. */
-  | { readonly do: 'welcome'; readonly cid: number }
-  /** A fenced client is to be recovered; then `recovered`. */
-  | { readonly do: 'recover'; readonly member: Member }
-  /** A recovery is to end as it stands; `halted` tells when none of its verbs executes any more. */
-  | { readonly do: 'halt'; readonly cid: number }
-  /** The record has changed. */
-  | { readonly do: 'store'; readonly record: MasterRecord };
+export type { Effect, MasterRecord, Member, Repair, StopReport } from './effect.js';
 
 /** How it stands with a member. */
 const LIVE = 0;
@@ -103,11 +54,14 @@ export class Master {
   readonly #members = new Map<number, Known>();
   readonly #joining: Known[] = [];
   readonly #reports = new Map<number, StopReport>();
-  #view: MasterRecord['view'];
+  #view: MasterView;
   /** Nodes that are dead by what was heard, and not in the view yet. */
   readonly #lost = new Set<number>();
   /** The view that the repair under way makes. */
-  #next: MasterRecord['view'] | undefined;
+  #next: NextView | undefined;
+  /** The view that the former master was making. */
+  readonly #inherited: NextView | undefined;
+  readonly #places = new Places();
   #isRepairing = false;
   #tickedNs: number;
   #effects: Effect[] = [];
@@ -117,17 +71,17 @@ export class Master {
     this.#leaseNs = options.leaseNs;
     this.#sleepNs = options.sleepNs ?? options.leaseNs / 4;
     this.#tickedNs = nowNs;
-    this.#view = record?.view ?? { number: 1, dead: [] };
-    // Its number is never used again: nodes may have adopted it, without those that have died since.
-    this.#next = record?.next;
-    for (const mn of record?.next?.dead ?? []) if (!this.#view.dead.includes(mn)) this.#lost.add(mn);
+    // What was copied to a place that was being filled is known to nobody: it begins anew.
+    const { number, dead } = record?.view ?? { number: 1, dead: [] };
+    this.#view = { number, dead };
+    this.#inherited = record?.next;
     for (const { cid, place, isDead } of record?.members ?? []) {
       this.#members.set(cid, { cid, place, state: isDead ? FENCING : LIVE, leaseEndNs: this.#until(nowNs) });
     }
   }
 
   /** The present view. */
-  get view(): MasterRecord['view'] {
+  get view(): MasterView {
     return this.#view;
   }
 
@@ -138,7 +92,7 @@ export class Master {
 
   /** True when nothing is under way, and nobody dead is left. */
   get isSettled(): boolean {
-    const isQuiet = !this.isChanging && this.#lost.size === 0;
+    const isQuiet = !this.isChanging && this.#lost.size === 0 && this.#places.isQuiet;
     return isQuiet && [...this.#members.values()].every(({ state }) => state === LIVE);
   }
 
@@ -151,6 +105,12 @@ export class Master {
   begin(): Effect[] {
     for (const { cid, state } of this.#members.values())
       if (state === FENCING) this.#do({ do: 'fence', cid });
+    if (this.#inherited !== undefined) {
+      // Its number is never used again: nodes may have adopted it. Who was to join by it has not.
+      const { number, dead, joins } = this.#inherited;
+      const all = [...new Set([...this.#view.dead, ...(joins === undefined ? dead : [])])];
+      this.#disconnect({ number: number + 1, dead: all.sort((a, b) => a - b) });
+    }
     this.#goOn();
     return this.#taken();
   }
@@ -242,6 +202,27 @@ export class Master {
     return this.#taken();
   }
 
+  /** A fresh process stands ready to take a node's place, the memory of which it will have copied. */
+  offer(mn: number): Effect[] {
+    this.#places.offer(mn);
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** The process that was to take a node's place is gone, or cannot have it. */
+  withdraw(mn: number): Effect[] {
+    this.#places.withdraw(mn);
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** Of the place that is filled everything has been copied, but for what has changed meanwhile. */
+  filled(mn: number): Effect[] {
+    if (this.#view.filling === mn) this.#places.filled();
+    this.#goOn();
+    return this.#taken();
+  }
+
   /** A client has stopped: all that it had posted is answered, and it posts nothing more. */
   stopped(cid: number, report: StopReport): Effect[] {
     const known = this.#members.get(cid);
@@ -253,10 +234,19 @@ export class Master {
     return this.#taken();
   }
 
-  /** The repair has ended; false: a node was silent, which is alive by the view that it made. */
-  repaired(isDone: boolean): Effect[] {
+  /**
+   * The repair has ended; false: a node was silent, which is alive by the view that it made.
+   * @param how.isToCopyMore nothing is done yet: too much has changed for the node to join now.
+   */
+  repaired(isDone: boolean, { isToCopyMore = false }: { isToCopyMore?: boolean } = {}): Effect[] {
     this.#isRepairing = false;
-    if (isDone && this.#lost.size === 0) this.#publish();
+    if (isToCopyMore && this.#next?.joins !== undefined) {
+      const { number, joins } = this.#next;
+      this.#next = { number, dead: this.#view.dead, filling: joins };
+    }
+    // Who has joined is in, and told so: whatever has happened since makes the view behind it.
+    const isIn = isDone && this.#next?.joins !== undefined;
+    if (isIn || (isDone && this.#lost.size === 0 && this.#places.carries(this.#next))) this.#publish();
     else this.#goOn();
     return this.#taken();
   }
@@ -279,7 +269,8 @@ export class Master {
 
   /** Takes the next step of whatever is under way. */
   #goOn(): void {
-    if (this.#lost.size > 0 && !this.#isRepairing) this.#disconnect();
+    const next = this.#isRepairing ? undefined : this.#places.next(this.#view, this.#lost, this.#next);
+    if (next !== undefined) this.#disconnect(next);
     if (this.#next === undefined) {
       for (const known of this.#members.values()) if (known.state === FENCED) this.#recover(known);
       return;
@@ -289,15 +280,14 @@ export class Master {
     this.#isRepairing = true;
     const dead = all.filter(({ state }) => state === FENCED);
     const reports = new Map(this.#reports);
-    const repair = { view: this.#next, before: this.#view, reports, members: all, dead };
+    const { joins, ...view } = this.#next;
+    const repair = { view, before: this.#view, joins, reports, members: all, dead };
     this.#do({ do: 'repair', repair });
   }
 
   /** The view is to change, or to change further: everybody stops. */
-  #disconnect(): void {
-    const { number } = this.#next ?? this.#view;
-    const dead = [...new Set([...(this.#next ?? this.#view).dead, ...this.#lost])].sort((a, b) => a - b);
-    this.#next = { number: number + 1, dead };
+  #disconnect(next: NextView): void {
+    this.#next = next;
     this.#lost.clear();
     // Ahead of the first stop: whoever takes over has to end what is begun here.
     this.#store();
@@ -313,7 +303,10 @@ export class Master {
   }
 
   #publish(): void {
-    this.#view = this.#next as MasterRecord['view'];
+    const next = this.#next as NextView;
+    const toFill = this.#places.made(next, this.#view);
+    const { joins: _, ...view } = next;
+    this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
     this.#store();
@@ -323,6 +316,7 @@ export class Master {
       this.#do({ do: 'adopt', cid: known.cid });
     }
     for (const known of this.#joining.splice(0)) this.#welcome(known);
+    if (toFill !== undefined) this.#do({ do: 'fill', mn: toFill });
     this.#goOn();
   }
 

@@ -15,6 +15,10 @@ export function startShmNode(options: {
   mn: number;
   config: PoolConfig;
   prefault?: boolean;
+  /** It waits to take the place of another process. */
+  isNext?: boolean;
+  /** Told when another process has taken this one's place: nobody uses it any more. */
+  onParted?: () => void;
 }): ShmNode {
   const { nodeBytes } = new Geometry(options.config);
   const node = new ShmNode({
@@ -22,10 +26,12 @@ export function startShmNode(options: {
     mn: options.mn,
     memoryBytes: nodeBytes,
     prefault: options.prefault ?? true,
+    isNext: options.isNext,
   });
   try {
     const service = new NodeService(options.config, options.mn, memoryOf(node));
     service.format();
+    if (options.onParted !== undefined) service.onParted = options.onParted;
     node.serve((request) => service.handle(request));
     node.ready();
     return node;

@@ -16,6 +16,7 @@ export function* adoptBlock(cx: Context, hasMore: () => boolean): Op<void> {
   const { nodes } = view.geometry.config;
   for (let i = 0; i < nodes; i++) {
     const mn = (cid + i) % nodes;
+    if (view.isDead(mn)) continue;
     while (slab.orphans[mn] !== 0) {
       // What it says next time it is asked for a block will tell whether there are more.
       slab.orphans[mn] = 0;

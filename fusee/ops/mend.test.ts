@@ -111,6 +111,31 @@ describe('mending', () => {
     expect(nodes.load(living, view.slotOffset(SLOT), word()).lo).toBe(4);
   });
 
+  it('waits where the replica that is left is silent too, and is mended from there when that has died', () => {
+    const { nodes, batch, again } = makePool();
+    const three = new View(new Geometry({ ...CONFIG, indexReplicas: 3 }));
+    const [first, second, third] = [0, 1, 2].map((r) => three.slotMn(SLOT, r));
+    three.change(2, [first]);
+    nodes.kill(first);
+    nodes.kill(second);
+    nodes.store(third, three.slotOffset(SLOT), 8, 0);
+    const read = batch.read8(first, three.slotOffset(SLOT));
+    const mendIt = (): void => {
+      mend(batch, three, again);
+      run(nodes, again);
+      mended(batch, three, again);
+    };
+    run(nodes, batch);
+    mendIt();
+    expect(fateOf(batch, three)).toBe(Fate.WAIT);
+    expect(batch.mn(read)).toBe(second);
+    three.change(3, [first, second]);
+    expect(fateOf(batch, three)).toBe(Fate.BEREFT);
+    mendIt();
+    expect(fateOf(batch, three)).toBe(Fate.GO_ON);
+    expect(batch.found(read, word()).lo).toBe(8);
+  });
+
   it('leaves failed what has no replica left, beside what has', () => {
     const { nodes, before, batch, again } = makePool();
     const view = new View(before.geometry);

@@ -64,13 +64,18 @@ export function mend(batch: VerbBatch, view: View, again: VerbBatch): void {
   }
 }
 
-/** Takes over what the verbs that were posted once more came to. */
+/**
+ * Takes over what the verbs that were posted once more came to. One that has failed there too was that
+ * node's: its batch waits for the next view. Were it still the dead node's, it would be mended for ever.
+ */
 export function mended(batch: VerbBatch, view: View, again: VerbBatch): void {
   let k = 0;
   for (let i = 0; i < batch.count && k < again.count; i++) {
     if (batch.status(i) !== Status.FAIL || !isRepeated(batch, i)) continue;
     // It was posted once more unless nothing is left of what it was for.
-    if (view.elsewhere(batch.mn(i), batch.remote(i)) === undefined) continue;
+    const elsewhere = view.elsewhere(batch.mn(i), batch.remote(i));
+    if (elsewhere === undefined) continue;
+    if (again.status(k) === Status.FAIL) batch.readdress(i, elsewhere);
     if (batch.opcode(i) === Opcode.CAS) {
       batch.setField(i, Field.FOUND_LO, again.field(k, Field.FOUND_LO));
       batch.setField(i, Field.FOUND_HI, again.field(k, Field.FOUND_HI));

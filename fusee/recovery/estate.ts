@@ -8,13 +8,15 @@
  * - A block goes to ORPHAN: backups' entries and headers first, then the primary's entry, by TRANSFER. Until
  *   then the primary's entry names the dead, and the next recoverer finds it. So nobody writes the backups'
  *   entries but on behalf of whom the primary names (`memory/allocate.ts`).
+ * - Where the primary itself has died, a backup took its place: a block that its client had entered by half
+ *   is free by that one, and the client's by another. Nobody else looks there, so the entry is taken out.
  * - That also mends blocks that were on their way when their client died: granted and not entered, zeroed to
  *   be given back, handed on or taken over by half.
  */
 import { BLOCK_ENTRY_BYTES, CLASS_LINES, MAX_REPLICAS } from '../layout/index.js';
 import { ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from '../memory/index.js';
 import type { Context } from '../ops/index.js';
-import { type Op, replicaRef } from '../verbs/index.js';
+import { type Op, replicaRef, word } from '../verbs/index.js';
 import type { DeadBlock } from './walk-log.js';
 
 /** Nobody waits for an answer, and starting again costs more. */
@@ -34,6 +36,66 @@ export function* claimBlocks(cx: Context, dead: number): Op<DeadBlock[] | undefi
     blocks.push(...listed);
   }
   return blocks;
+}
+
+/**
+ * Takes out the entries, and headers, by which backups call blocks the dead client's that are free by
+ * primaries that have taken a dead node's place. By CAS: a new owner may be writing its own. A round trip for
+ * each table of such a region, and one for each block. False: a node was silent.
+ */
+export function* dropStaleEntries(cx: Context, dead: number): Op<boolean> {
+  const { view } = cx.client;
+  const { regions, config } = view.geometry;
+  for (let region = 0; region < regions; region++) {
+    if (!view.isTakenOver(region) || view.dataCount(region * config.regionBytes) < 2) continue;
+    const stale = yield* staleEntries(cx, region, dead);
+    if (stale === undefined) return false;
+    for (const { pointer, replica, sizeClass } of stale) {
+      const mn = view.dataMn(pointer, replica);
+      const b = cx.batch.reset();
+      b.cas(mn, view.dataOffset(pointer, replica), word(CLASS_LINES[sizeClass], dead), word());
+      b.cas(mn, view.entryOffset(pointer, replica), word(sizeClass + 1, dead), word());
+      yield b;
+      if (b.anyFailed()) return false;
+    }
+  }
+  return true;
+}
+
+/** A backup's entry of a block that is free by its primary. */
+interface StaleEntry extends DeadBlock {
+  readonly replica: number;
+}
+
+function* staleEntries(cx: Context, region: number, dead: number): Op<StaleEntry[] | undefined> {
+  const { view, local } = cx.client;
+  const { blockBytes, regionBytes } = view.geometry.config;
+  const start = region * regionBytes;
+  const blocks = regionBytes / blockBytes;
+  const perRead = Math.min(blocks, Math.floor(cx.matchBytes / MAX_REPLICAS / BLOCK_ENTRY_BYTES));
+  const stale: StaleEntry[] = [];
+  for (let first = 0; first < blocks; first += perRead) {
+    const count = Math.min(perRead, blocks - first);
+    const b = cx.batch.reset();
+    const areaOf = (replica: number): number => cx.matchArea + replica * perRead * BLOCK_ENTRY_BYTES;
+    const to = view.dataReplicas(start, replicaRef(MAX_REPLICAS));
+    for (let r = 0; r < to.count; r++) {
+      const at = view.entryOffset(start + first * blockBytes, r);
+      b.read(to.mn[r], at, areaOf(r), count * BLOCK_ENTRY_BYTES);
+    }
+    yield b;
+    if (b.anyFailed()) return undefined;
+    for (let i = 0; i < count; i++) {
+      const entryOf = (r: number): number => (areaOf(r) + i * BLOCK_ENTRY_BYTES) >>> 2;
+      if (local.words[entryOf(0)] !== 0) continue;
+      for (let r = 1; r < to.count; r++) {
+        if (local.words[entryOf(r)] !== dead) continue;
+        const sizeClass = local.words[entryOf(r) + 1] - 1;
+        stale.push({ pointer: start + (first + i) * blockBytes, replica: r, sizeClass });
+      }
+    }
+  }
+  return stale;
 }
 
 /** Leaves a cleared block to whoever adopts it. Two round trips. False: a node was silent. */

@@ -24,7 +24,7 @@
 import { type Context, loadDirectory } from '../ops/index.js';
 import type { Op } from '../verbs/index.js';
 import { clearBlock, endLists } from './clear-block.js';
-import { claimBlocks, giveUpPlace, handOn } from './estate.js';
+import { claimBlocks, dropStaleEntries, giveUpPlace, handOn } from './estate.js';
 import { freeReplaced } from './free-bits.js';
 import { Recovered, recoverRequest } from './recover-request.js';
 import { retireClient } from './retire-client.js';
@@ -82,6 +82,7 @@ export function* recoverClient(cx: Context, dead: DeadClient, options: RecoveryO
   begin('blocks');
   for (const block of blocks)
     if (!(yield* clearBlock(cx, block)) || !(yield* handOn(cx, dead.cid, block))) return false;
+  if (!(yield* dropStaleEntries(cx, dead.cid))) return false;
   begin('place');
   return (yield* retireClient(cx.batch, view, dead)) && (yield* giveUpPlace(cx, dead.cid));
 }

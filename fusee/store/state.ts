@@ -25,13 +25,26 @@ const stateSchema = z.object({
   leader: processSchema.optional(),
   record: z.object({
     view: viewSchema,
-    next: viewSchema.optional(),
+    next: viewSchema.extend({ joins: whole(63).optional() }).optional(),
     members: z.array(z.object({ cid: whole(U32), place: whole(4095), isDead: z.boolean() })).max(1 << 16),
   }),
   /** Of members that run, or may; not of those that have resigned. */
-  processes: z.array(processSchema.extend({ cid: whole(U32) })).max(1 << 16),
+  processes: z
+    .array(
+      processSchema.extend({
+        cid: whole(U32),
+        /** What nodes know it by, over a network. */
+        key: z
+          .string()
+          .regex(/^[1-9][0-9]{0,19}$/)
+          .optional(),
+      }),
+    )
+    .max(1 << 16),
   /** Slots that the change to the view in force has decided. */
   decided: z.array(z.object({ slot: whole(2 ** 48), hi: whole(U32), lo: whole(U32) })).max(1 << 16),
+  /** The node that has joined by that view. */
+  joins: whole(63).optional(),
 });
 
 /** What a master leaves to its successor. */

@@ -246,6 +246,11 @@ export class VerbBatch {
     return this.#doubles[(this.#first + (i << 4) + Field.REMOTE) >>> 1];
   }
 
+  /** Bytes that verb `i` reads or writes; 8 for an atomic. */
+  lengthOf(i: number): number {
+    return this.#words[this.#first + (i << 4) + Field.LENGTH];
+  }
+
   /** Any 32-bit word of descriptor `i`, by its number in {@link Field}: for fabrics and traces. */
   field(i: number, field: number): number {
     return this.#words[this.#first + (i << 4) + field];
@@ -279,6 +284,13 @@ export class VerbBatch {
     const source = from.#first + (i << 4);
     for (const field of COPIED) this.#words[d + field] = this.#words[source + field];
     return this.count++;
+  }
+
+  /** Verb `i` is another address's from now on: what it came to was told of that one. */
+  readdress(i: number, to: { readonly mn: number; readonly offset: number }): void {
+    const d = this.#first + (i << 4);
+    this.#words[d + Field.MN] = to.mn;
+    this.#doubles[(d + Field.REMOTE) >>> 1] = to.offset;
   }
 
   /** True when any verb failed, background work included. */

@@ -1,10 +1,14 @@
 /** `fusee bench`: workloads against a pool of its own on this machine. */
 import { Command, Option } from 'commander';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
+import { fabricOption } from './access.js';
+import { untilInterrupted } from './interrupt.js';
 import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
 
 interface Flags {
+  fabric: HostFabricKind;
   workload: string;
   searchRatio?: number;
   trace?: string;
@@ -31,11 +35,9 @@ interface Flags {
   masters?: number;
   lease?: number;
   readonly faults?: string;
+  loop: boolean;
   json: boolean;
 }
-
-/** A closed terminal ends a run as Ctrl-C does. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Makes the command. */
 export function benchCommand(): Command {
@@ -47,6 +49,7 @@ export function benchCommand(): Command {
       `comma-separated: ${workloadNames.join(', ')}`,
       'ycsb-a,ycsb-b,ycsb-c,ycsb-d',
     )
+    .addOption(fabricOption())
     .option('--search-ratio <share>', 'for the workload mix: share of SEARCH', parseShare('the search ratio'))
     .option('--trace <file>', 'for the workload trace: the file to replay')
     .option('--flavour <name>', "reading of YCSB's key distributions", 'ycsb-java')
@@ -86,6 +89,11 @@ export function benchCommand(): Command {
       false,
     )
     .option('--faults <file>', 'inject the faults of this timeline into the measured window')
+    .option(
+      '--loop',
+      'play the requests again and again: the window lasts --seconds, and the pool reclaims',
+      false,
+    )
     .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
     .option(
       '--masters <n>',
@@ -109,32 +117,21 @@ async function bench(flags: Flags): Promise<void> {
     import('../run/live.js'),
     import('../../results/table.js'),
   ]);
-  const abort = new AbortController();
-  const interrupt = (): void => {
-    // The processes of the cell end with this one: they lose their channel.
-    if (abort.signal.aborted) process.exit(130);
-    process.stderr.write('\ninterrupted: finishing what is in flight; again to give up on it\n');
-    abort.abort(new Error('interrupted'));
-  };
-  for (const signal of SIGNALS) process.on(signal, interrupt);
-  try {
-    const view = flags.json ? silentView() : liveView(process.stderr);
-    const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
-    const outcome = await runBench(benchOptions(flags), { view, abort: abort.signal, onRow });
-    if (!flags.json) {
-      if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
-      for (const path of outcome.paths) process.stdout.write(`${path}\n`);
-    }
-    for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
-    process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+  const view = flags.json ? silentView() : liveView(process.stderr);
+  const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
+  const outcome = await untilInterrupted((abort) => runBench(benchOptions(flags), { view, abort, onRow }));
+  if (!flags.json) {
+    if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
+    for (const path of outcome.paths) process.stdout.write(`${path}\n`);
   }
+  for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
+  process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
 }
 
 function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? Math.min(2, flags.nodes);
   return {
+    fabric: flags.fabric,
     workloads: flags.workload.split(',').flatMap((name) => name.trim() || []),
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
@@ -142,6 +139,7 @@ function benchOptions(flags: Flags): BenchOptions {
     ...(flags.faults === undefined ? {} : { faultsPath: flags.faults }),
     masters: flags.masters ?? (flags.faults !== undefined && flags.master ? 1 : 0),
     ...(flags.lease === undefined ? {} : { leaseMs: flags.lease / 1e6 }),
+    ...(flags.loop ? { loops: true } : {}),
     ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
     clients: flags.clients,

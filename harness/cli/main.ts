@@ -3,7 +3,9 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
 import { benchCommand } from './bench-command.js';
+import { experimentCommand } from './experiment-command.js';
 import { explain } from './explain.js';
+import { fabricCommand } from './fabric-command.js';
 import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
 import { masterCommand, recoverCommand } from './master-command.js';
@@ -16,6 +18,7 @@ Examples:
   fusee bench                                   YCSB A to D on a pool of its own, with figures
   fusee bench -w ycsb-a -r 3 -c 2 --json        one workload, three replicas, results as JSON
   fusee bench -w mix --search-ratio 0.7 --rtt 2us
+  fusee experiment table1                       recovery of a client beside the paper's values
   fusee node --pool demo                        a memory node; ends with Ctrl-C
   fusee master --pool demo                      leases, dead nodes, recovery of dead clients
   fusee kv put user1 Ada --pool demo            requests to the pool that it makes
@@ -36,12 +39,14 @@ async function main(): Promise<void> {
     .version(packageVersion)
     .addHelpText('after', EXAMPLES)
     .addCommand(benchCommand())
+    .addCommand(experimentCommand())
     .addCommand(kvCommand())
     .addCommand(nodeCommand())
     .addCommand(masterCommand())
     .addCommand(recoverCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
+    .addCommand(fabricCommand())
     .addCommand(verifyCommand());
   harmonise(program);
   await program.parseAsync();

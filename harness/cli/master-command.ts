@@ -2,18 +2,18 @@
 import { Command } from 'commander';
 import { checkPoolName } from '../../fusee/client/limits.js';
 import { askStatus } from '../../fusee/control/link.js';
+import { checkAccess } from '../../fusee/fabric/open.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import { DEFAULT_LEASE_MS, ELECTION_SECONDS_DEFAULT, LEASE_ELECTIONS } from '../../fusee/host/options.js';
 import { describeLoss, type MasterStatus } from '../../fusee/host/status.js';
 import { RECOVERY_STEPS } from '../../fusee/recovery/index.js';
+import { type AccessFlags, accessOf, withAccess } from './access.js';
 import { explain } from './explain.js';
 import { parseDuration } from './parse.js';
 import { textTable } from './text-table.js';
 
-interface MasterFlags {
-  readonly pool: string;
+interface MasterFlags extends AccessFlags {
   readonly lease?: number;
-  readonly secretFile?: string;
   readonly store?: string;
   readonly election?: number;
   readonly standby?: boolean;
@@ -21,18 +21,16 @@ interface MasterFlags {
 
 /** The `master` command. */
 export function masterCommand(): Command {
-  return new Command('master')
-    .description(
-      'run the master of a pool on this host: leases, changes of the view, recovery of dead clients',
-    )
-    .option('-p, --pool <name>', 'the pool', 'default')
+  const master = new Command('master').description(
+    'run the master of a pool on this host: leases, changes of the view, recovery of dead clients',
+  );
+  return withAccess(master)
     .option(
       '--lease <time>',
-      `a client that is silent for so long is fenced, by SIGKILL (default: ${DEFAULT_LEASE_MS}ms; with etcd ` +
-        `${LEASE_ELECTIONS} times the election time)`,
+      'a client that is silent for so long is fenced: by SIGKILL, or by its nodes over a network (default: ' +
+        `${DEFAULT_LEASE_MS}ms; with etcd ${LEASE_ELECTIONS} times the election time)`,
       parseDuration('the lease'),
     )
-    .option('--secret-file <path>', "the pool's secret, 16 bytes or more, mode 600; one is made otherwise")
     .option(
       '--store <where>',
       'where masters keep what their successor must know: embedded, or etcd://host:port[,host:port]',
@@ -49,8 +47,9 @@ export function masterCommand(): Command {
 }
 
 async function serve(flags: MasterFlags): Promise<void> {
-  const { pool, lease, secretFile, store, election, standby } = flags;
+  const { pool, lease, store, election, standby } = flags;
   checkPoolName(pool);
+  checkAccess(accessOf(flags));
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   const abort = new AbortController();
   let host: MasterHost | undefined;
@@ -63,9 +62,8 @@ async function serve(flags: MasterFlags): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
   const options = {
-    pool,
+    ...accessOf(flags),
     ...(lease === undefined ? {} : { leaseMs: lease / 1e6 }),
-    ...(secretFile === undefined ? {} : { secretFile }),
     ...(store === undefined ? {} : { store }),
     ...(election === undefined ? {} : { electionSeconds: election / 1e9 }),
     ...(standby === undefined ? {} : { standsBy: standby }),
@@ -113,10 +111,16 @@ async function tell({ pool, secretFile, json }: RecoverFlags): Promise<void> {
   process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : describe(status));
 }
 
+function describeFilling({ mn, bytes, leftBytes, rounds }: NonNullable<MasterStatus['filling']>): string {
+  const share = ((100 * (bytes - Math.min(bytes, leftBytes))) / bytes).toFixed(1);
+  return `the place of node ${mn} is being filled: ${share} % of ${bytes} bytes, round ${rounds + 1}`;
+}
+
 function describe(status: MasterStatus): string {
   const { view, clients, recoveries } = status;
   const dead = view.dead.length === 0 ? 'all nodes alive' : `without node ${view.dead.join(', ')}`;
   const lines = [`view ${view.number}, ${dead}; ${clients} clients, lease ${status.leaseMs} ms`];
+  if (status.filling !== undefined) lines.push(describeFilling(status.filling));
   const loss = describeLoss(status);
   if (loss !== undefined) lines.push(loss);
   if (recoveries.length === 0) lines.push('no client has been recovered');

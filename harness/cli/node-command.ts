@@ -2,12 +2,18 @@
 import { Command, Option } from 'commander';
 import { clientsOf } from '../../fusee/client/connect.js';
 import { checkPoolName } from '../../fusee/client/limits.js';
+import { hasMaster } from '../../fusee/control/link.js';
+import { offerNode } from '../../fusee/control/offer.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import { keepSecret, makeControlFolder, readSecret, secretPath } from '../../fusee/fabric/secret.js';
+import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
 import { growingIndexOf, requireRoom } from '../run/plan.js';
-import { parseBytes, parseCount } from './parse.js';
+import { fabricOption } from './access.js';
+import { parseBytes, parseCount, parseDuration } from './parse.js';
 
 interface Flags {
   pool: string;
@@ -19,17 +25,29 @@ interface Flags {
   keys: number;
   regionSize: number;
   blockSize: number;
+  replace?: boolean;
+  fabric: HostFabricKind;
+  listen?: string;
+  secretFile?: string;
+  busyPoll: number;
 }
 
+/** What a pool's layout follows from. */
+type Shape = 'nodes' | 'indexReplicas' | 'dataReplicas' | 'memory' | 'keys' | 'regionSize' | 'blockSize';
+
+/** A node that is told that another process has its place ends so much later: its answer is heard. */
+const PART_MS = 100;
 /** The layout's limit. */
 const REGIONS_MAX = 1 << 16;
 const KEYS_MAX = 1e9;
+/** Where node 0 listens, unless it is told otherwise, and the others behind it. */
+const PORT = 7300;
 
 /** Makes the command. */
 export function nodeCommand(): Command {
   return new Command('node')
     .description(
-      'run one memory node of a pool on shared memory; every node of a pool gets the same options but --id',
+      'run one memory node of a pool; every node of a pool gets the same options but --id and --listen',
     )
     .option('-p, --pool <name>', 'the pool', 'default')
     .option('-i, --id <n>', 'number of this node, from 0', parseCount('the node'), 0)
@@ -53,9 +71,28 @@ export function nodeCommand(): Command {
         .argParser(parseBytes('the block size'))
         .default(1 << 16, '64KiB'),
     )
+    .option(
+      '--replace',
+      'drain the process that has this place: it ends when all that it holds is here, while clients run',
+    )
+    .addOption(fabricOption())
+    .option('--listen <host:port>', `with --fabric tcp: where (default: 127.0.0.1, ${PORT} and its number)`)
+    .option(
+      '--secret-file <path>',
+      "the pool's secret: with --fabric tcp, or of its master, for a node that joins a running pool",
+    )
+    .option(
+      '--busy-poll <time>',
+      'with --fabric tcp: look for more for so long before sleeping; takes a core',
+      parseDuration('the time of polling'),
+      0,
+    )
     .addHelpText(
       'after',
       `
+In a running pool that has a master, a node takes the place of one that has died: it comes up empty, and
+has everything copied to it while clients go on.
+
 Example: a pool of two nodes that keep everything twice
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 0 &
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 1 &
@@ -65,7 +102,7 @@ Example: a pool of two nodes that keep everything twice
 }
 
 /** The largest pool whose nodes fit `memory` each. @throws UsageError when not even the smallest does. */
-export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
+export function poolOfMemory(flags: Pick<Flags, Shape>): PoolConfig {
   if (flags.nodes < 1 || flags.nodes > MAX_NODES) {
     throw new UsageError(`nodes is ${flags.nodes}; a pool has 1 to ${MAX_NODES}`);
   }
@@ -110,16 +147,53 @@ export function poolOfMemory(flags: Omit<Flags, 'pool' | 'id'>): PoolConfig {
  */
 async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
   for (let mn = 0; mn < nodes; mn++) {
-    if (mn === id || !(await clientsOf(pool, mn))) continue;
+    if (mn === id || !(await clientsOf({ pool }, mn))) continue;
     throw new FabricError(
-      `pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and start the ` +
-        'pool anew',
+      `pool '${pool}' is in use without its node ${id}, whose memory is lost: start the pool's master first ` +
+        '(fusee master), which has it filled from the other nodes; or end those, and start the pool anew',
     );
   }
 }
 
+/** Serves in a running pool: in the place of a process that has died, or is to part with it. */
+async function join(flags: Flags, config: PoolConfig): Promise<void> {
+  const { pool, id, secretFile, fabric } = flags;
+  if (fabric !== 'shm') {
+    throw new UsageError(
+      `pool '${pool}' is running, and over ${fabric} no node can take a place in it yet: leave out --fabric, ` +
+        'or start the pool anew',
+    );
+  }
+  const node = start(flags, config, true);
+  process.stdout.write(`node ${id} of pool '${pool}' waits to be filled\n`);
+  try {
+    const offer = { mn: id, isReplacing: flags.replace === true, take: () => node.takePlace() };
+    await offerNode({ pool, secretFile }, offer);
+  } catch (error) {
+    node.close();
+    throw error;
+  }
+  sayReady(flags, node.name);
+}
+
+/** The node, until it is told to end, or another process has its place. */
+function start({ pool, id }: Flags, config: PoolConfig, isNext: boolean): ShmNode {
+  const onParted = (): void => {
+    process.stdout.write(`node ${id} of pool '${pool}' has been drained; it ends\n`);
+    setTimeout(() => node.close(), PART_MS);
+  };
+  const node = startShmNode({ pool, mn: id, config, isNext, onParted });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => node.close());
+  return node;
+}
+
+const sayReady = ({ pool, id }: Flags, where: string): boolean =>
+  process.stdout.write(`node ${id} of pool '${pool}' is ready (${where}); end it with Ctrl-C\n`);
+
 async function serve(flags: Flags): Promise<void> {
   checkPoolName(flags.pool);
+  if (flags.fabric === 'shm' && flags.listen !== undefined)
+    throw new UsageError('--listen is for fabrics over a network; give --fabric tcp too');
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
     throw new UsageError(
@@ -128,12 +202,32 @@ async function serve(flags: Flags): Promise<void> {
   }
   // What a dead run left behind under these names; a living one's region stays.
   sweepRegions(flags.pool);
-  await requireUnused(flags);
   requireRoom(config, { nodes: 1 });
-  const node = startShmNode({ pool: flags.pool, mn: flags.id, config });
-  const end = (): void => node.close();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  process.stdout.write(
-    `node ${flags.id} of pool '${flags.pool}' is ready (${node.name}); end it with Ctrl-C\n`,
+  if (await hasMaster(flags.pool)) return join(flags, config);
+  if (flags.replace === true) {
+    throw new UsageError(
+      `pool '${flags.pool}' has no master, and nobody else can drain a node; start one with fusee master`,
+    );
+  }
+  await requireUnused(flags);
+  const node = start(flags, config, false);
+  let where = node.name;
+  try {
+    if (flags.fabric === 'tcp') where += `, tcp ${listen(node, flags)}`;
+  } catch (error) {
+    node.close();
+    throw error;
+  }
+  sayReady(flags, where);
+}
+
+/** Lets clients in over TCP. Returns the address. */
+function listen(node: ShmNode, { pool, id, listen, secretFile, busyPoll }: Flags): string {
+  const address = listen ?? `127.0.0.1:${PORT + id}`;
+  if (secretFile === undefined) makeControlFolder();
+  const secret = secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
+  const port = node.listen({ address, secret, busyPollNs: busyPoll }, (line) =>
+    process.stdout.write(`node ${id}: ${line}\n`),
   );
+  return address.replace(/:\d+$/, `:${port}`);
 }

@@ -5,12 +5,11 @@ import { askStatus, hasMaster } from '../../fusee/control/link.js';
 import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
 import type { MasterStatus } from '../../fusee/host/status.js';
 import { CorruptionError } from '../../fusee/verbs/index.js';
+import { type AccessFlags, accessOf, withAccess } from './access.js';
 import { textOfDead } from './fsck-command.js';
 import { percent, textTable } from './text-table.js';
 
-interface Flags {
-  pool: string;
-  secretFile?: string;
+interface Flags extends AccessFlags {
   json: boolean;
 }
 
@@ -19,10 +18,10 @@ const CLIENTS_TOLD = 32;
 
 /** Makes the command. */
 export function statsCommand(): Command {
-  return new Command('stats')
-    .description('blocks, objects, fragmentation and load of a pool, per node and size class')
-    .option('-p, --pool <name>', 'the pool', 'default')
-    .option('--secret-file <path>', "the pool's secret, when it has a master")
+  const statsOf = new Command('stats').description(
+    'blocks, objects, fragmentation and load of a pool, per node and size class',
+  );
+  return withAccess(statsOf)
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
@@ -51,8 +50,9 @@ of each row), Client.stats() of the API those of one.
     .action(stats);
 }
 
-async function stats({ pool, secretFile, json }: Flags): Promise<void> {
-  const report = await memoryStats({ pool, secretFile });
+async function stats(flags: Flags): Promise<void> {
+  const { pool, secretFile, json } = flags;
+  const report = await memoryStats(accessOf(flags));
   if (!report.isComplete) throw new CorruptionError(describeFinding(report.findings[0]));
   const status = (await hasMaster(pool)) ? ((await askStatus({ pool, secretFile })) as MasterStatus) : null;
   const cache = status?.cache ?? null;

@@ -6,11 +6,13 @@ import { Command } from 'commander';
 import { UsageError } from '../../fusee/verbs/index.js';
 import { HOT_FLAGS } from '../run/hot-flags.js';
 import { replayCommand, tellPlan, tellShrunk } from '../swarm/failure.js';
-import { planOf, type SeedReport, type SwarmPlan } from '../swarm/index.js';
+import type { SeedReport, SwarmPlan } from '../swarm/index.js';
 import { parsePlan } from '../swarm/plan-text.js';
+import { profilePlan, replayOf } from '../swarm/profile.js';
 import { formatFailure, runRepeatably } from '../swarm/seed.js';
 import { SEED_MAX, seedFrom, type VerifyResult, verifySeeds } from '../swarm/verify.js';
 import { parseCount } from './parse.js';
+import { formatCrashRuns } from './verify-crashes.js';
 import { type ScenarioFlags, verifyExhaustive, verifyScenario } from './verify-exhaustive.js';
 
 interface Flags extends Partial<ScenarioFlags> {
@@ -18,6 +20,7 @@ interface Flags extends Partial<ScenarioFlags> {
   short: boolean;
   long: boolean;
   seeds?: number;
+  crashRuns?: number;
   minutes?: number;
   seed?: number;
   seedFrom?: string;
@@ -37,6 +40,7 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .description('check the protocol in the simulator: random small clusters, one seed each')
     .option('--seeds <n>', 'seeds to run (1000 when no time is given)', count('seeds'))
+    .option('--crash-runs <n>', 'small clusters in which clients and memory nodes die', count('crash runs'))
     .option('--minutes <m>', 'run for so long', parseMinutes)
     .option('--seed <n>', 'the first seed; alone, this one seed is run and told in full', count('the seed'))
     .option('--seed-from <text>', 'derive the first seed from a text, such as a tree hash')
@@ -73,9 +77,12 @@ async function verify(flags: Flags): Promise<void> {
     throw new UsageError(`both --seed ${flags.seed} and --seed-from '${flags.seedFrom}' are given; give one`);
   if (flags.plan !== undefined && flags.seed === undefined)
     throw new UsageError('--plan changes the plan of a seed; give --seed too');
-  const isOne = flags.seeds === undefined && flags.minutes === undefined;
-  if (flags.plan !== undefined && !isOne)
-    throw new UsageError('--plan is for one run; leave --seeds and --minutes out');
+  const { crashRuns } = flags;
+  const isOne = flags.seeds === undefined && flags.minutes === undefined && (crashRuns ?? 1) === 1;
+  if (flags.plan !== undefined && !(isOne && crashRuns === undefined))
+    throw new UsageError('--plan is for one run; leave --seeds, --crash-runs and --minutes out');
+  if (crashRuns !== undefined && (flags.seeds !== undefined || flags.minutes !== undefined))
+    throw new UsageError(`--crash-runs ${crashRuns} says how many; leave --seeds and --minutes out`);
   requireTogether(flags);
   if (flags.exhaustive) verifyExhaustive(flags);
   else if (flags.scenario !== undefined) verifyScenario(flags as ScenarioFlags);
@@ -96,7 +103,7 @@ function requireTogether(flags: Flags): void {
   const rules: { of: string; flags: readonly (keyof Flags)[] }[] = [
     { of: '--exhaustive', flags: ['short', 'long'] },
     { of: '--scenario', flags: ['random', 'pct', 'replay'] },
-    { of: 'a run of seeds', flags: ['seeds', 'minutes', 'seedFrom', 'plan'] },
+    { of: 'a run of seeds', flags: ['seeds', 'crashRuns', 'minutes', 'seedFrom', 'plan'] },
   ];
   for (const rule of rules) {
     const [wrong] = kind === rule.of ? [] : given(rule.flags);
@@ -114,10 +121,12 @@ function speed({ json }: Flags): void {
   process.exitCode = status ?? 130;
 }
 
+const profileOf = ({ crashRuns }: Flags): 'any' | 'crash' => (crashRuns === undefined ? 'any' : 'crash');
+
 /** Runs one seed, or one plan, twice, and tells what came of it. */
 function replay(seed: number, flags: Flags): void {
   if (seed > SEED_MAX) throw new UsageError(`the seed is ${seed}; give a whole number from 0 to 2^52`);
-  const plan = flags.plan === undefined ? planOf(seed) : parsePlan(seed, flags.plan);
+  const plan = flags.plan === undefined ? profilePlan(profileOf(flags), seed) : parsePlan(seed, flags.plan);
   const report = runRepeatably(plan, { isTwice: true });
   const isFailure = report.findings.length > 0;
   if (!isFailure) process.stdout.write(`${flags.json ? JSON.stringify(report) : formatClean(report)}\n`);
@@ -126,12 +135,13 @@ function replay(seed: number, flags: Flags): void {
 }
 
 /** A plan that was given is told as it is; a seed's own is shrunk before. */
-function tellFailure(plan: SwarmPlan, report: SeedReport, { json, shrink, plan: given }: Flags): void {
+function tellFailure(plan: SwarmPlan, report: SeedReport, flags: Flags): void {
+  const { json, shrink, plan: given } = flags;
   const shrinks = shrink && given === undefined;
   const print = (text: string): void => void process.stdout.write(`${text}\n`);
   if (!json) {
     if (given !== undefined) print([`seed ${report.seed} fails`, ...tellPlan(plan, report)].join('\n'));
-    else print(formatFailure(report));
+    else print(formatFailure(report, replayOf(profileOf(flags), report.seed)));
     if (shrinks) print(tellShrunk(plan, report).text);
     return;
   }
@@ -155,9 +165,12 @@ async function swarm(flags: Flags): Promise<void> {
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   const isLive = process.stderr.isTTY && !flags.json;
+  const seeds = flags.seeds ?? flags.crashRuns;
+  const format = flags.crashRuns === undefined ? formatResult : formatCrashRuns;
   try {
     const result = await verifySeeds({
-      seeds: flags.seeds ?? (flags.minutes === undefined ? SEEDS_DEFAULT : Number.POSITIVE_INFINITY),
+      profile: profileOf(flags),
+      seeds: seeds ?? (flags.minutes === undefined ? SEEDS_DEFAULT : Number.POSITIVE_INFINITY),
       seconds: flags.minutes === undefined ? Number.POSITIVE_INFINITY : flags.minutes * 60,
       firstSeed: flags.seedFrom === undefined ? (flags.seed ?? 1) : seedFrom(flags.seedFrom),
       jobs: flags.jobs,
@@ -171,7 +184,7 @@ async function swarm(flags: Flags): Promise<void> {
       },
     });
     if (isLive) process.stderr.write('\n');
-    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${formatResult(result)}\n`);
+    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${format(result)}\n`);
     if (result.failures.length > 0) process.exitCode = 1;
     else if (result.isInterrupted) process.exitCode = 130;
   } finally {

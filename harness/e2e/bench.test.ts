@@ -58,7 +58,7 @@ describe.concurrent('other workloads', () => {
       expect([row.wrongValues, row.lostKeys]).toEqual(isDelete ? [null, null] : [0, 0]);
       expect(row.outcomes).toEqual({ [kinds[i]]: { OK: row.operations } });
     }
-  }, 60_000);
+  }, 120_000);
 
   it('mix keeps its ratio, a trace its sizes; the same seed gives the same requests', async () => {
     const trace = join(folder.path, 'trace.txt');
@@ -79,7 +79,7 @@ describe.concurrent('other workloads', () => {
     expect(searches / mix.operations).toBeLessThan(0.3);
     expect([replay.operations > 100, replay.wrongValues, replay.lostKeys]).toEqual([true, 0, 0]);
     expect(rowsOf(second.stdout).map((r) => r.streamHash)).toEqual([mix.streamHash, replay.streamHash]);
-  }, 60_000);
+  }, 120_000);
 
   it('--rtt holds every completion back', async () => {
     const args = ['-w', 'ycsb-c', ...alone, '--rtt', '2ms', '--requests', '200', '--json'];
@@ -133,7 +133,7 @@ describe.concurrent('what a run leaves', () => {
     } finally {
       own.remove();
     }
-  }, 60_000);
+  }, 120_000);
 
   it('--json is one object for each cell and line, and nothing else', async () => {
     const args = ['-w', 'ycsb-a,ycsb-c', '--json', ...alone];
@@ -203,7 +203,7 @@ describe.concurrent('what a run leaves', () => {
     } finally {
       own.remove();
     }
-  }, 60_000);
+  }, 120_000);
 
   it('a warm-up that nobody chose ends when a fifth of the requests has begun', async () => {
     const own = new RunFolder();

@@ -6,7 +6,8 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
-import { secretPath, socketPath } from '../../fusee/control/channel.js';
+import { socketPath } from '../../fusee/control/channel.js';
+import { secretPath } from '../../fusee/fabric/secret.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import { busyClient, fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
 import { endAll, masterSays, running, start, statusOf } from './run-master.js';
@@ -73,6 +74,20 @@ describe('a pool with a master', () => {
     expect([...outcomes].every((outcome) => outcome === 'OK' || outcome === 'UNAVAILABLE')).toBe(true);
     expect(outcomes).toContain('UNAVAILABLE');
     expect((await fusee('recover', '--pool', pool)).stdout).toMatch(/have no replica left/);
+    await client.close();
+  }, 60_000);
+
+  it('lets a client in that comes when a node has died and the master has not seen it yet', async () => {
+    const { pool, nodes, master } = await start();
+    master.process.kill('SIGSTOP');
+    nodes[0].process.kill('SIGKILL');
+    await until(() => !isRunning(nodes[0].pid));
+    const coming = connect({ pool });
+    // It is told the view in force, in which the node lives.
+    setTimeout(() => master.process.kill('SIGCONT'), 100);
+    const client = await coming;
+    expect(await client.put('late', 'x')).toEqual({ outcome: 'OK' });
+    expect((await statusOf(pool)).view).toEqual({ number: 2, dead: [0] });
     await client.close();
   }, 60_000);
 

@@ -56,7 +56,7 @@ export class Running {
   }
 
   /** Waits until the command has said something on either stream. */
-  async says(pattern: RegExp, timeoutMs = 20_000): Promise<void> {
+  async says(pattern: RegExp, timeoutMs = 45_000): Promise<void> {
     await until(() => pattern.test(this.stdout + this.stderr) || this.process.exitCode !== null, timeoutMs);
     if (!pattern.test(this.stdout + this.stderr)) {
       throw new Error(`the command never said ${pattern}: ${this.stdout}${this.stderr}`);

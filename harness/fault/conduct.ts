@@ -14,7 +14,9 @@ import { lastWordsOf } from './crash.js';
 import {
   type CrashFault,
   isOnLink,
+  isOnMembers,
   type LinkFault,
+  type MemberChange,
   type PlannedFault,
   type ProcessFault,
   type ProcessName,
@@ -31,8 +33,25 @@ export interface Injected {
   readonly detail: Record<string, unknown>;
 }
 
+/** Lets clients come and go. Both resolve with the time when it was done; null when the client has died. */
+export interface MembersPort {
+  join(client: number): Promise<number | null>;
+  leave(client: number): Promise<number | null>;
+  /** False: it is still on its way into the pool. */
+  isAtWork(client: number): boolean;
+}
+
+const NOBODY: MembersPort = { join: async () => null, leave: async () => null, isAtWork: () => true };
+
 /** A process that can be killed and stopped. */
-type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isDead'>;
+type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isGone'>;
+
+/** One thing to be done, when its time has come and it can be. */
+interface Step {
+  readonly atNs: number;
+  readonly run: () => unknown;
+  readonly canRun?: () => boolean;
+}
 
 /** A stop, and the very process that goes on behind it. */
 interface Stop {
@@ -55,15 +74,23 @@ export class Conductor {
   readonly #onInjected: (injected: Injected) => void;
   readonly #reports = new Map<number, ClientReport>();
   readonly #stops: Stop[] = [];
+  readonly #members: MembersPort;
+  /** Clients that are coming or going. */
+  readonly #changes: Promise<void>[] = [];
+  readonly #crashes: Promise<void>[] = [];
   #isOver = false;
   #done: Promise<void> = Promise.resolve();
+  /** How much later things happen than planned, since those that they happen to were not there yet. */
+  #lateNs = 0;
 
   constructor(
     plan: readonly PlannedFault[],
     crew: Crew<ToClient, FromClient>,
     onInjected: (injected: Injected) => void = () => {},
+    members: MembersPort = NOBODY,
   ) {
     this.#plan = plan;
+    this.#members = members;
     this.#crew = crew;
     this.#onInjected = onInjected;
   }
@@ -83,7 +110,7 @@ export class Conductor {
    * @param windowNs when it begins, which may change until it has begun.
    */
   begin(windowNs: () => number): void {
-    for (const fault of this.#plan) if (fault.kind === 'crash') this.#awaitCrash(fault);
+    for (const fault of this.#plan) if (fault.kind === 'crash') this.#crashes.push(this.#awaitCrash(fault));
     this.#crew.masters.onTakeOver = (atNs) => this.#takenOver(atNs);
     this.#done = this.#conduct(windowNs);
   }
@@ -92,6 +119,7 @@ export class Conductor {
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#done;
+    await Promise.all(this.#changes);
     for (const stop of this.#stops) this.#resume(stop);
     for (const one of this.injected) if (isOnLink(one.fault)) one.endNs ??= nowNs();
   }
@@ -104,27 +132,52 @@ export class Conductor {
       .map((fault) => `${fault.kind} of ${targetOf(fault)}${whenOf(fault)}`);
   }
 
+  /** Resolves when all that was planned has happened, crashes too, or been set going. */
+  get isThrough(): Promise<unknown> {
+    return Promise.all([this.#done, ...this.#crashes]);
+  }
+
   async #conduct(windowNs: () => number): Promise<void> {
-    const steps = this.#plan.flatMap((fault): { atNs: number; run: () => void }[] => {
+    const steps = this.#plan.flatMap((fault): Step[] => {
       if (fault.kind === 'crash') return [];
       if (isOnLink(fault)) return [{ atNs: fault.fromNs, run: () => this.#open(fault, windowNs()) }];
-      return [{ atNs: fault.atNs, run: () => this.#strike(fault) }];
+      if (isOnMembers(fault)) {
+        const { atNs, kind, client } = fault;
+        const canRun = (): boolean => kind === 'join' || this.#members.isAtWork(client);
+        return [{ atNs, run: () => this.#changes.push(this.#change(fault)), canRun }];
+      }
+      const { role, index } = fault.target;
+      const canRun = (): boolean => role !== 'client' || this.#members.isAtWork(index);
+      return [{ atNs: fault.atNs, run: () => this.#strike(fault), canRun }];
     });
     steps.sort((a, b) => a.atNs - b.atNs);
-    for (const { atNs, run } of steps) {
+    for (const { atNs, run, canRun } of steps) {
       for (let left = 1; left > 0 && !this.#isOver; ) {
-        left = windowNs() + atNs - nowNs();
+        left = windowNs() + atNs + this.#lateNs - nowNs();
         if (left > 0) await sleep(Math.min(left / 1e6, TICK_MS));
       }
+      const dueNs = nowNs();
+      while (canRun?.() === false && !this.#isOver) await sleep(TICK_MS);
+      // Or what comes behind would all happen at once.
+      if (canRun !== undefined) this.#lateNs += nowNs() - dueNs;
       if (this.#isOver) return;
       run();
     }
   }
 
+  /** A client has joined when it is in the pool; one that leaves begins nothing more from the start. */
+  async #change(fault: MemberChange): Promise<void> {
+    const toldNs = nowNs();
+    const doneNs = await this.#members[fault.kind](fault.client);
+    if (doneNs === null) return;
+    const detail = { tookMs: (doneNs - toldNs) / 1e6 };
+    this.#record({ fault, atNs: fault.kind === 'join' ? doneNs : toldNs, endNs: null, detail });
+  }
+
   #strike(fault: ProcessFault): void {
     const { kind, target } = fault;
     const victim = this.#victim(target);
-    if (victim === null || victim.isDead) return;
+    if (victim === undefined || victim.isGone) return;
     const { pid } = victim;
     if (kind === 'kill') victim.kill();
     else victim.signal('SIGSTOP');
@@ -140,9 +193,9 @@ export class Conductor {
     setTimeout(resume, fault.forNs / 1e6).unref();
   }
 
-  #victim({ role, index }: ProcessName): Victim | null {
+  #victim({ role, index }: ProcessName): Victim | undefined {
     if (role === 'client') return this.#crew.clients[index];
-    return role === 'node' ? this.#crew.nodes[index] : this.#crew.masters.leading;
+    return role === 'node' ? this.#crew.nodes[index] : (this.#crew.masters.leading ?? undefined);
   }
 
   /** How old a client's counts are at its death, in ms; null when it has told none. */
@@ -179,8 +232,8 @@ export class Conductor {
     close.unref();
   }
 
-  #awaitCrash(fault: CrashFault): void {
-    void this.#crew.clients[fault.client].death.then((stderr) => {
+  #awaitCrash(fault: CrashFault): Promise<void> {
+    return this.#crew.clients[fault.client].death.then((stderr) => {
       const words = lastWordsOf(stderr);
       // It has one of its points only to die at.
       if (words === null || JSON.stringify(words.point) !== JSON.stringify(fault.point)) return;

@@ -11,6 +11,7 @@ import type { Attempt, FaultRecord, ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
 import type { Injected } from '../fault/conduct.js';
 import { targetOf } from '../fault/plan.js';
+import type { CellOutcome } from './cell.js';
 import { faultsOf } from './faults.js';
 import type { LiveView } from './live.js';
 import { packageRoot, packageVersion } from './package-root.js';
@@ -36,19 +37,51 @@ export interface BenchHooks {
   readonly onRow?: (row: ResultRow) => void;
 }
 
+/** A cell, and the settings that it is one of. */
+type PartCell = Cell & { readonly options: BenchOptions };
+
+/** What a run of benches is called, and how it is drawn. */
+export interface RunAs {
+  readonly experiment: string;
+  /** Draws the run in that folder; the figures' paths. */
+  readonly draw: (folder: string) => Promise<string[]>;
+}
+
+const A_BENCH: RunAs = {
+  experiment: 'bench',
+  // Drawing takes a library that is slow to load.
+  draw: async (folder) => (await import('../../plots/ycsb.js')).drawRun(folder),
+};
+
+/** Runs a bench as {@link runParts}. */
+export const runBench = (options: BenchOptions, hooks: BenchHooks): Promise<BenchOutcome> =>
+  runParts([options], hooks, A_BENCH);
+
 /**
- * Runs the bench. A cell that fails ends it: what came before stays in a `.failed` folder without figures,
- * which nobody can take for a result. An interrupted run keeps its figures, which say so.
+ * Runs benches one after the other, as one run. A cell that fails ends it: what came before stays in a
+ * `.failed` folder without figures, which nobody can take for a result. An interrupted run keeps its figures,
+ * which say so.
+ * @param parts of one folder; repetitions are numbered through all of them.
  * @throws UsageError before anything starts; errors of the file system.
  */
-export async function runBench(options: BenchOptions, hooks: BenchHooks): Promise<BenchOutcome> {
-  const cells = await planBench(options);
+export async function runParts(
+  parts: readonly BenchOptions[],
+  hooks: BenchHooks,
+  { experiment, draw }: RunAs,
+): Promise<BenchOutcome> {
+  const cells: PartCell[] = [];
+  for (const options of parts) {
+    const first = cells.length;
+    const isFirst = first === 0;
+    for (const cell of await planBench(options))
+      cells.push({ ...cell, options, repetition: isFirst ? cell.repetition : first + cell.repetition });
+  }
   // What dead runs left behind, of any pool: their owners are gone.
   sweepRegions();
   const run = openRun({
-    root: options.out,
-    experiment: 'bench',
-    resolved: options,
+    root: parts[0].out,
+    experiment,
+    resolved: parts.length === 1 ? parts[0] : parts,
     provenance: await collectProvenance({ folder: packageRoot, version: packageVersion }),
   });
   // However this process ends, its run does not look like one that goes on.
@@ -57,7 +90,7 @@ export async function runBench(options: BenchOptions, hooks: BenchHooks): Promis
   };
   process.once('exit', onExit);
   try {
-    return await runCells(run, cells, options, hooks);
+    return await runCells(run, cells, draw, hooks);
   } catch (error) {
     failQuietly(run, error);
     throw error;
@@ -75,8 +108,8 @@ function failQuietly(run: Run, error: unknown): void {
 
 async function runCells(
   run: Run,
-  cells: readonly Cell[],
-  options: BenchOptions,
+  cells: readonly PartCell[],
+  draw: RunAs['draw'],
   hooks: BenchHooks,
 ): Promise<BenchOutcome> {
   const rows: ResultRow[] = [];
@@ -91,7 +124,7 @@ async function runCells(
       );
       break;
     }
-    const { result, fault } = await attempt(run, cell, options, hooks);
+    const { result, fault } = await attempt(run, cell, hooks);
     if (fault !== null) faults.push(fault);
     if (result === null) continue;
     rows.push(result.row);
@@ -101,18 +134,15 @@ async function runCells(
   if (faults.length > 0) run.fail(faults.join('; '));
   else if (interrupted) run.interrupt();
   else run.finish();
-  const draws = options.figures && rows.length > 0 && faults.length === 0;
-  const figures = draws ? await draw(run.folder) : [];
+  const draws = cells[0].options.figures && rows.length > 0 && faults.length === 0;
+  const figures = draws ? await drawOrClear(run.folder, draw) : [];
   return { rows, paths: [run.folder, ...figures], interrupted, faults };
 }
 
-/**
- * Drawing takes a library that is slow to load.
- * @throws FabricError when it fails: the results are complete, and no half of the figures stays.
- */
-async function draw(folder: string): Promise<string[]> {
+/** @throws FabricError when drawing fails: the results are complete, and no half of the figures stays. */
+async function drawOrClear(folder: string, draw: RunAs['draw']): Promise<string[]> {
   try {
-    return await (await import('../../plots/ycsb.js')).drawRun(folder);
+    return await draw(folder);
   } catch (error) {
     rmSync(join(folder, 'figures'), { recursive: true, force: true });
     throw new FabricError(
@@ -125,7 +155,7 @@ async function draw(folder: string): Promise<string[]> {
 
 function logAttempts(
   run: Run,
-  cells: readonly Cell[],
+  cells: readonly Pick<Cell, 'name' | 'repetition'>[],
   outcome: Attempt['outcome'],
   reason: string | null,
 ): void {
@@ -138,10 +168,10 @@ function logAttempts(
 /** One cell, stored, with its attempt; no result when nothing was measured. */
 async function attempt(
   run: Run,
-  cell: Cell,
-  options: BenchOptions,
+  cell: PartCell,
   { view, abort }: BenchHooks,
 ): Promise<{ result: CellResult | null; fault: string | null }> {
+  const { options } = cell;
   const title =
     options.repetitions > 1 ? `${cell.name} (${cell.repetition + 1}/${options.repetitions})` : cell.name;
   const shown = view.cell(title);
@@ -160,7 +190,7 @@ async function attempt(
       progress,
       abort,
     });
-    const result = cellResult(settingsOf(cell, options), outcome, verification);
+    const result = cellResult(settingsOf(cell), outcome, verification);
     const faults = faultsOf(cell.name, result);
     if (result.row.interrupted && result.row.operations === 0) {
       log('interrupted', 'before anything was measured');
@@ -168,6 +198,7 @@ async function attempt(
       return { result: null, fault: faults };
     }
     store(run, cell, result, startedMs);
+    for (const event of seenTo(cell, outcome)) run.appendEvent(event);
     if (faults !== null) log('failed', faults);
     else if (result.row.interrupted) log('interrupted', 'what was measured until then is kept');
     else log('ok', null);
@@ -202,20 +233,43 @@ function eventOf(cell: Cell, { fault, atNs, detail }: Injected, windowNs: number
   };
 }
 
-const settingsOf = (cell: Cell, options: BenchOptions): Parameters<typeof cellResult>[0] => {
+/** What the master did, as events of the run; known when the cell is over. */
+function seenTo(cell: Cell, { recoveries = [], changes = [], reports }: CellOutcome) {
+  const windowNs = Math.min(...reports.map(({ measureNs }) => measureNs));
+  const place = { at: new Date().toISOString(), workload: cell.name, repetition: cell.repetition };
+  return [
+    ...recoveries.map(({ lostAtNs, ...detail }) => ({
+      ...place,
+      kind: 'recovery',
+      // Not drawn: the death that it belongs to is.
+      label: '',
+      tMs: (lostAtNs - windowNs) / 1e6,
+      detail,
+    })),
+    ...changes.map(({ stopAtNs, ...detail }) => ({
+      ...place,
+      kind: 'view',
+      label: `view ${detail.number}`,
+      tMs: (stopAtNs - windowNs) / 1e6,
+      detail,
+    })),
+  ];
+}
+
+const settingsOf = ({ options, ...cell }: PartCell): Parameters<typeof cellResult>[0] => {
   const { flavour, clients, coroutines, nodes, indexReplicas, dataReplicas, kvBytes, rttNs } = options;
   return {
     system: 'fusee',
     workload: cell.name,
     flavour,
-    fabric: 'shm',
+    fabric: options.fabric ?? 'shm',
     clients,
     coroutines,
     nodes,
     indexReplicas,
     dataReplicas,
     kvBytes,
-    seed: options.seed + cell.repetition,
+    seed: cell.seed,
     repetition: cell.repetition,
     rttNs,
   };
@@ -248,5 +302,5 @@ const summarise = ({ row, verification, memory }: CellResult): string =>
   `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
   (verification === null ? '' : `${describeVerification(verification)}, ${describeUpkeep(row)}`) +
   (memory === null ? '' : `${describeMemory(memory)}, `) +
-  (row.faults === null ? '' : `${row.faults.map(describeFault).join(', ')}, `) +
+  (row.faults === null || row.faults.length === 0 ? '' : `${row.faults.map(describeFault).join(', ')}, `) +
   `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

@@ -1,6 +1,8 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
+import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
@@ -10,7 +12,9 @@ import type { PlannedFault } from '../fault/plan.js';
 import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
+import { Members } from './members.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
+import { SERIES_MS } from './recorder.js';
 import { chooseWarmup } from './warmup.js';
 
 /** What a cell reports about its progress. */
@@ -25,8 +29,12 @@ export interface CellProgress {
 /** All that a cell is, resolved. */
 export interface CellPlan {
   readonly pool: string;
+  /** What leads to its nodes. @default 'shm' */
+  readonly fabric?: HostFabricKind;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
+  /** Those that join in the window, as its plan of faults says. */
+  readonly joiners?: readonly ClientPlan[];
   /** null: chosen by how fast the load went. */
   readonly warmupMs: number | null;
   /** Longest window; the streams' end may come first. */
@@ -35,9 +43,11 @@ export interface CellPlan {
   readonly inspects?: boolean;
   /** What is to go wrong in the window; left out when nothing is. */
   readonly faults?: readonly PlannedFault[];
+  /** The window closes when all of that has happened. */
+  readonly endsWithFaults?: boolean;
   /** How many masters run beside it: one leads, the others stand by. @default 0 */
   readonly masters?: number;
-  /** @default the store's own */
+  /** The lease that they give. @default {@link LEASE_MS} */
   readonly leaseMs?: number;
 }
 
@@ -58,6 +68,9 @@ export interface CellOutcome {
   readonly warmupMs: number;
   /** Faults that happened, and those that were planned and did not; null when there were none to be. */
   readonly faults: { readonly injected: readonly Injected[]; readonly unmet: readonly string[] } | null;
+  /** What the master saw to, with the client's number where it is known; left out without a master. */
+  readonly recoveries?: readonly (RecoveryReport & { readonly client: number | null })[];
+  readonly changes?: readonly ChangeReport[];
 }
 
 type ClientChild = Child<ToClient, FromClient>;
@@ -73,6 +86,13 @@ const START_DELAY_NS = 20e6;
 const WARM_SHARE = 0.2;
 /** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
 const SILENT_MS = 20_000;
+/** Time that a window which ends with its faults goes on behind the last one. */
+const AFTERMATH_MS = 500;
+/**
+ * A death is seen at once, and a planned stop is no failure; but on a busy machine a process may not run for
+ * longer than the store's own lease.
+ */
+const LEASE_MS = 20_000;
 /** A master has so long to see to the dead, once nobody dies any more. */
 const SETTLE_MS = 30_000;
 
@@ -87,13 +107,17 @@ export async function runCell(
   abort: AbortSignal,
 ): Promise<CellOutcome> {
   const crew: ClientCrew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
+  const members = new Members(crew, plan);
   try {
     progress.phase('start');
-    await crew.whileWhole(orAbort(crew.startNodes(plan.config), abort));
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan.fabric), abort));
     // Where something is to die, somebody must see to what it leaves.
-    if ((plan.masters ?? 0) > 0) await crew.whileWhole(orAbort(crew.masters.start(plan), abort));
-    const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
-    return await crew.whileWhole(runPhases(plan, crew, { streams, progress, abort }));
+    const { masters = 0, leaseMs = LEASE_MS } = plan;
+    if (masters > 0)
+      await crew.whileWhole(orAbort(crew.masters.start(crew.access, { masters, leaseMs }), abort));
+    const streams = await crew.whileWhole(orAbort(start(plan, crew, members), abort));
+    await crew.whileWhole(orAbort(members.prepare(), abort));
+    return await crew.whileWhole(runPhases(plan, crew, { streams, members, progress, abort }));
   } finally {
     await crew.end();
   }
@@ -105,16 +129,17 @@ interface Streams {
   readonly requests: number;
 }
 
-async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
+async function start(plan: CellPlan, crew: ClientCrew, members: Members): Promise<Streams> {
   const prepared = await Promise.all(
     plan.clients.map((clientPlan, i) => {
       const diesByItself = clientPlan.faults?.crashes.length ?? 0;
       const client = crew.addClient(i, (stderr) => diesByItself > 0 && lastWordsOf(stderr) !== null);
       const answer = client.expect('prepared');
-      client.tell({ type: 'prepare', plan: clientPlan });
+      client.tell({ type: 'prepare', plan: { ...clientPlan, ...crew.access } });
       return answer;
     }),
   );
+  for (const [i, { cid }] of prepared.entries()) if (cid !== null) members.byCid.set(cid, i);
   const hash =
     prepared.length === 1
       ? prepared[0].streamHash
@@ -125,7 +150,12 @@ async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
 async function runPhases(
   plan: CellPlan,
   crew: ClientCrew,
-  { streams, progress, abort }: { streams: Streams; progress: CellProgress; abort: AbortSignal },
+  {
+    streams,
+    members,
+    progress,
+    abort,
+  }: { streams: Streams; members: Members; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
   let phase: Phase = 'load';
@@ -136,7 +166,7 @@ async function runPhases(
   abort.addEventListener('abort', stop);
   try {
     progress.phase('load');
-    const loaded = await load(clients, { progress, abort });
+    const loaded = await load(clients.slice(0, plan.clients.length), { progress, abort });
     progress.phase('run');
     phase = 'run';
     const warmup = {
@@ -144,7 +174,7 @@ async function runPhases(
       // One that nobody chose is a guess, which must not swallow the window.
       warmShare: plan.warmupMs === null ? WARM_SHARE : null,
     };
-    const measured = await measure(plan, crew, warmup, { progress, stop });
+    const measured = await measure(plan, crew, warmup, { members, progress, stop });
     const common = { ...measured, streamHash: streams.hash };
     const nothing = { lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, memory: null };
     const unchecked = { ...common, ...nothing, interrupted: true };
@@ -152,17 +182,27 @@ async function runPhases(
 
     progress.phase('check');
     phase = 'check';
-    const checked = await readBack(clients, progress, plan.faults !== undefined);
+    const checked = await readBack(clients, progress, plan);
     if (abort.aborted) return { ...unchecked, ...checked, lostKeys: null };
-    if (plan.inspects !== true) return { ...common, ...checked, memory: null, interrupted: false };
+    const done = { ...common, ...checked, memory: null, interrupted: false };
+    if (plan.inspects !== true) return { ...done, ...seenToBy(await crew.masters.told(), members) };
 
     progress.phase('fsck');
     // What died is recovered by now, or the walk would find what it left half done.
-    if ((plan.masters ?? 0) > 0) await crew.masters.settled(SETTLE_MS);
-    return { ...common, ...checked, memory: await fsck({ pool: plan.pool }), interrupted: false };
+    const seen = (plan.masters ?? 0) > 0 ? await crew.masters.settled(SETTLE_MS) : null;
+    return { ...done, ...seenToBy(seen, members), memory: await fsck(crew.access) };
   } finally {
     abort.removeEventListener('abort', stop);
   }
+}
+
+function seenToBy(
+  seen: { recoveries: readonly RecoveryReport[]; changes: readonly ChangeReport[] } | null,
+  { byCid }: Members,
+): Pick<CellOutcome, 'recoveries' | 'changes'> {
+  if (seen === null) return {};
+  const { recoveries, changes } = seen;
+  return { recoveries: recoveries.map((one) => ({ ...one, client: byCid.get(one.cid) ?? null })), changes };
 }
 
 /**
@@ -187,18 +227,18 @@ async function load(
 }
 
 async function measure(
-  { secondsMax, faults }: CellPlan,
+  { secondsMax, faults, endsWithFaults = false, clients: { length: initial } }: CellPlan,
   crew: ClientCrew,
   { warmupMs, warmShare }: { warmupMs: number; warmShare: number | null },
-  { progress, stop }: { progress: CellProgress; stop: () => void },
+  { members, progress, stop }: { members: Members; progress: CellProgress; stop: () => void },
 ): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs' | 'faults'>> {
-  const { clients, pids } = crew;
+  const { clients } = crew;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   let measureNs = startNs + warmupMs * 1e6;
   const endNs = measureNs + secondsMax * 1e9;
-  const conductor = new Conductor(faults ?? [], crew, (injected) => progress.fault?.(injected, measureNs));
-  const own = [process.pid, ...pids];
-  const cpuBefore = readCpuTimes(own);
+  const onInjected = (injected: Injected): void => progress.fault?.(injected, measureNs);
+  const conductor = new Conductor(faults ?? [], crew, onInjected, members);
+  const cpuBefore = readCpuTimes([process.pid, ...crew.pids]);
   const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
   // The first client to have come so far starts the window of all, when it has not started by itself.
   let isStarted = false;
@@ -209,29 +249,46 @@ async function measure(
     measureNs = nowNs;
     for (const client of clients) client.tell({ type: 'measure', measureNs: nowNs });
   };
-  const onReport = (i: number, report: ClientReport): void => conductor.reported(i, report);
-  const finished = answers(clients, () => order, 'finished', { progress, onWarm, onReport });
+  const heard: Heard = {
+    progress,
+    onWarm,
+    onReport: (i, report) => conductor.reported(i, report),
+    onMember: (i, told) => members.told(i, told),
+    latest: [],
+  };
+  const begin = (client: number) => {
+    const joins: ToClient = { ...order, startNs: 0, measureNs: intervalOf(measureNs), warmShare: null };
+    return answers([clients[client]], () => joins, 'finished', heard, client)[0];
+  };
+  members.open(
+    answers(clients.slice(0, initial), () => order, 'finished', heard),
+    begin,
+  );
   conductor.begin(() => measureNs);
+  if (endsWithFaults) {
+    // What follows on the last of them belongs to the window.
+    void conductor.isThrough.then(() => setTimeout(() => members.finish(), AFTERMATH_MS).unref());
+  }
   try {
     // The first to end ends the window of all: the rest would run with less company.
-    await firstAnswer(finished);
+    await members.closed;
   } finally {
     stop();
     await conductor.end();
   }
-  const ended = await Promise.all(finished);
-  const reports = ended.flatMap((answer, i) => answer?.report ?? conductor.lastReport(i) ?? []);
+  const ended = await members.close();
+  const reports = ended.flatMap((report, i) => report ?? conductor.lastReport(i) ?? []);
   const startedNs = Math.min(...reports.map((report) => report.measureNs));
   const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
-  const cpuAfter = readCpuTimes(own);
+  const cpuAfter = readCpuTimes([process.pid, ...crew.pids]);
   const happened = faults === undefined ? null : { injected: conductor.injected, unmet: conductor.unmet() };
   return { reports, cpuBefore, cpuAfter, warmupMs: tookMs, faults: happened };
 }
 
-/** The first answer; who has died gives way to the others. */
-const firstAnswer = (answers: readonly Promise<object | null>[]): Promise<unknown> => {
-  const every = Promise.all(answers);
-  return Promise.race([every, ...answers.map((answer) => answer.then((one) => one ?? every))]);
+/** Start of the present interval of the series: who joins counts from there. */
+const intervalOf = (measureNs: number): number => {
+  const sinceNs = Number(process.hrtime.bigint()) - measureNs;
+  return measureNs + Math.max(0, Math.floor(sinceNs / 1e6 / SERIES_MS)) * SERIES_MS * 1e6;
 };
 
 /**
@@ -241,10 +298,14 @@ const firstAnswer = (answers: readonly Promise<object | null>[]): Promise<unknow
 async function readBack(
   clients: readonly ClientChild[],
   progress: CellProgress,
-  hadFaults: boolean,
+  plan: CellPlan,
 ): Promise<Pick<CellOutcome, 'lostKeys' | 'checkedAtCheck' | 'wrongAtCheck'>> {
-  const dead = clients.flatMap((client, i) => (client.isDead ? [i] : []));
-  const heir = clients.findIndex((client) => !client.isDead);
+  const hadFaults = plan.faults !== undefined;
+  const gone = clients.flatMap((client, i) => (client.isGone ? [i] : []));
+  // Of those that joined and are gone one tells as much as all: had they inserted, nobody would know.
+  const firstJoiner = gone.find((i) => i >= plan.clients.length) ?? -1;
+  const dead = gone.filter((i) => i <= Math.max(plan.clients.length - 1, firstJoiner));
+  const heir = clients.findIndex((client) => !client.isGone);
   const order = (i: number): ToClient => ({ type: 'check', alsoOf: i === heir ? dead : [] });
   const checked = (await Promise.all(answers(clients, order, 'checked', { progress }))).filter(
     (answer) => answer !== null,
@@ -270,24 +331,36 @@ const all = async <T extends FromClient['type']>(
 ): Promise<Extract<FromClient, { type: T }>[]> =>
   (await Promise.all(answers(clients, () => order, answer, { progress }))).filter((one) => one !== null);
 
+/** Who hears what clients say before they answer. */
+interface Heard {
+  readonly progress: CellProgress;
+  readonly onWarm?: () => void;
+  readonly onReport?: (client: number, report: ClientReport) => void;
+  /** A client has joined, or left. */
+  readonly onMember?: (client: number, told: Extract<FromClient, { type: 'joined' | 'left' }>) => void;
+  /** How far each client has come, for orders that are not given to all at once. */
+  readonly latest?: { readonly operations: number; readonly p99Ns: number }[];
+}
+
 /**
  * Sends all clients their orders; their answers, with the clients' progress on the display meanwhile. Who
  * dies as planned, or has done so, answers null.
+ * @param first number of the first of them.
  */
 function answers<T extends FromClient['type']>(
   clients: readonly ClientChild[],
   order: (client: number) => ToClient,
   answer: T,
-  heard: {
-    progress: CellProgress;
-    onWarm?: () => void;
-    onReport?: (client: number, report: ClientReport) => void;
-  },
+  heard: Heard,
+  first = 0,
 ): Promise<Extract<FromClient, { type: T }> | null>[] {
-  const latest = clients.map(() => ({ operations: 0, p99Ns: 0 }));
-  clients.forEach((client, i) => {
+  const { latest = [] } = heard;
+  clients.forEach((client, at) => {
+    const i = first + at;
+    latest[i] = { operations: 0, p99Ns: 0 };
     client.onMessage = (message) => {
       if (message.type === 'warm') heard.onWarm?.();
+      if (message.type === 'joined' || message.type === 'left') heard.onMember?.(i, message);
       if (message.type !== 'progress') return;
       if (message.report !== undefined) heard.onReport?.(i, message.report);
       latest[i] = message;
@@ -297,12 +370,13 @@ function answers<T extends FromClient['type']>(
       );
     };
   });
-  const awaited = clients.map((client) =>
-    client.expect(answer, { silentMs: SILENT_MS }).catch((error: unknown) => {
+  const awaited = clients.map(async (client) => {
+    if (client.isGone) return null;
+    return client.expect(answer, { silentMs: SILENT_MS }).catch((error: unknown) => {
       if (error instanceof PlannedDeath) return null;
       throw error;
-    }),
-  );
+    });
+  });
   for (const [i, client] of clients.entries()) client.tell(order(i));
   return awaited;
 }

@@ -112,6 +112,11 @@ export class Child<To extends object, From extends { type: string }> {
     return this.#isDead;
   }
 
+  /** It has died as it was meant to, or was ended. */
+  get isGone(): boolean {
+    return this.#isDead || this.#isEnding;
+  }
+
   /** Kills it, as planned: that is no failure. */
   kill(): void {
     this.#isDoomed = true;

@@ -7,7 +7,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
-import { enter, rest, type Session } from '../../fusee/client/session.js';
+import { enter, leave, rest, type Session } from '../../fusee/client/session.js';
 import { type Coroutine, makeCoroutine, Outcome } from '../../fusee/ops/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import type { RequestStream } from '../../workloads/index.js';
@@ -41,6 +41,8 @@ class ClientProcess {
   readonly #collections: { startMs: number; milliseconds: number }[] = [];
   #plan!: ClientPlan;
   #session!: Session;
+  #isConnected = false;
+  #isLeaving = false;
   #coroutines!: readonly Coroutine[];
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
@@ -86,6 +88,10 @@ class ClientProcess {
       case 'measure':
         if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
         break;
+      case 'leave':
+        this.#isLeaving = true;
+        if (this.#source !== null && this.#phase === 'run') this.#source.stopping = true;
+        break;
       case 'check':
         await this.#check(message.alsoOf);
         break;
@@ -95,8 +101,21 @@ class ClientProcess {
   async #prepare(plan: ClientPlan): Promise<void> {
     this.#plan = plan;
     this.#streams = await buildStreams(plan);
+    // Who joins later knows nothing of the pool until then.
+    if (plan.clientIndex < plan.clients) await this.#connect(plan);
+    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
+    const cid = this.#isConnected ? this.#session.state.cid : null;
+    send({ type: 'prepared', streamHash: this.#streams.hash, requests, cid });
+  }
+
+  async #connect(plan: ClientPlan): Promise<void> {
+    this.#isConnected = true;
+    const { pool, fabric, nodes, secretFile } = plan;
     this.#session = await openSession({
-      pool: plan.pool,
+      pool,
+      fabric,
+      nodes,
+      secretFile,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,
@@ -107,8 +126,6 @@ class ClientProcess {
     else if (plan.historyPath !== undefined)
       this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
-    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
-    send({ type: 'prepared', streamHash: this.#streams.hash, requests });
   }
 
   #expectFaults(faults: ClientFaults): void {
@@ -137,11 +154,16 @@ class ClientProcess {
   }
 
   async #run(when: Extract<ToClient, { type: 'run' }>): Promise<void> {
+    if (!this.#isConnected) {
+      await this.#connect(this.#plan);
+      send({ type: 'joined', atNs: this.#session.fabric.nowNs(), cid: this.#session.state.cid });
+    }
     const { fabric } = this.#session;
     const source = this.#sourceOf('run', this.#streams.measured, {
       measureNs: when.measureNs,
       endsWithFirst: true,
     });
+    source.stopping ||= this.#isLeaving;
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -152,6 +174,18 @@ class ClientProcess {
     await new Promise((resolve) => setTimeout(resolve, 5));
     this.#inserted = source.insertedKeys();
     send({ type: 'finished', report: this.#reportOf(source, endNs) });
+    if (this.#isLeaving) await this.#leave();
+  }
+
+  /** As a client of users does that closes: what it owns is handed on. */
+  async #leave(): Promise<void> {
+    this.#writeHistory();
+    const { fabric, state } = this.#session;
+    const hasLeft = await leave(this.#session);
+    const atNs = fabric.nowNs();
+    fabric.close();
+    if (!hasLeft) this.#session.resign?.();
+    send({ type: 'left', atNs, cid: state.cid });
   }
 
   /** What a source has measured so far. */
@@ -162,7 +196,8 @@ class ClientProcess {
       notOk: source.notOk,
       measureNs: source.measureNs,
       endNs,
-      closedNs: this.#closedNs === 0 ? endNs : this.#closedNs,
+      // Who leaves closes the window for itself alone.
+      closedNs: this.#closedNs === 0 || this.#isLeaving ? endNs : this.#closedNs,
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
@@ -220,7 +255,17 @@ class ClientProcess {
     const { local } = this.#session.fabric;
     const writer = this.#plan.clientIndex + 1;
     const firstSequence = this.#sequence;
-    const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...ends });
+    const loops = phase === 'run' && this.#plan.loops === true;
+    const source = new StreamSource({
+      local,
+      streams,
+      keys,
+      frontier,
+      writer,
+      firstSequence,
+      loops,
+      ...ends,
+    });
     // From here on a stop finds it, before it is driven too.
     this.#source = source;
     this.#phase = phase;
@@ -340,4 +385,4 @@ class ClientProcess {
 }
 
 // These concern the phase under way, or one to come.
-obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure']);
+obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure', 'leave']);

@@ -22,14 +22,15 @@ function fail(error: unknown): void {
 
 async function obey(message: ToMasterProcess): Promise<void> {
   if (message.type === 'settle') {
-    await host?.settled(message.timeoutMs);
-    send({ type: 'settled' });
+    if (host === null) return;
+    if (message.timeoutMs !== null) await host.settled(message.timeoutMs);
+    const { recoveries, changes } = host.status();
+    send({ type: 'settled', recoveries, changes });
     return;
   }
-  const { pool, leaseMs } = message;
-  const lease = leaseMs === undefined ? {} : { leaseMs };
+  const { access, leaseMs, standsBy } = message;
   const onStandby = (): void => send({ type: 'standing by' });
-  host = await MasterHost.start({ pool, ...lease, standsBy: true, signal: abort.signal, onStandby });
+  host = await MasterHost.start({ ...access, leaseMs, standsBy, signal: abort.signal, onStandby });
   send({ type: 'leading', atNs: Number(process.hrtime.bigint()) });
 }
 

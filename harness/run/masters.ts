@@ -1,10 +1,11 @@
 /** The masters of a run: one leads, the others stand by, each a process of its own. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { forgetNames } from '../../fusee/control/channel.js';
+import type { NodeAccess } from '../../fusee/fabric/open.js';
 import { forgetMasters } from '../../fusee/store/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { Child } from './child.js';
-import type { FromMasterProcess, ToMasterProcess } from './messages.js';
+import type { FromMasterProcess, Settled, ToMasterProcess } from './messages.js';
 
 type MasterChild = Child<ToMasterProcess, FromMasterProcess>;
 
@@ -27,17 +28,16 @@ export class Masters {
 
   /** The one that leads; null while none does. */
   get leading(): MasterChild | null {
-    return this.#leading?.isDead === false ? this.#leading : null;
+    return this.#leading?.isGone === false ? this.#leading : null;
   }
 
   /** Starts them; the nodes run. */
-  async start({ masters = 1, leaseMs }: { masters?: number; leaseMs?: number | undefined }): Promise<void> {
-    const lease = leaseMs === undefined ? {} : { leaseMs };
+  async start(access: NodeAccess, { masters, leaseMs }: { masters: number; leaseMs: number }): Promise<void> {
     for (let i = 0; i < masters; i++) {
       const master = this.#add((): MasterChild => new Child(`master ${i}`, './master-process'));
       this.processes.push(master);
       const ready = master.expect(i === 0 ? 'leading' : 'standing by');
-      master.tell({ type: 'start', pool: this.#pool, ...lease });
+      master.tell({ type: 'start', access, leaseMs, standsBy: masters > 1 });
       master.onMessage = (message) => {
         if (message.type !== 'leading') return;
         this.#leading = master;
@@ -49,16 +49,23 @@ export class Masters {
   }
 
   /**
-   * Resolves when all that has died is seen to. @throws FabricError when that takes longer, or nobody leads.
+   * Resolves when all that has died is seen to, with what the leading master has done. @throws FabricError when that takes longer, or nobody leads.
    */
-  async settled(timeoutMs: number): Promise<void> {
+  async settled(timeoutMs: number): Promise<Settled> {
     for (const endMs = performance.now() + timeoutMs; this.leading === null; await pause(LOOK_MS)) {
       if (performance.now() > endMs)
         throw new FabricError(`no master leads the pool: none has taken over within ${timeoutMs} ms`);
     }
     const settled = this.leading.expect('settled');
     this.leading.tell({ type: 'settle', timeoutMs });
-    await settled;
+    return await settled;
+  }
+
+  /** What the leading master has done by now; null when none leads. */
+  async told(): Promise<Settled | null> {
+    const settled = this.leading?.expect('settled');
+    this.leading?.tell({ type: 'settle', timeoutMs: null });
+    return (await settled) ?? null;
   }
 
   /** Those that stand by first, or they would lead. */

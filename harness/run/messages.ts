@@ -1,4 +1,6 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
+import type { NodeAccess } from '../../fusee/fabric/open.js';
+import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
 import type { PackedHistogram } from '../../results/histogram.js';
@@ -7,8 +9,8 @@ import { type Flavour, WorkloadError } from '../../workloads/index.js';
 import type { ClientFaults } from '../fault/plan.js';
 
 /** What one client process of a cell is to do. */
-export interface ClientPlan {
-  readonly pool: string;
+export interface ClientPlan extends NodeAccess {
+  /** Those that join later have numbers from `clients` up, and load nothing. */
   readonly clientIndex: number;
   readonly clients: number;
   readonly coroutines: number;
@@ -19,6 +21,8 @@ export interface ClientPlan {
   readonly records: number;
   /** Requests of this client, over all its coroutines. */
   readonly requests: number;
+  /** Requests begin again when they have been played to the end. */
+  readonly loops?: boolean;
   readonly valueBytes: number;
   readonly cacheBytes?: number;
   /** @default the store's own */
@@ -47,6 +51,8 @@ export type ToClient =
   | { readonly type: 'measure'; readonly measureNs: number }
   /** Ends a phase, also one that has not begun: a stop overtakes what waits its turn. */
   | { readonly type: 'stop'; readonly phase: Phase }
+  /** Ends the run of this client alone, which leaves the pool; its process ends with its channel. */
+  | { readonly type: 'leave' }
   /** Reads back, also what those clients have loaded that have died. */
   | { readonly type: 'check'; readonly alsoOf: readonly number[] };
 
@@ -94,6 +100,8 @@ export type FromClient =
       readonly streamHash: string;
       /** To be measured, of all coroutines. */
       readonly requests: number;
+      /** Its number in the pool; null for one that joins later. */
+      readonly cid: number | null;
     }
   | {
       readonly type: 'loaded';
@@ -110,6 +118,8 @@ export type FromClient =
       readonly report?: ClientReport;
     }
   | { readonly type: 'warm' }
+  /** A client has joined, or left, the pool in the window. */
+  | { readonly type: 'joined' | 'left'; readonly atNs: number; readonly cid: number }
   | { readonly type: 'finished'; readonly report: ClientReport }
   | {
       readonly type: 'checked';
@@ -126,19 +136,39 @@ export type ToNode = {
   readonly pool: string;
   readonly mn: number;
   readonly config: PoolConfig;
+  /** Let clients in over TCP too: at a port of the system's choice, for those who know the secret. */
+  readonly secretFile?: string;
 };
-export type FromNode = { readonly type: 'ready' } | Failed;
+export type FromNode =
+  | {
+      readonly type: 'ready';
+      /** Of TCP; 0 when nobody is let in there. */
+      readonly port: number;
+    }
+  | Failed;
+
+/** All that has died is seen to; what this master has done for it. */
+export interface Settled {
+  readonly type: 'settled';
+  readonly recoveries: readonly RecoveryReport[];
+  readonly changes: readonly ChangeReport[];
+}
 
 export type ToMasterProcess =
   /** Lead, or stand by while another does. */
-  | { readonly type: 'start'; readonly pool: string; readonly leaseMs?: number }
-  /** Say `settled` when all that has died is seen to. */
-  | { readonly type: 'settle'; readonly timeoutMs: number };
+  | {
+      readonly type: 'start';
+      readonly access: NodeAccess;
+      readonly leaseMs: number;
+      readonly standsBy: boolean;
+    }
+  /** Say `settled` when all that has died is seen to; null: at once. */
+  | { readonly type: 'settle'; readonly timeoutMs: number | null };
 export type FromMasterProcess =
   | { readonly type: 'standing by' }
   /** It leads; since when, by the host's monotonic clock. */
   | { readonly type: 'leading'; readonly atNs: number }
-  | { readonly type: 'settled' }
+  | Settled
   | Failed;
 
 /** Any process: it cannot go on. */

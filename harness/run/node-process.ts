@@ -1,4 +1,5 @@
 /** A memory node of a run: a process of its own, which ends when the harness does. */
+import { readSecret } from '../../fusee/fabric/secret.js';
 import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { startShmNode } from '../../fusee/node/index.js';
@@ -22,7 +23,14 @@ if (!followParent(Number(process.argv[2]), { isWoken: true })) end(0);
 process.on('message', (message: ToNode) => {
   try {
     node = startShmNode(message);
-    send({ type: 'ready' });
+    const { secretFile } = message;
+    const port =
+      secretFile === undefined
+        ? 0
+        : node.listen({ address: '127.0.0.1:0', secret: readSecret(secretFile) }, (line) =>
+            process.stderr.write(`${line}\n`),
+          );
+    send({ type: 'ready', port });
   } catch (error) {
     send(failed(error));
     setTimeout(() => end(1), 100);

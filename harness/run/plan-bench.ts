@@ -1,6 +1,7 @@
 /** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
 import { readFileSync } from 'node:fs';
 import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
 import {
@@ -18,15 +19,18 @@ import {
 import { keyRowCountMax } from '../../workloads/keys.js';
 import { requestCountMax } from '../../workloads/requests.js';
 import { headBytes } from '../../workloads/values.js';
-import { clientFaults, type PlannedFault, planFaults } from '../fault/plan.js';
+import { clientFaults, clientsAtOnce, joinersIn, type PlannedFault, planFaults } from '../fault/plan.js';
 import { type BenchShape, parseTimeline, type TimelineEvent } from '../fault/timeline.js';
 import type { CellPlan } from './cell.js';
+import type { ClientPlan } from './messages.js';
 import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
 import { planVerified } from './plan-verified.js';
 
 /** Settings of a bench, as the command line gives them. */
 export interface BenchOptions {
   readonly workloads: readonly string[];
+  /** What leads from clients to nodes. @default 'shm' */
+  readonly fabric?: HostFabricKind;
   readonly searchRatio?: number;
   readonly tracePath?: string;
   readonly flavour: string;
@@ -50,9 +54,15 @@ export interface BenchOptions {
   readonly verify?: boolean;
   /** File with the timeline of what is to go wrong in each cell. */
   readonly faultsPath?: string;
+  /** The same as data, in place of a file. */
+  readonly timeline?: readonly object[];
+  /** The window closes when all of the timeline has happened; `secondsMax` bounds it. @default false */
+  readonly endsWithTimeline?: boolean;
+  /** Requests begin again when they have been played to the end: the window is as long as it is to be. */
+  readonly loops?: boolean;
   /** Masters that see to what the dead leave behind: one leads, the others stand by. @default 0 */
   readonly masters?: number;
-  /** A client that is silent for so long is fenced. @default the store's own */
+  /** The lease that they give to clients. @default a long one, for busy machines */
   readonly leaseMs?: number;
   /** Folder of all runs. */
   readonly out: string;
@@ -63,6 +73,8 @@ export interface BenchOptions {
 export interface Cell {
   readonly name: string;
   readonly repetition: number;
+  /** Its own: repetitions differ. */
+  readonly seed: number;
   readonly plan: CellPlan;
 }
 
@@ -73,10 +85,10 @@ const SEED_MAX = 2 ** 32 - 1 - REPETITIONS_MAX;
 /** Far beyond any network; the store's own deadline is 1 s. */
 const RTT_NS_MAX = 100e6;
 /**
- * Of a verified cell, whose requests wait for splits and for memory: far above the store's own second, for
- * beside other jobs a process may not run for longer than that.
+ * Of a cell whose pool reclaims, so that requests wait for splits and for memory: far above the store's own
+ * second, for beside other jobs a process may not run for longer than that.
  */
-const VERIFIED_DEADLINE_NS = 30e9;
+const RECLAIMING_DEADLINE_NS = 30e9;
 /** What a client process takes before it holds anything. */
 const PROCESS_BYTES = 100 << 20;
 /** A request in a stream, with its value's size. */
@@ -89,24 +101,40 @@ const REQUEST_BYTES = 14;
 export async function planBench(options: BenchOptions, available?: Available): Promise<Cell[]> {
   checkOptions(options);
   const shape = shapeOf(options);
-  const timeline = readTimeline(options.faultsPath, shape);
+  const timeline = readTimeline(options, shape);
   const cells: Cell[] = [];
   for (const workload of options.workloads) {
     checkWorkload(workload, options);
     const trace = workload === 'trace' ? await openTrace(options) : null;
-    const size = { ...options, searchRatio: ratioOf(workload, options).searchRatio, workload };
-    const demand = trace === null ? workloadDemand(size) : traceDemand(trace);
-    const config = options.verify === true ? planVerified(size, demand) : planPool(size, demand);
-    const clientBytes = options.clients * clientMemory(options, trace);
-    requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
     for (let repetition = 0; repetition < options.repetitions; repetition++) {
       const seed = options.seed + repetition;
       const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
+      checkJoins(workload, faults, options);
+      const clients = faults === null ? options.clients : clientsAtOnce(faults, options.clients);
+      const config = poolOf(options, { workload, clients, trace });
+      const clientBytes = clients * clientMemory(options, trace);
+      requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
       const plan = cellPlan(options, { workload, repetition, faults }, config);
-      cells.push({ name: workload, repetition, plan });
+      cells.push({ name: workload, repetition, seed, plan });
     }
   }
   return cells;
+}
+
+/** A pool with room for what the workload writes, by so many clients at a time. */
+function poolOf(
+  options: BenchOptions,
+  { workload, clients, trace }: { workload: string; clients: number; trace: Trace | null },
+): CellPlan['config'] {
+  const { searchRatio } = ratioOf(workload, options);
+  // All that join have as many requests as one that is there from the start.
+  const requests = Math.ceil((options.requests / options.clients) * clients);
+  const size = { ...options, clients, requests, searchRatio, workload };
+  const demand = trace === null ? workloadDemand(size) : traceDemand(trace);
+  // What is written again and again must be reclaimed: no pool has room for all of it.
+  return options.verify === true || options.loops === true
+    ? planVerified(size, demand)
+    : planPool(size, demand);
 }
 
 const shapeOf = ({ clients, nodes, masters = 0, secondsMax }: BenchOptions): BenchShape => ({
@@ -116,7 +144,11 @@ const shapeOf = ({ clients, nodes, masters = 0, secondsMax }: BenchOptions): Ben
   windowNs: secondsMax * 1e9,
 });
 
-function readTimeline(path: string | undefined, shape: BenchShape): TimelineEvent[] | null {
+function readTimeline(
+  { faultsPath: path, timeline }: BenchOptions,
+  shape: BenchShape,
+): TimelineEvent[] | null {
+  if (timeline !== undefined) return parseTimeline(JSON.stringify(timeline), 'timeline', shape);
   if (path === undefined) return null;
   let text: string;
   try {
@@ -169,8 +201,14 @@ function checkOptions(options: BenchOptions): void {
 }
 
 /** A history needs values that name their writer, and requests whose outcomes are known. */
-function checkVerifiable({ verify = false, kvBytes, workloads }: BenchOptions): void {
+function checkVerifiable(options: BenchOptions): void {
+  const { verify = false, kvBytes, workloads, loops = false } = options;
   if (!verify) return;
+  if (loops && options.faultsPath === undefined && options.timeline === undefined) {
+    throw new UsageError(
+      '--loop makes histories of any length, which --verify keeps in files only with --faults',
+    );
+  }
   if (valueBytesOf(kvBytes) < headBytes) {
     const least = headBytes + keyStrideBytes;
     throw new UsageError(
@@ -179,6 +217,23 @@ function checkVerifiable({ verify = false, kvBytes, workloads }: BenchOptions): 
   }
   if (workloads.includes('trace')) {
     throw new UsageError('--verify cannot follow the workload trace, whose values have sizes of their own');
+  }
+}
+
+/** Who joins later works on keys that others have loaded. */
+function checkJoins(workload: string, faults: readonly PlannedFault[] | null, options: BenchOptions): void {
+  const { keySpace, shares } = specOf(workload, options);
+  if (faults !== null && joinersIn(faults) > 0 && keySpace !== 'shared') {
+    throw new UsageError(
+      `the timeline lets clients join, who would have no keys in the workload ${workload}; choose one whose ` +
+        'clients share theirs, such as ycsb-a',
+    );
+  }
+  if (options.loops === true && (keySpace === 'trace' || shares.insert + shares.remove > 0)) {
+    throw new UsageError(
+      `--loop plays requests again, but ${workload} inserts or deletes keys, which works once; ` +
+        'leave it out, and raise --requests',
+    );
   }
 }
 
@@ -270,33 +325,38 @@ function cellPlan(
 ): CellPlan {
   const { clients, coroutines, records, tracePath, cacheBytes } = options;
   const pool = `bench-${process.pid}`;
+  const clientPlan = (clientIndex: number): ClientPlan => ({
+    pool,
+    clientIndex,
+    clients,
+    coroutines,
+    rttNs: options.rttNs,
+    workload: {
+      name: workload,
+      ...ratioOf(workload, options),
+      ...(tracePath === undefined ? {} : { tracePath }),
+    },
+    flavour: options.flavour as Flavour,
+    seed: options.seed + repetition,
+    records,
+    requests: Math.floor(options.requests / clients),
+    ...(options.loops === true ? { loops: true } : {}),
+    valueBytes: valueBytesOf(options.kvBytes),
+    ...(cacheBytes === undefined ? {} : { cacheBytes }),
+    ...(options.verify === true || options.loops === true ? { deadlineNs: RECLAIMING_DEADLINE_NS } : {}),
+    ...(faults === null ? {} : { faults: clientFaults(faults, clientIndex) }),
+  });
   return {
     pool,
+    fabric: options.fabric ?? 'shm',
     config,
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
     ...(faults === null ? {} : { faults }),
+    endsWithFaults: options.endsWithTimeline ?? false,
     masters: options.masters ?? 0,
     ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
-    clients: Array.from({ length: clients }, (_, clientIndex) => ({
-      pool,
-      clientIndex,
-      clients,
-      coroutines,
-      rttNs: options.rttNs,
-      workload: {
-        name: workload,
-        ...ratioOf(workload, options),
-        ...(tracePath === undefined ? {} : { tracePath }),
-      },
-      flavour: options.flavour as Flavour,
-      seed: options.seed + repetition,
-      records,
-      requests: Math.floor(options.requests / clients),
-      valueBytes: valueBytesOf(options.kvBytes),
-      ...(cacheBytes === undefined ? {} : { cacheBytes }),
-      ...(options.verify === true ? { deadlineNs: VERIFIED_DEADLINE_NS } : {}),
-      ...(faults === null ? {} : { faults: clientFaults(faults, clientIndex) }),
-    })),
+    clients: Array.from({ length: clients }, (_, i) => clientPlan(i)),
+    joiners: Array.from({ length: joinersIn(faults ?? []) }, (_, i) => clientPlan(clients + i)),
   };
 }

@@ -273,3 +273,31 @@ describe('faults', () => {
     expect(faults({ operations: [] }, { interrupted: true })).toBe(null);
   });
 });
+
+describe('a row of clients that come and go', () => {
+  const point = (operations: number) => ({ operations, p99Ns: 1000 * operations });
+
+  it('has a series in which those that joined count from when they did', () => {
+    const first = client({ series: [10, 10, 10, 10].map(point) });
+    const joined = client({ measureNs: 1e9 + 2e8, series: [5, 7].map(point) });
+    const { series } = cellResult(settings, outcome([first, joined]));
+    expect(series.map(({ tMs, operations, p99Ns }) => [tMs, operations, p99Ns])).toEqual([
+      [0, 10, 10_000],
+      [100, 10, 10_000],
+      [200, 15, 10_000],
+      [300, 17, 10_000],
+    ]);
+  });
+
+  it('calls nobody a fault who comes or goes in order', () => {
+    const change = { client: 2, atNs: 1e9, repeats: false };
+    const injected = (['join', 'leave'] as const).map((kind) => ({
+      fault: { kind, ...change },
+      atNs: 2e9,
+      endNs: null,
+      detail: { tookMs: 3 },
+    }));
+    const { row } = cellResult(settings, outcome([client()], { faults: { injected, unmet: [] } }));
+    expect(row.faults ?? []).toEqual([]);
+  });
+});

@@ -16,7 +16,7 @@ import {
   type UpkeepCounts,
 } from '../../results/schema.js';
 import type { Injected } from '../fault/conduct.js';
-import { targetOf } from '../fault/plan.js';
+import { isOnMembers, targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
 import type { ClientReport, OperationReport } from './messages.js';
 import { SERIES_MS } from './recorder.js';
@@ -131,16 +131,13 @@ function faultRecords(
   if (injected.length === 0) return null;
   const windowMs = (closedNs - measureNs) / 1e6;
   const sinceStart = (ns: number): number => Math.max(0, (ns - measureNs) / 1e6);
-  const records = injected.map((one): FaultRecord => {
-    const atMs = sinceStart(one.atNs);
-    return {
-      atMs,
-      endMs: one.endNs === null ? null : sinceStart(one.endNs),
-      kind: one.fault.kind,
-      target: targetOf(one.fault),
-      detail: one.detail,
-      ...faultCost(series, { atMs, windowMs }),
-    };
+  // Who comes or goes in order is an event, and no fault.
+  const records = injected.flatMap(({ fault, atNs, endNs, detail }): FaultRecord[] => {
+    if (isOnMembers(fault)) return [];
+    const atMs = sinceStart(atNs);
+    const endMs = endNs === null ? null : sinceStart(endNs);
+    const cost = faultCost(series, { atMs, windowMs });
+    return [{ atMs, endMs, kind: fault.kind, target: targetOf(fault), detail, ...cost }];
   });
   return records.sort((a, b) => a.atMs - b.atMs);
 }
@@ -238,10 +235,21 @@ function mergeUpkeep(reports: readonly ClientReport[]): UpkeepCounts {
   };
 }
 
+/** A client that joined has a series that begins at its own start, by whole intervals later. */
 function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {
   const { system, workload, fabric, clients, repetition } = settings;
-  const length = Math.max(0, ...reports.map((r) => r.series.length));
-  return Array.from({ length }, (_, i) => ({
+  const startNs = Math.min(...reports.map((r) => r.measureNs));
+  const operations: number[] = [];
+  const p99Ns: number[] = [];
+  for (const { series, measureNs } of reports) {
+    const first = Math.round((measureNs - startNs) / (SERIES_MS * 1e6));
+    series.forEach((interval, i) => {
+      operations[first + i] = (operations[first + i] ?? 0) + interval.operations;
+      // p99 over clients is not known from their p99s: the worst one bounds it.
+      p99Ns[first + i] = Math.max(p99Ns[first + i] ?? 0, interval.p99Ns);
+    });
+  }
+  return Array.from(operations, (count, i) => ({
     system,
     workload,
     fabric,
@@ -249,8 +257,7 @@ function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): 
     repetition,
     tMs: i * SERIES_MS,
     intervalMs: SERIES_MS,
-    operations: reports.reduce((sum, r) => sum + (r.series[i]?.operations ?? 0), 0),
-    // p99 over clients is not known from their p99s: the worst one bounds it.
-    p99Ns: Math.max(0, ...reports.map((r) => r.series[i]?.p99Ns ?? 0)),
+    operations: count ?? 0,
+    p99Ns: p99Ns[i] ?? 0,
   }));
 }

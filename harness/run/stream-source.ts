@@ -35,6 +35,8 @@ export interface StreamSourceOptions {
   readonly endsWithFirst: boolean;
   /** Values of earlier phases are numbered below this, so that no two writes are alike. @default 0 */
   readonly firstSequence?: number;
+  /** A stream that has been played to its end begins again. @default false */
+  readonly loops?: boolean;
 }
 
 /** True for the kinds that leave a key there which need not have been there. */
@@ -58,6 +60,7 @@ export class StreamSource implements RequestSource {
   notOk = 0;
   /** The window ends with the first stream: then the others would run with fewer requests in flight. */
   readonly endsWithFirst: boolean;
+  readonly #loops: boolean;
   readonly #inserted: Float64Array;
   #insertedCount = 0;
   // The arrays alone: streams come from several makers, and an object of yet another shape is slow to read.
@@ -92,6 +95,7 @@ export class StreamSource implements RequestSource {
     const n = options.streams.length;
     this.recorder = new PhaseRecorder(options.measureNs);
     this.endsWithFirst = options.endsWithFirst;
+    this.#loops = options.loops ?? false;
     this.#sequence = options.firstSequence ?? 0;
     this.#inserted = new Float64Array(countAdding(options.streams));
     this.#kinds = options.streams.map((s) => s.kinds);
@@ -117,6 +121,7 @@ export class StreamSource implements RequestSource {
 
   /** True when some stream has been played to its end. */
   get exhausted(): boolean {
+    if (this.#loops) return false;
     for (let i = 0; i < this.#position.length; i++)
       if (this.#position[i] >= this.#kinds[i].length) return true;
     return false;
@@ -167,7 +172,8 @@ export class StreamSource implements RequestSource {
       return coroutine.loops[Kind.UPDATE];
     }
     const kinds = this.#kinds[i];
-    const position = this.#position[i];
+    let position = this.#position[i];
+    if (this.#loops && position >= kinds.length) position = 0;
     if (this.stopping || position >= kinds.length) return null;
     this.#position[i] = position + 1;
     const kind = kinds[position];

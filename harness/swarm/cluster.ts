@@ -28,6 +28,9 @@ const HANG_NS = 40 * DEADLINE_NS;
 const RESTLESS_NS = 1e9;
 /** Events between two looks at the clock of each request. */
 const LOOK_EVENTS = 8192;
+/** Events after which a run is a hang: some times what the longest of thousands of seeds have come to. */
+const EVENTS_MAX = 3_000_000;
+const EVENTS_PER_REQUEST = 100;
 
 /** One random cluster and its run. */
 export class Cluster implements Run {
@@ -56,9 +59,12 @@ export class Cluster implements Run {
   /** Memory nodes that died. */
   nodeCrashes = 0;
   readonly master: SimMaster;
+  /** Log entries of the dead that were walked where no log tells what was replaced: `leaks.ts`. */
+  entriesUnlogged = 0;
+  /** Writing requests of clients that died in a run in which a node died too. */
+  roundsBereft = 0;
   readonly #recoverers = new Map<number, Recoverer>();
-  /** Log entries of the dead that recoverers have walked, as many as any of them saw. */
-  entriesWalked = 0;
+  readonly #eventsMax: number;
   #cids = 0;
   #recoveries = 0;
 
@@ -74,6 +80,7 @@ export class Cluster implements Run {
     this.view = new View(new Geometry(plan.pool));
     trace?.attach(this.world, new View(this.view.geometry, this.view), plan.keys);
     this.load = new Load(plan);
+    this.#eventsMax = EVENTS_MAX + EVENTS_PER_REQUEST * plan.clients * plan.coroutines * plan.requests;
     this.history = new History({ capacity: plan.clients * plan.coroutines * plan.requests });
     buffers.release();
     this.master = new SimMaster(this, {
@@ -100,11 +107,12 @@ export class Cluster implements Run {
         this.fail('hang', `nothing happens any more, but ${this.active} coroutines have requests to make`);
         return;
       }
-      if (this.findings.length > 0) return;
+      if (this.findings.length > 0 || this.#isEndless()) return;
       if (world.events % LOOK_EVENTS === 0) this.#lookForHangs();
     }
     // Background work ends too, by itself: what is freed is freed, and nobody waits for ever.
     for (const endNs = world.nowNs + RESTLESS_NS; world.step(); ) {
+      if (this.#isEndless()) return;
       if (world.nowNs < endNs) continue;
       this.fail(
         'restless',
@@ -112,6 +120,17 @@ export class Cluster implements Run {
       );
       return;
     }
+  }
+
+  /** No run is without end, whatever goes round in circles in it. */
+  #isEndless(): boolean {
+    if (this.world.events < this.#eventsMax) return false;
+    this.fail(
+      'hang',
+      `it is not over after ${this.world.events} events: ${this.active} coroutines have requests to make, ` +
+        `${this.#recoveries} clients are to be recovered${this.master.isChanging ? ', the view changes' : ''}`,
+    );
+    return true;
   }
 
   /** The client that has lost a link dies, as the master would have it. */
@@ -179,6 +198,7 @@ export class Cluster implements Run {
     this.#recoveries++;
     const { plan, world } = this;
     const open = [...client.row.keys()].filter((i) => client.isWriting(i));
+    if (plan.nodeCrashes > 0) this.roundsBereft += open.length;
     this.#onRecovered.set(client.cid, () => {
       this.writesActive -= open.length;
       this.#recoveries--;
@@ -187,13 +207,24 @@ export class Cluster implements Run {
     world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => this.master.lose(client.cid));
   }
 
+  /** One replica is left of some subtable, so that requests there log no old value. */
+  get #isUnlogged(): boolean {
+    const { view } = this;
+    const first = Array.from(
+      { length: this.plan.pool.subtablesMax },
+      (_, s) => s * view.geometry.subtableBytes,
+    );
+    return first.some((slot) => view.slotCount(slot) === 1);
+  }
+
   /** What is to happen when a dead client has been recovered. */
   readonly #onRecovered = new Map<number, () => void>();
 
   #recoverFenced(dead: number, onDone: () => void): void {
     let walked = 0;
     const onWalked = (entries: number): void => {
-      this.entriesWalked += Math.max(0, entries - walked);
+      if (!this.#isUnlogged) return;
+      this.entriesUnlogged += Math.max(0, entries - walked);
       walked = Math.max(walked, entries);
     };
     this.#recover(dead, onWalked, () => {

@@ -87,8 +87,10 @@ export class Failover {
     if (this.isStopped) for (const other of this.#bereft.splice(0)) this.#arrived[other.i] = other.batch;
     // Another node may have died meanwhile.
     if (this.admit(i, batch)) this.#resumed.advance(i);
-    const next = this.#bereft.shift();
-    if (next !== undefined) this.#mend(next.i, next.batch);
+    while (this.#mending === null && this.#bereft.length > 0) {
+      const next = this.#bereft.shift() as { i: number; batch: VerbBatch };
+      this.#mend(next.i, next.batch);
+    }
   }
 
   /** Keeps a coroutine that wakes in its sleep. */
@@ -164,6 +166,10 @@ export class Failover {
       return;
     }
     mend(batch, this.#client.state.view, this.#again);
+    if (this.#again.count === 0) {
+      this.#resumed.advance(i);
+      return;
+    }
     this.#mending = { i, batch };
     this.#client.fabric.post(this.#again);
   }

@@ -17,6 +17,7 @@ import {
 import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
 import type { Op, VerbBatch, Word } from '../../fusee/verbs/index.js';
 import { clientBytes, type SwarmClient } from './client.js';
+import { buffers } from './registered.js';
 import type { Run } from './run.js';
 import type { Teller } from './trace.js';
 
@@ -193,6 +194,7 @@ interface Tools {
 function makeTools(run: Run): Tools {
   const fabric = new SimFabric(run.world, {
     localBytes: clientBytes(1) + REPAIR_BYTES,
+    localBuffer: buffers.take(clientBytes(1) + REPAIR_BYTES),
     rpcTimeoutNs: run.plan.rpcTimeoutNs,
   });
   const view = new View(run.view.geometry, run.view);

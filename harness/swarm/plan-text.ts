@@ -32,6 +32,7 @@ const RANGES: Readonly<Record<string, Range>> = {
   nodeCrashes: [0, 64],
   leaseNs: TIME,
   recovererCrash: SHARE,
+  boundNs: [0, TIME_MAX_NS],
   'cache.bytes': [0, 1 << 24],
   'cache.keyBytes': [1, 256],
   'cache.threshold': SHARE,

@@ -47,6 +47,8 @@ export interface SwarmPlan {
   readonly nodeCrashes: number;
   /** Every key is INSERTed before the load begins. */
   readonly isLoaded: boolean;
+  /** Every answer comes within this and a lease for each death of the run; 0: whenever, but it comes. */
+  readonly boundNs: number;
 }
 
 /** The latency model of a plan. */
@@ -121,6 +123,7 @@ export function planOf(seed: number): SwarmPlan {
     leaseNs: random.pick([20_000, 200_000, 2_000_000]),
     recovererCrash: random.pick([0, 0.3]),
     isLoaded: false,
+    boundNs: 0,
     // Drawn last: what the seeds have been before they still are.
     nodeCrashes: nodeCrashesFor(random, pool),
   };
@@ -226,6 +229,7 @@ export function speedPlans(): { name: string; plan: SwarmPlan }[] {
     leaseNs: 1_000_000,
     recovererCrash: 0,
     isLoaded: true,
+    boundNs: 0,
     nodeCrashes: 0,
   };
   const single = { ...base.pool, indexReplicas: 1, dataReplicas: 1 };

@@ -6,6 +6,7 @@ import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.
 import { Recovered, type RecoveryStep, recoverClient } from '../../fusee/recovery/index.js';
 import type { Op, VerbBatch } from '../../fusee/verbs/index.js';
 import { clientBytes } from './client.js';
+import { buffers } from './registered.js';
 import type { Run } from './run.js';
 import type { Teller } from './trace.js';
 
@@ -43,6 +44,7 @@ export class Recoverer {
     this.#options = options;
     this.fabric = new SimFabric(run.world, {
       localBytes: clientBytes(1),
+      localBuffer: buffers.take(clientBytes(1)),
       rpcTimeoutNs: run.plan.rpcTimeoutNs,
     });
     this.#teller = { name: `recoverer ${options.cid}`, request: '', key: -1 };

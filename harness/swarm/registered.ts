@@ -9,8 +9,9 @@ class Buffers {
 
   /** Zeroed memory, to be used until the next {@link release}. */
   take(lengthBytes: number): ArrayBuffer {
-    let buffer = this.#free.get(lengthBytes)?.pop();
-    if (buffer === undefined) buffer = new ArrayBuffer(Math.ceil(lengthBytes / 64) * 64);
+    const wholeBytes = Math.ceil(lengthBytes / 64) * 64;
+    let buffer = this.#free.get(wholeBytes)?.pop();
+    if (buffer === undefined) buffer = new ArrayBuffer(wholeBytes);
     else new Uint8Array(buffer).fill(0);
     this.#used.push(buffer);
     return buffer;

@@ -6,8 +6,10 @@ import { CONTEXT_BYTES, Outcome, RequestKind } from '../../fusee/ops/index.js';
 import { checkHistory, explain, NO_VALUE } from '../check/linearizability/index.js';
 import { Cluster, type Finding } from './cluster.js';
 import { checkInvariants, type Found } from './invariants.js';
-import { checkLeaks } from './leaks.js';
+import { checkLeaks, type Leaks, NO_LEAKS } from './leaks.js';
+import { lostWrites } from './lost-writes.js';
 import { planOf, type SwarmPlan } from './plan.js';
+import { buffers } from './registered.js';
 import type { SwarmHooks } from './run.js';
 import type { Trace } from './trace.js';
 import { valueId } from './values.js';
@@ -27,6 +29,13 @@ export interface SeedReport {
   /** Memory nodes that died, and slots that the master decided then. */
   readonly nodeCrashes: number;
   readonly slotsDecided: number;
+  /** Memory that nobody has at the end. */
+  readonly leaks: Leaks;
+  /** Keys that have lost an acknowledged write. */
+  readonly lostWrites: number;
+  /** The longest time that an answer took; and that in shares of what it may, 0 where the plan is silent. */
+  readonly answerNsMost: number;
+  readonly answerShareMost: number;
   /** Requests of the dead that recovery dropped, found done, finished, undid. */
   readonly recovered: readonly number[];
   /** Requests that met no writer, and were held to the cost tables. */
@@ -67,15 +76,30 @@ export function runSeed(seed: number, options: SeedOptions = {}): SeedReport {
   return runPlan(planOf(seed), options);
 }
 
-/** Runs a plan. */
+/**
+ * Runs a plan. Whatever is thrown on the way is a finding.
+ * @throws UsageError when there is no cluster of that plan.
+ */
 export function runPlan(plan: SwarmPlan, options: SeedOptions = {}): SeedReport {
   const startMs = performance.now();
   const cluster = new Cluster(plan, options.hooks, options.trace);
-  cluster.toQuiescence();
+  attempt(cluster, () => cluster.toQuiescence());
   const runMs = performance.now() - startMs;
   options.onRest?.();
-  if (options.checks !== false && cluster.findings.length === 0) checkCluster(cluster);
-  return reportOf(cluster, { runMs, checkMs: performance.now() - startMs - runMs });
+  let checked = UNCHECKED;
+  if (options.checks !== false && cluster.findings.length === 0)
+    attempt(cluster, () => {
+      checked = checkCluster(cluster);
+    });
+  return reportOf(cluster, checked, { runMs, checkMs: performance.now() - startMs - runMs });
+}
+
+function attempt(cluster: Cluster, what: () => void): void {
+  try {
+    what();
+  } catch (error) {
+    cluster.fail('error', (error as Error).stack ?? String(error));
+  }
 }
 
 /**
@@ -102,7 +126,11 @@ export function runRepeatably(
 
 const told = (value: unknown): string => JSON.stringify(value);
 
-function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): SeedReport {
+function reportOf(
+  cluster: Cluster,
+  checked: Checked,
+  times: { readonly runMs: number; readonly checkMs: number },
+): SeedReport {
   const { plan, world, history } = cluster;
   const outcomes: Record<string, number> = {};
   for (const [name, outcome] of Object.entries(Outcome))
@@ -117,6 +145,7 @@ function reportOf(cluster: Cluster, times: { runMs: number; checkMs: number }): 
     recovererCrashes: cluster.recovererCrashes,
     nodeCrashes: cluster.nodeCrashes,
     slotsDecided: cluster.master.slotsDecided,
+    ...checked,
     recovered: [...cluster.recovered],
     quietRequests: cluster.quietRequests,
     events: world.events,
@@ -144,10 +173,14 @@ export function describePlan(plan: SwarmPlan): string {
   );
 }
 
+/** What checks have measured. */
+type Checked = Pick<SeedReport, 'leaks' | 'lostWrites' | 'answerNsMost' | 'answerShareMost'>;
+const UNCHECKED: Checked = { leaks: NO_LEAKS, lostWrites: 0, answerNsMost: 0, answerShareMost: 0 };
+
 /** Everything that must hold of a run that has come to rest. */
-function checkCluster(cluster: Cluster): void {
+function checkCluster(cluster: Cluster): Checked {
   const { plan, world, history } = cluster;
-  checkAnswers(cluster);
+  const answers = checkAnswers(cluster);
   const keys = new Map(plan.keys.map((key, number) => [key, number]));
   const found = checkInvariants({
     nodes: world.nodes,
@@ -159,15 +192,22 @@ function checkCluster(cluster: Cluster): void {
     fail: (kind, message) => cluster.fail(kind, message),
   });
   // What tests put in place of the product's requests frees nothing.
-  if (cluster.hooks.loops === undefined) checkLeaks(cluster);
+  const leaks = cluster.hooks.loops === undefined ? checkLeaks(cluster) : NO_LEAKS;
   const final = readBack(cluster, found);
   for (const value of final.values()) world.note(value);
   const result = checkHistory(history, { final, stateCountMax: STATES_MAX });
   if (result.verdict !== 'ok') cluster.fail('linearizability', explain(history, result));
+  const lost = lostWrites(history, final);
+  if (lost.length > 0)
+    cluster.fail(
+      'lost write',
+      `key ${lost.join(', ')}: an acknowledged write is gone, and none came after it`,
+    );
+  return { leaks, lostWrites: lost.length, ...answers };
 }
 
-/** Who was not answered has died; who was put off has a reason. */
-function checkAnswers(cluster: Cluster): void {
+/** Who was not answered has died; who was put off has a reason; and nobody has waited for too long. */
+function checkAnswers(cluster: Cluster): Pick<Checked, 'answerNsMost' | 'answerShareMost'> {
   for (const client of cluster.clients) {
     if (!client.isDead && client.row.some((row) => row >= 0))
       cluster.fail('hang', `client ${client.cid} has a request without an answer`);
@@ -176,12 +216,24 @@ function checkAnswers(cluster: Cluster): void {
   const hasCause = cluster.cuts > 0 || cluster.nodeCrashes > 0 || cluster.world.weakCpus.timeouts > 0;
   if (unavailable > 0 && !hasCause)
     cluster.fail('unavailable', `${unavailable} requests ended UNAVAILABLE, and nothing had failed`);
+  const { history, plan } = cluster;
+  let answerNsMost = 0;
+  for (let row = 0; row < history.count; row++) {
+    const tookNs = history.responseNs[row] - history.invocationNs[row];
+    if (tookNs < Number.POSITIVE_INFINITY && tookNs > answerNsMost) answerNsMost = tookNs;
+  }
+  if (plan.boundNs === 0) return { answerNsMost, answerShareMost: 0 };
+  const deaths = cluster.crashes + cluster.recovererCrashes + cluster.nodeCrashes;
+  const mayNs = plan.boundNs + Math.max(1, deaths) * plan.leaseNs;
+  if (answerNsMost > mayNs)
+    cluster.fail('late', `an answer took ${answerNsMost} ns; with ${deaths} deaths it may take ${mayNs}`);
+  return { answerNsMost, answerShareMost: answerNsMost / mayNs };
 }
 
 /** SEARCHes every key with a client of its own, and compares with what the slots say. */
 function readBack(cluster: Cluster, found: Found): Map<number, number> {
   const { plan, world, view } = cluster;
-  const fabric = new MemoryFabric(world.nodes, { localBytes: CONTEXT_BYTES + (1 << 14) });
+  const fabric = new MemoryFabric(world.nodes, { localBuffer: buffers.take(CONTEXT_BYTES + (1 << 14)) });
   const cache = { bytes: 0, keyBytes: 32, threshold: 1 };
   const reader = new SequentialClient(fabric, { view, cid: 0xffff, cache });
   const final = new Map<number, number>();
@@ -209,9 +261,9 @@ export const formatFindings = ({ findings }: SeedReport): string[] =>
   findings.map(({ kind, message }) => `${kind}: ${message}`);
 
 /** What a failing seed prints. */
-export function formatFailure(report: SeedReport): string {
+export function formatFailure(report: SeedReport, replay = `fusee verify --seed ${report.seed}`): string {
   return [
-    `seed ${report.seed} fails; replay it with: fusee verify --seed ${report.seed}`,
+    `seed ${report.seed} fails; replay it with: ${replay}`,
     `  ${report.plan}`,
     `  ${report.requests} requests, ${report.crashes} crashes, digest ${report.digest}`,
     ...formatFindings(report),

@@ -81,6 +81,7 @@ export const LOST_LINK: SwarmPlan = {
   leaseNs: 20000,
   recovererCrash: 0,
   isLoaded: false,
+  boundNs: 0,
   nodeCrashes: 0,
 };
 
@@ -134,5 +135,186 @@ export const FREED_UNDER_REQUEST: SwarmPlan = {
   leaseNs: 2000000,
   recovererCrash: 0,
   isLoaded: false,
+  boundNs: 0,
   nodeCrashes: 0,
+};
+
+/**
+ * Two of three index replicas die, and a client that had freed an object on some replicas only: no log tells
+ * which, so its bit stays on those. Excused.
+ */
+export const UNLOGGED_BITS: SwarmPlan = {
+  seed: 2546517013811594,
+  pool: {
+    poolId: 1,
+    nodes: 5,
+    indexReplicas: 3,
+    dataReplicas: 3,
+    subtables: 1,
+    subtablesMax: 1,
+    groupsPerSubtable: 2,
+    blockBytes: 4096,
+    regionBytes: 8192,
+    regionsPerNode: 6,
+  },
+  clients: 2,
+  coroutines: 4,
+  requests: 1,
+  keys: ['k2......'],
+  valueBytesLeast: 4,
+  valueBytesMost: 30,
+  mix: [0, 0, 0, 0, 3],
+  skew: 1,
+  cache: { bytes: 0, keyBytes: 32, threshold: 0.1 },
+  latency: { leastNs: 100, jitterNs: 200, serviceNs: 5000 },
+  faults: { tear: 0.02, tearNs: 5000, delay: 0, delayNs: 3000, rpcLoss: 0, rpcDuplication: 0, survival: 0.3 },
+  rpcTimeoutNs: 500000,
+  thinkNs: 100,
+  roundNs: 300000,
+  crashes: 1,
+  cuts: 1,
+  leaseNs: 20000,
+  recovererCrash: 0,
+  isLoaded: false,
+  boundNs: 0,
+  nodeCrashes: 2,
+};
+
+/**
+ * A client whose link to the last living node is cut reads from a dead one: its batch was mended, failed, and
+ * was mended again, for ever.
+ */
+export const MENDED_FOR_EVER: SwarmPlan = {
+  seed: 2546517013811659,
+  pool: {
+    poolId: 1,
+    nodes: 3,
+    indexReplicas: 3,
+    dataReplicas: 3,
+    subtables: 1,
+    subtablesMax: 1,
+    groupsPerSubtable: 2,
+    blockBytes: 4096,
+    regionBytes: 8192,
+    regionsPerNode: 6,
+  },
+  clients: 1,
+  coroutines: 1,
+  requests: 1,
+  keys: ['k2......'],
+  valueBytesLeast: 4,
+  valueBytesMost: 30,
+  mix: [0, 0, 0, 0, 3],
+  skew: 1,
+  cache: { bytes: 0, keyBytes: 32, threshold: 0.1 },
+  latency: { leastNs: 100, jitterNs: 200, serviceNs: 5000 },
+  faults: { tear: 0, tearNs: 0, delay: 0, delayNs: 0, rpcLoss: 0, rpcDuplication: 0, survival: 0.75 },
+  rpcTimeoutNs: 500000,
+  thinkNs: 100,
+  roundNs: 0,
+  crashes: 1,
+  cuts: 1,
+  leaseNs: 20000,
+  recovererCrash: 0,
+  isLoaded: false,
+  boundNs: 0,
+  nodeCrashes: 2,
+};
+
+/**
+ * A client died while it committed a log, then the primary of its slot: its word stood, committed on some
+ * replicas only, and its recovery freed the object that the slot named.
+ */
+export const TORN_COMMIT: SwarmPlan = {
+  seed: 200448,
+  pool: {
+    poolId: 1,
+    nodes: 3,
+    indexReplicas: 3,
+    dataReplicas: 3,
+    subtables: 1,
+    subtablesMax: 1,
+    groupsPerSubtable: 2,
+    blockBytes: 2048,
+    regionBytes: 8192,
+    regionsPerNode: 4,
+  },
+  clients: 2,
+  coroutines: 3,
+  requests: 11,
+  keys: ['k59.....', 'k728....', 'k834....', 'k1563...', 'k1579...', 'k1657...', 'k2973...', 'k3456...'],
+  valueBytesLeast: 8,
+  valueBytesMost: 120,
+  mix: [1, 1, 1, 1, 1],
+  skew: 1,
+  cache: { bytes: 1024, keyBytes: 32, threshold: 1 },
+  latency: { leastNs: 100, jitterNs: 1000, serviceNs: 1000 },
+  faults: {
+    tear: 0.02,
+    tearNs: 2000,
+    delay: 0,
+    delayNs: 10000,
+    rpcLoss: 0,
+    rpcDuplication: 0.1,
+    survival: 0.3,
+  },
+  rpcTimeoutNs: 50000,
+  thinkNs: 100,
+  roundNs: 30000,
+  crashes: 1,
+  cuts: 0,
+  leaseNs: 20000,
+  recovererCrash: 0,
+  isLoaded: false,
+  boundNs: 1000000,
+  nodeCrashes: 1,
+};
+
+/**
+ * A client died while it entered a block, then the node that had granted it: free by its new primary, the
+ * dead client's by a backup, for good.
+ */
+export const STALE_ENTRY: SwarmPlan = {
+  seed: 201111,
+  pool: {
+    poolId: 1,
+    nodes: 4,
+    indexReplicas: 3,
+    dataReplicas: 3,
+    subtables: 2,
+    subtablesMax: 2,
+    groupsPerSubtable: 2,
+    blockBytes: 2048,
+    regionBytes: 8192,
+    regionsPerNode: 4,
+  },
+  clients: 4,
+  coroutines: 1,
+  requests: 17,
+  keys: ['k0.', 'k1..', 'k2...', 'k3.', 'k4..'],
+  valueBytesLeast: 8,
+  valueBytesMost: 120,
+  mix: [2, 0, 0, 1, 3],
+  skew: 2,
+  cache: { bytes: 1024, keyBytes: 32, threshold: 0.1 },
+  latency: { leastNs: 500, jitterNs: 200, serviceNs: 1000 },
+  faults: {
+    tear: 0.3,
+    tearNs: 100,
+    delay: 0,
+    delayNs: 10000,
+    rpcLoss: 0.05,
+    rpcDuplication: 0.1,
+    survival: 0.3,
+  },
+  rpcTimeoutNs: 50000,
+  thinkNs: 0,
+  roundNs: 30000,
+  crashes: 1,
+  cuts: 0,
+  leaseNs: 200000,
+  recovererCrash: 0,
+  isLoaded: true,
+  boundNs: 1000000,
+  nodeCrashes: 1,
 };

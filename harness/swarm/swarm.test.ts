@@ -7,7 +7,7 @@ import { Cluster } from './cluster.js';
 import { formatFailure, planOf, runPlan, runSeed, type SeedReport, type SwarmPlan } from './index.js';
 import { checkInvariants } from './invariants.js';
 import { formatSpeed, measureSpeed, speedHeading } from './speed.js';
-import { FREED_UNDER_REQUEST, LOST_LINK } from './stored-plans.js';
+import { FREED_UNDER_REQUEST, LOST_LINK, MENDED_FOR_EVER, UNLOGGED_BITS } from './stored-plans.js';
 import { Values, valueId } from './values.js';
 import { seedFrom, verifySeeds } from './verify.js';
 import { runSeeds } from './worker.js';
@@ -48,6 +48,8 @@ describe('a seed', () => {
   it.each([
     ['a live client whose lost link took a reset that nobody waited for', LOST_LINK],
     ['a cell that was freed under its own request', FREED_UNDER_REQUEST],
+    ['a bit set on some replicas, by a client whose log could not tell', UNLOGGED_BITS],
+    ['a batch that was mended for ever', MENDED_FOR_EVER],
   ])('once failed: %s', (_, plan) => {
     expect(runPlan(plan).findings).toEqual([]);
   });
@@ -241,6 +243,42 @@ describe('many seeds', () => {
     const here = runSeeds(Array.from({ length: 12 }, (_, i) => 5 + i)).sum;
     expect(result.failures).toEqual([]);
     expect({ ...result.sum, runMs: 0, checkMs: 0 }).toEqual({ ...here, runMs: 0, checkMs: 0 });
+  });
+
+  it('that throw are failures with their numbers, wherever that is', () => {
+    const thrower = (): never => {
+      throw new Error('not to be');
+    };
+    for (const hooks of [{ loops: thrower }, { posting: thrower }]) {
+      const { sum, failures } = runSeeds([21, 22], { hooks });
+      expect([sum.seeds, sum.failures, failures.map(({ seed }) => seed)]).toEqual([2, 2, [21, 22]]);
+      for (const { seed, text } of failures) {
+        expect(text).toMatch(new RegExp(`^seed ${seed} fails`));
+        expect(text).toMatch(/error: .*not to be/);
+      }
+    }
+  });
+
+  it('that go round in circles are hangs', () => {
+    const latency = { leastNs: 100, jitterNs: 1, serviceNs: 1000 };
+    const report = runPlan(
+      { ...planOf(5), clients: 1, coroutines: 1, crashes: 0, latency },
+      {
+        hooks: {
+          loops: ({ cx }) => {
+            const circle = (function* () {
+              for (;;) {
+                cx.batch.reset().read8(0, 0);
+                yield cx.batch;
+              }
+            })();
+            return [circle, circle, circle, circle, circle];
+          },
+        },
+      },
+    );
+    expect(report.findings.map(({ kind }) => kind)).toEqual(['hang']);
+    expect(report.findings[0].message).toMatch(/not over after \d+ events: 1 coroutines have requests/);
   });
 
   it('end early when told so, with what was done', async () => {

@@ -2,6 +2,7 @@
 import { UsageError } from '../../fusee/verbs/index.js';
 import { Child } from '../run/child.js';
 import { HOT_FLAGS } from '../run/hot-flags.js';
+import type { Profile } from './profile.js';
 import {
   addSum,
   emptySum,
@@ -20,6 +21,8 @@ export interface VerifyOptions {
   readonly firstSeed: number;
   /** Worker processes. */
   readonly jobs: number;
+  /** @default 'any' */
+  readonly profile?: Profile;
   /** Told of each failure as it is found, and of progress about once a second. */
   readonly onFailure?: (failure: SwarmFailure) => void;
   readonly onProgress?: (sum: SwarmSum, seconds: number) => void;
@@ -86,7 +89,7 @@ export async function verifySeeds(options: VerifyOptions): Promise<VerifyResult>
         const count = Math.min(CHUNK, options.seeds - next);
         const seeds = Array.from({ length: count }, (_, i) => options.firstSeed + next + i);
         next += count;
-        child.tell({ type: 'run', seeds });
+        child.tell({ type: 'run', seeds, profile: options.profile ?? 'any' });
         const ran = await child.expect('ran');
         addSum(sum, ran.sum);
         for (const failure of ran.failures) {

@@ -4,7 +4,7 @@
  */
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { tellShrunk } from './failure.js';
-import { planOf } from './plan.js';
+import { type Profile, profilePlan, replayOf } from './profile.js';
 import type { SwarmHooks } from './run.js';
 import { formatFailure, runRepeatably, type SeedReport } from './seed.js';
 
@@ -12,6 +12,7 @@ import { formatFailure, runRepeatably, type SeedReport } from './seed.js';
 export interface RunSeeds {
   readonly type: 'run';
   readonly seeds: readonly number[];
+  readonly profile: Profile;
 }
 
 export interface RanSeeds {
@@ -36,6 +37,18 @@ export interface SwarmSum {
   crashes: number;
   recovererCrashes: number;
   cuts: number;
+  nodeCrashes: number;
+  lostWrites: number;
+  /** Runs with a finding that is neither a leak nor a hang, and those that did not end, or answered late. */
+  violations: number;
+  hangs: number;
+  /** Bytes that nobody has at the end: what nothing excuses, and what `leaks.ts` tells apart. */
+  leakedBytes: number;
+  unloggedBytes: number;
+  bereftBytes: number;
+  /** The longest of all answers, and that in shares of what it might have taken. */
+  answerNsMost: number;
+  answerShareMost: number;
   verbs: number;
   torn: number;
   events: number;
@@ -53,6 +66,15 @@ export const emptySum = (): SwarmSum => ({
   crashes: 0,
   recovererCrashes: 0,
   cuts: 0,
+  nodeCrashes: 0,
+  lostWrites: 0,
+  violations: 0,
+  hangs: 0,
+  leakedBytes: 0,
+  unloggedBytes: 0,
+  bereftBytes: 0,
+  answerNsMost: 0,
+  answerShareMost: 0,
   verbs: 0,
   torn: 0,
   events: 0,
@@ -61,9 +83,30 @@ export const emptySum = (): SwarmSum => ({
   failures: 0,
 });
 
-/** Adds `more` to `sum`. */
+/** Adds `more` to `sum`; what is the most of all stays that. */
 export function addSum(sum: SwarmSum, more: SwarmSum): void {
-  for (const name of Object.keys(sum) as (keyof SwarmSum)[]) sum[name] += more[name];
+  for (const name of Object.keys(sum) as (keyof SwarmSum)[])
+    sum[name] = name.endsWith('Most') ? Math.max(sum[name], more[name]) : sum[name] + more[name];
+}
+
+/** Kinds of findings that say that something has not ended in its time. */
+const HANGS: readonly string[] = ['hang', 'restless', 'late'];
+
+function sumOf(report: SeedReport, isTwice: boolean): SwarmSum {
+  const kinds = report.findings.map(({ kind }) => kind);
+  const isHang = kinds.some((kind) => HANGS.includes(kind));
+  const isViolation = kinds.some((kind) => kind !== 'leak' && !HANGS.includes(kind));
+  return {
+    ...report,
+    seeds: 1,
+    repeated: Number(isTwice),
+    violations: Number(isViolation),
+    hangs: Number(isHang),
+    leakedBytes: report.leaks.unexcusedBytes,
+    unloggedBytes: report.leaks.unloggedBytes,
+    bereftBytes: report.leaks.bereftBytes,
+    failures: Number(kinds.length > 0),
+  };
 }
 
 /** Every so many seeds one is run twice, whatever comes of it: a run must be determined by its seed. */
@@ -75,23 +118,31 @@ let shrunk = 0;
 /** Runs seeds one after another. */
 export function runSeeds(
   seeds: readonly number[],
-  options: { readonly hooks?: SwarmHooks } = {},
+  options: { readonly hooks?: SwarmHooks; readonly profile?: Profile } = {},
 ): { sum: SwarmSum; failures: SwarmFailure[] } {
+  const { hooks, profile = 'any' } = options;
   const sum = emptySum();
   const failures: SwarmFailure[] = [];
   for (const seed of seeds) {
     const isTwice = seed % TWICE_EVERY === 0;
-    const report: SeedReport = runRepeatably(planOf(seed), { ...options, isTwice });
-    const isFailure = report.findings.length > 0;
-    addSum(sum, { ...report, seeds: 1, repeated: Number(isTwice), failures: Number(isFailure) });
-    if (isFailure) failures.push({ seed, text: tell(seed, report, options.hooks) });
+    try {
+      const report: SeedReport = runRepeatably(profilePlan(profile, seed), { hooks, isTwice });
+      addSum(sum, sumOf(report, isTwice));
+      if (report.findings.length > 0) failures.push({ seed, text: tell(profile, report, hooks) });
+    } catch (error) {
+      // Thrown where nothing should throw: whoever reads it needs the seed as much as the stack.
+      addSum(sum, { ...emptySum(), seeds: 1, violations: 1, failures: 1 });
+      const what = (error as Error).stack ?? String(error);
+      failures.push({ seed, text: `seed ${seed} fails: ${replayOf(profile, seed)}\nerror: ${what}` });
+    }
   }
   return { sum, failures };
 }
 
-function tell(seed: number, report: SeedReport, hooks: SwarmHooks | undefined): string {
-  if (shrunk++ >= SHRUNK_MAX) return formatFailure(report);
-  return `${formatFailure(report)}\n${tellShrunk(planOf(seed), report, { hooks }).text}`;
+function tell(profile: Profile, report: SeedReport, hooks: SwarmHooks | undefined): string {
+  const text = formatFailure(report, replayOf(profile, report.seed));
+  if (shrunk++ >= SHRUNK_MAX) return text;
+  return `${text}\n${tellShrunk(profilePlan(profile, report.seed), report, { hooks }).text}`;
 }
 
 if (process.send !== undefined && process.argv[1]?.match(/swarm[/\\]worker\.[jt]s$/)) {
@@ -102,7 +153,7 @@ if (process.send !== undefined && process.argv[1]?.match(/swarm[/\\]worker\.[jt]
   process.on('disconnect', () => process.exit(0));
   process.on('message', (message: RunSeeds) => {
     try {
-      process.send?.({ type: 'ran', ...runSeeds(message.seeds) } satisfies RanSeeds);
+      process.send?.({ type: 'ran', ...runSeeds(message.seeds, message) } satisfies RanSeeds);
     } catch (error) {
       process.send?.({ type: 'failed', code: 'FABRIC', message: (error as Error).stack ?? String(error) });
     }

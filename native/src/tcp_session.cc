@@ -1,0 +1,200 @@
+#include "tcp_session.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+namespace fusee {
+namespace {
+
+constexpr uint64_t kDrainNs = 1'000'000'000;
+// Doorbells in vain before others get the processor: the node may need this very core.
+constexpr uint32_t kIdleDoorbells = 32;
+
+}  // namespace
+
+std::shared_ptr<TcpSession> TcpSession::open(TcpSessionOptions options, Failure& failure) {
+  if (options.addresses.size() > kMaxNodes) {
+    failure.usage(std::to_string(options.addresses.size()) + " nodes: a client reaches at most " +
+                  std::to_string(kMaxNodes));
+    return nullptr;
+  }
+  uint8_t* local = takeMemory(options.localBytes, options.queueCapacity, failure);
+  if (local == nullptr) return nullptr;
+  std::shared_ptr<TcpSession> session(new TcpSession(std::move(options), local));
+  return session->connect(failure) ? session : nullptr;
+}
+
+bool TcpSession::connect(Failure& failure) {
+  const uint64_t deadlineNs = nowNs() + options_.connectTimeoutNs;
+  for (const std::string& address : options_.addresses) {
+    auto link = address.empty() ? std::make_unique<TcpLink>()
+                                : TcpLink::open(address, options_.identity, deadlineNs, failure);
+    if (link == nullptr) return false;
+    links_.push_back(std::move(link));
+  }
+  return true;
+}
+
+void TcpSession::close() {
+  if (isClosed_) return;
+  isClosed_ = true;
+  const uint64_t deadlineNs = nowNs() + kDrainNs;
+  for (auto& link : links_) link->drain(deadlineNs);
+  links_.clear();
+  waiting_.clear();
+}
+
+std::vector<uint64_t> TcpSession::memoryBytes() const {
+  std::vector<uint64_t> bytes;
+  for (const auto& link : links_) bytes.push_back(link->memoryBytes());
+  return bytes;
+}
+
+std::vector<uint64_t> TcpSession::nodes() const {
+  std::vector<uint64_t> nodes;
+  for (const auto& link : links_) nodes.push_back(link->node());
+  return nodes;
+}
+
+void TcpSession::doorbell() {
+  const uint32_t submitted = takeSubmissions();
+  if (isClosed_) return;
+  const uint64_t now = nowNs();
+  const uint32_t* submissions = control()->submissions();
+  for (uint32_t i = 0; i < submitted; i++) {
+    batchAt(submissions[i])->postedNs = static_cast<double>(now);
+    waiting_.push_back(submissions[i]);
+  }
+  hasHeard_ = submitted > 0;
+  sendAll(now);
+  receiveAll(now);
+  releaseHeld();
+  if (hasHeard_) idleDoorbells_ = 0;
+  else if (++idleDoorbells_ > kIdleDoorbells) sched_yield();
+}
+
+void TcpSession::sendAll(uint64_t now) {
+  // More than one queue of bytes goes out in pieces, as far as the sockets take them.
+  for (bool isFull = true; isFull;) {
+    isFull = false;
+    while (!waiting_.empty() && !isFull) {
+      const uint32_t offset = waiting_.front();
+      if (sendBatch(offset, now)) {
+        waiting_.pop_front();
+        sending_ = {};
+      } else {
+        isFull = true;
+      }
+    }
+    bool hasMoved = false;
+    for (uint32_t mn = 0; mn < links_.size(); mn++) {
+      TcpLink& link = *links_[mn];
+      if (!link.isOpen()) continue;
+      const size_t before = link.room();
+      if (!link.flush()) breakLink(mn);
+      hasMoved |= !link.isOpen() || link.room() > before;
+    }
+    isFull = isFull && hasMoved;
+  }
+}
+
+// True when all of it has been handed to the links.
+bool TcpSession::sendBatch(uint32_t offset, uint64_t now) {
+  BatchHeader* batch = batchAt(offset);
+  if (sending_.count == 0) {
+    const auto room = (localBytes() - offset) / sizeof(Descriptor) - 1;
+    sending_.count = static_cast<uint32_t>(std::min<uint64_t>(batch->count, room));
+    if (sending_.count == 0) {
+      complete(offset, nowNs());
+      return true;
+    }
+    batch->remaining = sending_.count;
+  }
+  while (sending_.verb < sending_.count) {
+    if (!sendVerb(offset, batch->verbs()[sending_.verb], now)) return false;
+    sending_.verb++;
+    sending_.isBegun = false;
+  }
+  return true;
+}
+
+// False when it has to go on later.
+bool TcpSession::sendVerb(uint32_t offset, Descriptor& verb, uint64_t now) {
+  const bool isKnown = verb.mn < links_.size();
+  TcpLink* link = isKnown ? links_[verb.mn].get() : nullptr;
+  if (!sending_.isBegun) {
+    // Posting refused what reaches outside, so such a descriptor was changed afterwards.
+    if (!isKnown || !link->isOpen() || !isInReach(verb, localBytes(), link->memoryBytes())) {
+      verb.status = kFail;
+      verbDone(offset);
+      return true;
+    }
+    if (link->room() < sizeof(TcpRequest)) return false;
+    beginVerb(*link, offset, verb, now);
+    sending_.isBegun = true;
+    sending_.local = verb.local;
+    sending_.left = verb.opcode == kWrite || verb.opcode == kRpc ? verb.length : 0;
+  }
+  // A link that broke in the middle has given the verb its status.
+  while (link->isOpen() && sending_.left > 0) {
+    const auto step = static_cast<uint32_t>(std::min<size_t>(link->room(), sending_.left));
+    if (step == 0) return false;
+    link->queue(local() + sending_.local, step);
+    sending_.local += step;
+    sending_.left -= step;
+  }
+  return true;
+}
+
+void TcpSession::beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, uint64_t now) {
+  TcpRequest request{static_cast<uint8_t>(verb.opcode), {}, verb.length, remoteOffset(verb), verb.expect, verb.swap};
+  verb.status = kPending;
+  if (verb.opcode == kRpc) {
+    request.remote = ++calls_;
+    request.expect = request.swap = 0;
+    const auto into = static_cast<uint32_t>(verb.expect);
+    const auto capacity = static_cast<uint32_t>(verb.expect >> 32);
+    link.expect(SentCall{calls_, &verb, offset, into, capacity, now + options_.rpcTimeoutNs});
+  } else {
+    const bool isObject = verb.opcode == kRead && verb.swap == kReadsObject;
+    if (verb.opcode >= kCas) request.bytes = 8;
+    link.expect(SentVerb{&verb, offset, verb.opcode, verb.local, verb.length, isObject}, now);
+  }
+  link.queue(&request, sizeof request);
+}
+
+void TcpSession::receiveAll(uint64_t now) {
+  const auto onDone = [this](uint32_t offset) { verbDone(offset); };
+  for (uint32_t mn = 0; mn < links_.size(); mn++) {
+    TcpLink& link = *links_[mn];
+    if (!link.isOpen() || link.isIdle()) continue;
+    if (!link.receive(local(), now, onDone) || link.isSilent(now, options_.silenceNs)) breakLink(mn);
+    else link.expireCalls(now, onDone);
+  }
+}
+
+void TcpSession::breakLink(uint32_t mn) {
+  links_[mn]->fail([this](uint32_t offset) { verbDone(offset); });
+}
+
+void TcpSession::verbDone(uint32_t offset) {
+  hasHeard_ = true;
+  BatchHeader* batch = batchAt(offset);
+  if (--batch->remaining == 0) complete(offset, nowNs());
+}
+
+bool fenceOverTcp(const std::vector<std::string>& addresses, const TcpIdentity& identity, ClientKey key,
+                  uint64_t deadlineNs, Failure& failure) {
+  bool isFenced = true;
+  for (const std::string& address : addresses) {
+    Failure missed;
+    const auto link = TcpLink::open(address, identity, deadlineNs, missed);
+    if (link != nullptr && link->fence(key, deadlineNs, missed)) continue;
+    if (isFenced) failure = missed;
+    isFenced = false;
+  }
+  return isFenced;
+}
+
+}  // namespace fusee
