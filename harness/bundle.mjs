@@ -19,6 +19,7 @@ const ENTRIES = [
   ['fusee/client/index', 'fusee'],
   ['harness/run/client-process', 'harness/run/client-process'],
   ['harness/run/hotpath', 'harness/run/hotpath'],
+  ['harness/run/overhead', 'harness/run/overhead'],
   ['harness/endurance/client-process', 'harness/endurance/client-process'],
   ['harness/swarm/speed-process', 'harness/swarm/speed-process'],
   ['harness/swarm/worker', 'harness/swarm/worker'],

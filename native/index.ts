@@ -84,6 +84,8 @@ export interface ClientSession {
 export interface ShmSession extends ClientSession {
   /** Executes recorded batches natively; returns nanoseconds. */
   replay(images: Uint32Array, offsets: Uint32Array, doorbellEnds: Uint32Array, passes: number): number;
+  /** Some node is served over verbs: its atomics are its NIC's. */
+  meetsNic(): boolean;
   /** Attaches to another region in place of node `mn`'s; returns the bytes of its memory. */
   reattach(mn: number, name: string): number;
 }

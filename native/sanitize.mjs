@@ -13,7 +13,8 @@ if (runtime === undefined) {
   console.error('usage: node native/sanitize.mjs address|thread');
   process.exit(2);
 }
-const filters = process.argv.length > 3 ? process.argv.slice(3) : ['native/', 'fusee/fabric/shm', 'fusee/fabric/tcp'];
+const filters =
+  process.argv.length > 3 ? process.argv.slice(3) : ['native/', 'fusee/fabric/shm', 'fusee/fabric/tcp'];
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 

@@ -12,8 +12,8 @@ export interface ProbeCell {
 }
 
 /**
- * Draws a panel per length of the chain: p50 as a line, p99 as the upper edge of its band. Atomics, which have
- * one size, are left to the table.
+ * Draws a panel per length of the chain: p50 as a line, p99 as the upper edge of its band. Atomics, which
+ * have one size, are left to the table.
  * @returns the paths written.
  */
 export function drawProbe(

@@ -60,7 +60,9 @@ export async function ask(fabric: Fabric, mn: number, what: RpcAsked): Promise<R
     const answer = readResponse(fabric.local.bytes, response);
     if (answer.requestId === requestId) return answer;
   }
-  throw new FabricError(`node ${mn} did not answer within ${TRIES} tries; is its process alive?`);
+  const reason = fabric.reasonOf?.(mn);
+  const why = reason === undefined ? '' : ` (${reason})`;
+  throw new FabricError(`node ${mn} did not answer within ${TRIES} tries${why}; is its process alive?`);
 }
 
 /** As {@link ask}. @throws FabricError also when the node refuses. */

@@ -10,7 +10,9 @@ import {
   type NodeAccess,
   openFabric,
   placeOf,
+  requireOwnAtomics,
 } from '../fabric/open.js';
+import type { RdmaChoice } from '../fabric/verbs.js';
 import { type CacheOptions, DEFAULT_CACHE, IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, readSuperblock, SUPERBLOCK_USED_BYTES, View } from '../layout/index.js';
 import { RpcOperation, RpcStatistic } from '../memory/index.js';
@@ -30,10 +32,15 @@ export const COROUTINES_MAX = 256;
 export interface ConnectOptions {
   /** The pool's name. */
   readonly pool: string;
-  /** What carries requests to the nodes: 'shm' on their own host, 'tcp' from anywhere. @default 'shm' */
+  /**
+   * What carries requests to the nodes: 'shm' on their own host, 'tcp' and 'verbs' (RDMA) from anywhere.
+   * @default 'shm'
+   */
   readonly fabric?: HostFabricKind;
-  /** Over TCP: where each node listens, "host:port", in the order of their numbers. */
+  /** Over TCP and verbs: where each node listens, "host:port", in the order of their numbers. */
   readonly nodes?: readonly string[];
+  /** Over verbs: which RDMA device, and how queue pairs are connected. */
+  readonly rdma?: RdmaChoice;
   /** Requests in flight at once. @default 8 */
   readonly coroutines?: number;
   /** The index cache; `{ bytes: 0 }` switches it off. */
@@ -126,6 +133,7 @@ async function openLinked(
   });
   let leave: (() => Promise<void>) | undefined;
   try {
+    requireOwnAtomics(fabric, options.pool);
     await checkNodes(fabric, options.pool, { config, view });
     const { cid, clientIndex } = await joinPool(fabric, { nodes: config.nodes, view });
     leave = async () => {
@@ -152,7 +160,7 @@ async function openLinked(
         { cid, place: clientIndex },
         {
           stop: () => failover.stop(),
-          adopt: (next, decided, joins) => failover.adopt(next, decided, joins),
+          adopt: (next, decided, how) => failover.adopt(next, decided, how),
           takeMarks: () => failover.takeMarks(),
           expelled: () => onExpelled?.(),
           viewNumber: () => view.number,
@@ -161,7 +169,7 @@ async function openLinked(
             return { hits, misses, bypassed };
           },
         },
-        fabric.kind === 'tcp' ? fabric.clientKey : undefined,
+        fabric.kind === 'shm' ? undefined : fabric.clientKey,
       );
       if (told.number !== link.view.number)
         throw new ViewChanged(`the view of pool '${options.pool}' keeps changing; connect again`);

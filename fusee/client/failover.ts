@@ -95,13 +95,17 @@ export class Failover {
     });
   }
 
-  /** The view has changed. @param joins the node whose memory is another process's now. */
-  adopt(view: MasterView, decided: Decisions, joins?: number): void {
+  /**
+   * The view has changed.
+   * @param how.joins the node whose memory is another process's now.
+   * @param how.isWhole everything counts as changed.
+   */
+  adopt(view: MasterView, decided: Decisions, how: { joins?: number; isWhole: boolean }): void {
     const state = this.#state;
     const control = state.view.controlMn;
-    if (joins !== undefined) this.#port.attach(joins);
+    if (how.joins !== undefined) this.#port.attach(how.joins);
     this.note(view.filling !== undefined);
-    state.view.change(view.number, view.dead, joins);
+    state.view.change(view.number, view.dead, how.isWhole);
     state.grace.adoptTable(control !== state.view.controlMn);
     this.isStopped = false;
     this.#hasReported = true;

@@ -28,8 +28,11 @@ export interface MasterAddress {
 /** What a client does when the master says so. */
 export interface Obedient {
   stop(): void;
-  /** @param joins the node whose memory is another process's now. */
-  adopt(view: ToldView, decided: Decisions, joins?: number): void;
+  /**
+   * @param how.joins the node whose memory is another process's now.
+   * @param how.isWhole everything counts as changed.
+   */
+  adopt(view: ToldView, decided: Decisions, how: { joins?: number; isWhole: boolean }): void;
   /** What it has written to since it was asked to note it: nothing of it is under way any more. */
   takeMarks?(): string[] | undefined;
   /** This client counts as dead: it must not go on. */
@@ -316,7 +319,7 @@ export class MasterLink {
         this.#obedient?.adopt(
           message.view,
           new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),
-          message.joins,
+          message,
         );
         return;
       case 'expelled':

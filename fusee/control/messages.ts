@@ -8,7 +8,7 @@
  *     master  -> farewell                                client -> leave {cache}, or resign {cache}: to be
  *                                                                  recovered
  *     master  -> stop                                    client -> stopped {view, rounds, word, directory}
- *     master  -> adopt {view, decided, joins}            client -> suspect {mn}
+ *     master  -> adopt {view, decided, joins, isWhole}   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
  *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, pid,
  *     startTime} master  -> entered                                 fresh node -> taken
@@ -118,6 +118,7 @@ export const fromMaster = z.discriminatedUnion('type', [
     view: viewSchema,
     decided: z.array(z.object({ slot: whole(2 ** 48), hi: whole(U32), lo: whole(U32) })).max(1 << 16),
     joins: whole(63).optional(),
+    isWhole: z.boolean(),
   }),
   z.object({ type: z.literal('take') }),
   z.object({ type: z.literal('entered') }),

@@ -4,14 +4,15 @@ import type { SessionSettings } from './native-fabric.js';
 import { readSecret, secretPath } from './secret.js';
 import { ShmFabric } from './shm.js';
 import { regionName } from './shm-process.js';
-import { openTcpFabric, type TcpFabric } from './tcp.js';
+import { fenceOverTcp, openTcpFabric, type TcpFabric } from './tcp.js';
+import { fenceOverVerbs, type RdmaChoice, VerbsFabric } from './verbs.js';
 
 /** Fabrics that reach other processes. */
-export const HOST_FABRICS = ['shm', 'tcp'] as const;
+export const HOST_FABRICS = ['shm', 'tcp', 'verbs'] as const;
 /** One of {@link HOST_FABRICS}. */
 export type HostFabricKind = (typeof HOST_FABRICS)[number];
 /** A fabric that reaches other processes. */
-export type HostFabric = ShmFabric | TcpFabric;
+export type HostFabric = ShmFabric | TcpFabric | VerbsFabric;
 
 /** How the nodes of a pool are reached. */
 export interface NodeAccess {
@@ -23,6 +24,8 @@ export interface NodeAccess {
   readonly nodes?: readonly string[];
   /** The file with the pool's secret. @default the one that its master or its nodes have made on this host */
   readonly secretFile?: string;
+  /** Over verbs: which RDMA device, and how queue pairs are connected. */
+  readonly rdma?: RdmaChoice;
 }
 
 /** Refuses an access that leads nowhere. @throws UsageError saying what is missing. */
@@ -57,9 +60,34 @@ export async function openFabric(
 ): Promise<HostFabric> {
   if ((access.fabric ?? 'shm') === 'shm') return new ShmFabric({ ...settings, regions: places });
   const { prefault, ...rest } = settings;
+  if (access.fabric === 'verbs') {
+    return new VerbsFabric({ ...rest, ...access.rdma, addresses: places, secret: secretOf(access) });
+  }
   return await openTcpFabric({ ...rest, addresses: places, secret: secretOf(access) });
+}
+
+/**
+ * Refuses a fabric whose CAS and FAA would not be atomic with those of the pool's other clients.
+ * @throws UsageError saying which fabric to use.
+ */
+export function requireOwnAtomics(fabric: HostFabric, pool: string): void {
+  if (fabric.kind !== 'shm' || !fabric.meetsNic) return;
+  throw new UsageError(
+    `pool '${pool}' is served over verbs: atomics of a NIC and of a processor on one word lose updates; ` +
+      'use --fabric verbs here too',
+  );
 }
 
 /** The pool's secret. @throws UsageError when it cannot be read. */
 export const secretOf = ({ pool, secretFile }: NodeAccess): Buffer =>
   readSecret(secretFile ?? secretPath(pool));
+
+/**
+ * Has the nodes at those places end a client for good: afterwards nothing it posted executes there. Errors as
+ * of the fabric's own fence.
+ */
+export function fenceAtNodes(access: NodeAccess, addresses: readonly string[], key: bigint): Promise<void> {
+  const secret = secretOf(access);
+  if (access.fabric === 'verbs') return fenceOverVerbs(key, { ...access.rdma, addresses, secret });
+  return fenceOverTcp(key, { addresses, secret });
+}

@@ -46,6 +46,13 @@ export class ShmFabric extends NativeFabric {
     this.#session = session;
   }
 
+  /**
+   * Some node is served over verbs, and so its atomics are its NIC's: CAS and FAA from here could lose updates.
+   */
+  get meetsNic(): boolean {
+    return this.#session.meetsNic();
+  }
+
   override post(batch: VerbBatch): boolean {
     if (!super.post(batch)) return false;
     if (this.#recorder !== undefined) this.#recorder.add(batch);

@@ -259,6 +259,13 @@ describe('connections', () => {
   });
 
   it('of a node that goes in the middle of batches give every verb one status', async () => {
+    // One that has served everything before it goes is no such case: another is tried.
+    let isMet = false;
+    for (let attempt = 0; attempt < 20 && !isMet; attempt++) isMet = await goInTheMiddle();
+    expect(isMet).toBe(true);
+  });
+
+  async function goInTheMiddle(): Promise<boolean> {
     const [first, second] = [startNode(), startNode()];
     const fabric = new TcpFabric({ addresses: [first.address, second.address], secret: SECRET });
     open.push(fabric);
@@ -279,12 +286,12 @@ describe('connections', () => {
     for (const of of statuses) expect(of.slice(20)).toEqual(new Array(20).fill(OK));
     // In posting order: once one has FAILed, all behind it have.
     const toFirst = statuses.flatMap((of) => of.slice(0, 20));
-    const failed = toFirst.indexOf(FAIL);
-    expect(failed).toBeGreaterThanOrEqual(0);
+    const failed = toFirst.includes(FAIL) ? toFirst.indexOf(FAIL) : toFirst.length;
     expect(toFirst.slice(failed).every((status) => status === FAIL)).toBe(true);
     expect(toFirst.slice(0, failed).every((status) => status === OK)).toBe(true);
     expect(new Uint32Array(second.node.window(8, 8))[0]).toBe(800);
-  });
+    return failed < toFirst.length;
+  }
 
   it('of a fenced client end, also behind a call, and the others go on', async () => {
     const { address, port } = startNode();

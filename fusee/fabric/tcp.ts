@@ -4,7 +4,8 @@
  * What one {@link TcpFabric.poll} finds posted goes to each node by one system call, and nothing is waited
  * for. Verbs to a node execute in the order of their posting, RPCs take their place in it when they are
  * delivered. FAIL says that the connection is broken, or that the node was silent for too long while it owed
- * answers: what had been sent may have executed or not. A broken connection stays broken.
+ * answers: what had been sent may have executed or not. A broken connection stays broken. Who polls in vain
+ * for long sleeps for at most 50 µs, until something comes.
  */
 import { randomBytes } from 'node:crypto';
 import { native, type TcpSession, type TcpSessionOptions } from '../../native/index.js';
@@ -14,8 +15,8 @@ import { asFuseeError, callNative } from './shm-process.js';
 /** What a client of the TCP fabric takes. */
 export interface TcpFabricOptions extends SessionSettings {
   /**
-   * Where the MNs listen, "host:port" each; MN i is the i-th. At most 64. An empty one stands for an MN that is
-   * known to be dead: every verb to it FAILs.
+   * Where the MNs listen, "host:port" each; MN i is the i-th. At most 64. An empty one stands for an MN that
+   * is known to be dead: every verb to it FAILs.
    */
   addresses: readonly string[];
   /** The pool's secret, which both sides prove to know; it is never sent. */
@@ -59,8 +60,8 @@ export async function openTcpFabric(options: TcpFabricOptions): Promise<TcpFabri
 
 /**
  * Has nodes end a client's connections for good, and waits until they have: afterwards nothing it posted
- * executes there (contract, rule 6). Requests that it left with the nodes' CPUs are withdrawn, and one that is
- * being served is waited for.
+ * executes there (contract, rule 6). Requests that it left with the nodes' CPUs are withdrawn, and one that
+ * is being served is waited for.
  * @throws FabricError when a node has not acknowledged by the deadline.
  */
 export async function fenceOverTcp(

@@ -1,8 +1,8 @@
 /**
- * Who was silent because it had no processor. On shared memory a client that was to renew its lease, and waits
- * for a processor on a busy machine, does nothing meanwhile: to fence it would help nobody. A lease of such a
- * client counts the time that it had a processor. One that is stopped, sleeps, or runs without renewing its
- * lease hangs, and is not excused.
+ * Who was silent because it had no processor. On shared memory a client that was to renew its lease, and
+ * waits for a processor on a busy machine, does nothing meanwhile: to fence it would help nobody. A lease of
+ * such a client counts the time that it had a processor. One that is stopped, sleeps, or runs without
+ * renewing its lease hangs, and is not excused.
  */
 import { readFileSync } from 'node:fs';
 import type { ProcessId } from '../fabric/shm-process.js';

@@ -1,9 +1,8 @@
 /** Clients' processes: whether they live, and how clients are fenced. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FabricKind } from '../fabric/contract.js';
-import { type NodeAccess, secretOf } from '../fabric/open.js';
+import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
 import { fenceProcess, findProcess, type ProcessId, regionName } from '../fabric/shm-process.js';
-import { fenceOverTcp } from '../fabric/tcp.js';
 
 /** Who is to be fenced. */
 export interface Fenced {
@@ -28,9 +27,9 @@ const LOOKS = 100;
 const LOOK_MS = 1;
 
 /**
- * Fences a client: afterwards none of its verbs executes any more. On shared memory its process is killed; over
- * a network the nodes end its connections, wherever its process is. Nobody may be recovered who might still be
- * at work (hazard H7), so what fails is tried again, until it is over with.
+ * Fences a client: afterwards none of its verbs executes any more. On shared memory its process is killed;
+ * over a network the nodes end its connections, wherever its process is. Nobody may be recovered who might
+ * still be at work (hazard H7), so what fails is tried again, until it is over with.
  * @param nodes numbers and places of the nodes that live, asked for anew at each try.
  */
 export async function fenceAtLast(
@@ -54,7 +53,7 @@ export async function fenceAtLast(
         await fenceProcess(client.process, { regions });
       } else {
         const addresses = living.map(({ place }) => place);
-        await fenceOverTcp(client.key, { addresses, secret: secretOf(access) });
+        await fenceAtNodes(access, addresses, client.key);
       }
       return;
     } catch (error) {

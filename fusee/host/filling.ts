@@ -166,7 +166,7 @@ export class Filling {
       this.#dismiss(mn, 'what it is to have has lost its last replica');
       return undefined;
     }
-    if (!filler.isNearlyDone) return 'more';
+    if (!filler.isNearlyDone && !repair.isAgain) return 'more';
     const decided = await this.#bringIn(candidate, repair);
     if (decided !== undefined) this.#enter(candidate);
     return decided;
@@ -282,12 +282,13 @@ export class Filling {
     const highestCid = await run(this.#usher.highestCid(view.grantingMn));
     const decided = await run(this.#host.repairer.settle(repair));
     if (highestCid === undefined || decided === undefined) return undefined;
+    if ((await run(this.#usher.announce(mn, repair.view))) !== true) return undefined;
     this.#mergeOwn();
     if (!(await this.#runPolitely(candidate, filler.copy(true)))) return undefined;
     if (this.#candidates.get(mn) !== candidate) return undefined;
     try {
       fabric.reattach(mn, nextRegionName(pool, mn));
-      view.change(repair.view.number, repair.view.dead, mn);
+      view.change(repair.view.number, repair.view.dead, true);
       const { members } = repair;
       const isIn = await run(this.#usher.admit(mn, { before, members, highestCid }));
       if (isIn === true && (await this.#take(candidate))) {

@@ -280,8 +280,8 @@ export class MasterHost implements Listener {
   }
 
   #adopt(cid: number): void {
-    const { told: decided, joins } = this.#records;
-    this.#peers.get(cid)?.send({ type: 'adopt', view: this.view, decided, joins });
+    const { told: decided, news } = this.#records;
+    this.#peers.get(cid)?.send({ type: 'adopt', view: this.view, decided, ...news });
   }
 
   async #lookAtProcess(cid: number, of: Fenced): Promise<void> {
@@ -388,7 +388,8 @@ export class MasterHost implements Listener {
     const isToCopyMore = decided === 'more';
     if (isToCopyMore) this.#records.decided = new Map();
     else if (decided !== undefined) this.#records.decided = decided;
-    this.#records.joins = isToCopyMore ? undefined : repair.joins;
+    const { joins, isWhole } = repair;
+    this.#records.news = isToCopyMore ? { isWhole: false } : { joins, isWhole };
     this.#apply(this.#master.repaired(decided !== undefined, { isToCopyMore }));
   }
 

@@ -1,10 +1,10 @@
 /**
- * Looks whether memory nodes live. On shared memory a verb to one that is dead FAILs for certain. Over a network
- * it FAILs when the connection is broken: a node that its master cannot reach counts as dead, whether it is or
- * not, and nobody who adopts that view asks it for anything.
+ * Looks whether memory nodes live. On shared memory a verb to one that is dead FAILs for certain. Over a
+ * network it FAILs when the connection is broken: a node that its master cannot reach counts as dead, whether
+ * it is or not, and nobody who adopts that view asks it for anything.
  */
 import { complete } from '../client/call.js';
-import { type HostFabric, type NodeAccess, openFabric } from '../fabric/open.js';
+import { type HostFabric, type NodeAccess, openFabric, requireOwnAtomics } from '../fabric/open.js';
 import { Status, VerbBatch } from '../verbs/index.js';
 
 /** A fabric of its own, which nobody else polls. */
@@ -21,9 +21,16 @@ export class NodeWatch {
     this.#batch = new VerbBatch(fabric.local, places.length);
   }
 
-  /** Attaches to the nodes at those places. Errors as of `openFabric`. */
+  /** Attaches to the nodes at those places. Errors as of `openFabric` and `requireOwnAtomics`. */
   static async open(access: NodeAccess, places: readonly string[]): Promise<NodeWatch> {
-    return new NodeWatch(await openFabric(access, places, { localBytes: 1 << 16, prefault: false }), places);
+    const fabric = await openFabric(access, places, { localBytes: 1 << 16, prefault: false });
+    try {
+      requireOwnAtomics(fabric, access.pool);
+    } catch (error) {
+      fabric.close();
+      throw error;
+    }
+    return new NodeWatch(fabric, places);
   }
 
   /** Numbers and places of all nodes but those known to be dead. */

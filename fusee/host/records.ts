@@ -15,15 +15,15 @@ export class Records {
   readonly processes = new Map<number, Fenced>();
   /** What the change to the view in force has decided, by slot. */
   decided: ReadonlyMap<number, Word>;
-  /** The node that has joined by that view. */
-  joins: number | undefined;
+  /** The node that has joined by that view, and whether everything counts as changed by it. */
+  news: MasterState['news'];
   record: MasterRecord;
 
   constructor(seat: Seat) {
     this.#seat = seat;
     const { record, processes, decided } = seat.left ?? { record: undefined, processes: [], decided: [] };
     this.record = record ?? { view: { number: 1, dead: [] }, members: [] };
-    this.joins = seat.left?.joins;
+    this.news = seat.left?.news ?? { isWhole: false };
     for (const { cid, pid, startTime, key } of processes)
       this.processes.set(cid, {
         process: { pid, startTime },
@@ -58,7 +58,7 @@ export class Records {
         return [{ cid, ...process, ...(key === undefined ? {} : { key: String(key) }) }];
       }),
       decided: this.told,
-      ...(this.joins === undefined ? {} : { joins: this.joins }),
+      news: this.news,
     };
   }
 }

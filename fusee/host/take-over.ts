@@ -113,7 +113,7 @@ async function runs(access: NodeAccess, mn: number): Promise<boolean> {
   }
 }
 
-/** The configuration of a running pool, by its first node alive: node 0 may have died unseen by any master. */
+/** The configuration of a running pool, by its first node alive: node 0 may have died unseen. */
 async function readAnyConfig(
   access: NodeAccess,
   { names, dead }: { names: readonly string[]; dead: readonly number[] },

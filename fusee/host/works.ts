@@ -103,7 +103,7 @@ export class Works {
     this.filling.stopped(repair);
     let decided: ReadonlyMap<number, Word> | undefined;
     if (repair.joins === undefined) {
-      view.change(repair.view.number, repair.view.dead);
+      view.change(repair.view.number, repair.view.dead, repair.isWhole);
       decided = await this.#run(this.#repairer.repair(repair, before));
     } else {
       const outcome = await this.filling.join(repair);

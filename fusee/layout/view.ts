@@ -44,7 +44,7 @@ export class View {
   /** Per subtable: the view that last changed its replicas. */
   readonly #changedIn: Uint32Array;
   readonly #isDead: Uint8Array;
-  /** The view in which a node has joined last; 0: none has. */
+  /** The view in which a node has joined last, or may have; 0: none has. */
   #joinedIn = 0;
   /** By region: its first block that is set aside; as many as it has blocks when none is. */
   readonly #firstReserved: Uint32Array;
@@ -125,13 +125,13 @@ export class View {
   }
 
   /**
-   * Becomes view `number`, in which these nodes, and no others, are dead. Where one comes back, or `joins`
-   * (its memory is another process's now), everything counts as changed: what requests remember of replicas
-   * lacks one.
+   * Becomes view `number`, in which these nodes, and no others, are dead.
+   * @param isWhole everything counts as changed, as it does when a node comes back: what requests remember of
+   *   replicas lacks one.
    */
-  change(number: number, dead: readonly number[], joins?: number): void {
+  change(number: number, dead: readonly number[], isWhole = false): void {
     this.#number = number;
-    const isJoined = joins !== undefined || this.dead().some((mn) => !dead.includes(mn));
+    const isJoined = isWhole || this.dead().some((mn) => !dead.includes(mn));
     if (isJoined) this.#joinedIn = number;
     this.#isDead.fill(0);
     for (const mn of dead) this.#isDead[mn] = 1;

@@ -35,6 +35,10 @@ export interface Repair {
   readonly before: MasterView;
   /** The node that joins by this view, with memory that was filled. */
   readonly joins?: number;
+  /** Every open round is to be decided, and clients are to go by that: it is so since a node was to join. */
+  readonly isWhole: boolean;
+  /** That node was to join in this stop already: some of it may have been done. */
+  readonly isAgain: boolean;
   readonly reports: ReadonlyMap<number, StopReport>;
   readonly members: readonly Member[];
   /** Fenced clients that are not recovered: their logs name what they had in flight. */

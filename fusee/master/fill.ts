@@ -77,6 +77,7 @@ export class Filler {
   readonly #view: View;
   readonly #local: LocalMemory;
   readonly #pieceBytes: number;
+  readonly #stoppedBytes: number;
   readonly #target: number;
   readonly #batch: VerbBatch;
   readonly #room: number;
@@ -87,10 +88,19 @@ export class Filler {
 
   /**
    * @param of.view that of the sources; whoever drives this changes it with every view.
+   * @param of.stoppedBytes so much may be left for the last stop. @default 1 MiB
    * @param of.target the number that the fresh memory has on the fabric that runs {@link copy}.
    */
-  constructor(of: { local: LocalMemory; view: View; mn: number; target: number; pieceBytes: number }) {
+  constructor(of: {
+    local: LocalMemory;
+    view: View;
+    mn: number;
+    target: number;
+    pieceBytes: number;
+    stoppedBytes?: number;
+  }) {
     this.mn = of.mn;
+    this.#stoppedBytes = of.stoppedBytes ?? STOPPED_BYTES;
     this.#view = of.view;
     this.#local = of.local;
     this.#target = of.target;
@@ -120,7 +130,7 @@ export class Filler {
 
   /** Is what is left little enough, or has it been tried for long enough, to copy it while nobody works? */
   get isNearlyDone(): boolean {
-    return this.#leftBytes <= STOPPED_BYTES || this.rounds >= ROUNDS_MAX;
+    return this.#leftBytes <= this.#stoppedBytes || this.rounds >= ROUNDS_MAX;
   }
 
   get #leftBytes(): number {

@@ -20,6 +20,7 @@ import {
 } from '../memory/index.js';
 import { type LocalMemory, type Op, RPC_BYTES, Status, VerbBatch } from '../verbs/index.js';
 import type { Member } from './master.js';
+import type { MasterView } from './next-view.js';
 import { tellNode } from './repair.js';
 
 /** Times a node is asked before it counts as silent. */
@@ -63,31 +64,46 @@ export class Usher {
   }
 
   /**
-   * Brings node `mn` in: the view has become the one in which it lives. May be repeated, for another process.
-   * A few round trips for each node, and one for each member.
+   * Tells everybody but the node itself the view in which it lives: whoever serves regions in its place
+   * stops, so that nothing of their tables changes any more, late requests or not. Before those are copied.
+   * One round trip for each node. False: one was silent.
+   */
+  *announce(mn: number, next: MasterView): Op<boolean> {
+    const told = { number: next.number, dead: () => [...next.dead] };
+    for (let other = 0; other < this.#view.geometry.config.nodes; other++) {
+      if (other === mn || next.dead.includes(other)) continue;
+      if (!(yield* tellNode(this.#lane, other, told))) return false;
+    }
+    return true;
+  }
+
+  /**
+   * Brings node `mn` in: the view has become the one in which it lives. A round trip for each member, and a few
+   * more.
    * @param of.members every client with a place, the master's own included.
-   * @param of.highestCid by {@link highestCid}, asked in the view before.
+   * @param of.highestCid by {@link highestCid}, asked in the view before; undefined: nobody has joined by
+   *   calls.
    * @returns false: a node was silent.
    */
-  *admit(mn: number, of: { before: View; members: readonly Member[]; highestCid: number }): Op<boolean> {
+  *admit(mn: number, of: { before: View; members: readonly Member[]; highestCid?: number }): Op<boolean> {
     const [view, lane] = [this.#view, this.#lane];
     // As long as it takes itself for dead, it takes down who is told to be a member.
     const without = [...new Set([...of.before.dead(), mn])];
     if (!(yield* tellNode(lane, mn, { number: of.before.number, dead: () => without }))) return false;
-    for (let other = 0; other < view.geometry.config.nodes; other++) {
-      if (other === mn || view.isDead(other)) continue;
-      if (!(yield* tellNode(lane, other, view))) return false;
-    }
     for (const { cid, place } of of.members)
       if (!(yield* this.#ask(mn, { operation: RpcOperation.JOIN, cid, pointer: place }))) return false;
-    const places = new Set(of.members.map(({ place }) => place));
+    if (of.highestCid !== undefined && !(yield* this.#tellCid(mn, of.members, of.highestCid))) return false;
+    return yield* tellNode(lane, mn, view);
+  }
+
+  /** The node begins above the highest id: as if somebody had come and gone. */
+  *#tellCid(mn: number, members: readonly Member[], highest: number): Op<boolean> {
+    const places = new Set(members.map(({ place }) => place));
     let pointer = CLIENTS_MAX - 1;
     while (places.has(pointer)) pointer--;
-    // As if somebody had come and gone.
-    const cid = of.highestCid + SPARE_CIDS;
+    const cid = highest + SPARE_CIDS;
     if (!(yield* this.#ask(mn, { operation: RpcOperation.JOIN, cid, pointer }))) return false;
-    if (!(yield* this.#ask(mn, { operation: RpcOperation.LEAVE, cid }))) return false;
-    return yield* tellNode(lane, mn, view);
+    return (yield* this.#ask(mn, { operation: RpcOperation.LEAVE, cid })) !== undefined;
   }
 
   /**

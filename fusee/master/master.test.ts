@@ -1,59 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Effect, Master, type MasterRecord, type Repair, type StopReport } from './master.js';
-
-const REPORT: StopReport = { rounds: [], word: { hi: 0, lo: 0 }, directory: { version: 1, depth: 0 } };
-
-const ROUND = { slot: 64, cell: 192, operation: 1, vOld: { hi: 0, lo: 0 }, wasSwapped: false };
-
-/** `repair 3 without 0, filling 1`, or `joins 1`. */
-const tellRepair = ({ view, joins }: Repair): string =>
-  `repair ${view.number} without ${view.dead}` +
-  (view.filling === undefined ? '' : `, filling ${view.filling}`) +
-  (joins === undefined ? '' : `, joins ${joins}`);
-
-/** What is to be done, without the records: `stop 1`, `fence 2`, `repair 2 without 0`. */
-function told(effects: readonly Effect[]): string[] {
-  return effects.flatMap((effect) => {
-    switch (effect.do) {
-      case 'store':
-        return [];
-      case 'repair':
-        return [tellRepair(effect.repair)];
-      case 'recover':
-        return [`recover ${effect.member.cid}`];
-      case 'fill':
-        return [`fill ${effect.mn}`];
-      default:
-        return [`${effect.do} ${effect.cid}`];
-    }
-  });
-}
-
-const repairIn = (effects: readonly Effect[]): Repair => {
-  const found = effects.find((effect) => effect.do === 'repair');
-  if (found === undefined) throw new Error(`no repair in ${told(effects)}`);
-  return found.repair;
-};
-
-const recordIn = (effects: readonly Effect[]): MasterRecord => {
-  const found = effects.findLast((effect) => effect.do === 'store');
-  if (found === undefined) throw new Error('nothing is stored');
-  return found.record;
-};
-
-/** A master whose clients have joined. */
-function masterOf(...cids: number[]): Master {
-  const master = new Master({ leaseNs: 100 });
-  for (const cid of cids) master.join({ cid, place: cid - 1 }, 0);
-  return master;
-}
-
-/** Looks at leases all the time, as masters do that are not held up, and for the last time at `nowNs`. */
-function tickTo(master: Master, nowNs: number, fromNs = 0): Effect[] {
-  const effects: Effect[] = [];
-  for (let at = fromNs; at < nowNs; at += 20) effects.push(...master.tick(at));
-  return [...effects, ...master.tick(nowNs)];
-}
+import { masterOf, REPORT, ROUND, recordIn, repairIn, tickTo, told } from './by-hand.js';
+import { Master } from './master.js';
 
 describe('a change of the view', () => {
   it('stops everybody, repairs when all have stopped, and then lets them go on', () => {
@@ -251,73 +198,6 @@ describe('leases', () => {
 
   it('of nobody cannot be renewed', () => {
     expect(masterOf().renew(7, 0)).toBe(false);
-  });
-});
-
-describe('a successor', () => {
-  it('fences the dead again before it recovers them, and knows view and living', () => {
-    const master = masterOf(1, 2);
-    master.nodeDied(0);
-    master.stopped(1, REPORT);
-    master.stopped(2, REPORT);
-    master.repaired(true);
-    const record = recordIn(master.lose(1));
-    const successor = new Master({ leaseNs: 100 }, record, 1000);
-    expect(successor.view).toEqual({ number: 2, dead: [0] });
-    expect(successor.living).toBe(1);
-    expect(told(successor.begin())).toEqual(['fence 1']);
-    expect(told(successor.fenced(1))).toEqual(['recover 1']);
-    expect(told(tickTo(successor, 1100, 1020))).toEqual([]);
-    expect(told(successor.tick(1101))).toEqual(['fence 2']);
-  });
-
-  it('ends the change of the view that was begun, under a number that nobody has seen', () => {
-    const master = masterOf(1, 2);
-    const begun = master.nodeDied(0);
-    // Stored ahead of the first stop: whoever was stopped is let go by somebody.
-    expect(begun.map((effect) => effect.do)).toEqual(['store', 'stop', 'stop']);
-    expect(recordIn(begun).next).toEqual({ number: 2, dead: [0] });
-    const successor = new Master({ leaseNs: 100 }, recordIn(begun));
-    expect(told(successor.begin())).toEqual(['stop 1', 'stop 2']);
-    expect(successor.view).toEqual({ number: 1, dead: [] });
-    // Told again when they are back: what was told before had nobody to hear it.
-    expect(told(successor.join({ cid: 1, place: 0 }, 0))).toEqual(['stop 1']);
-    successor.stopped(1, REPORT);
-    expect(told(successor.join({ cid: 1, place: 0 }, 0))).toEqual([]);
-    expect(told(successor.stopped(2, REPORT))).toEqual(['repair 3 without 0']);
-    const published = successor.repaired(true);
-    expect(told(published)).toEqual(['adopt 1', 'adopt 2']);
-    expect(recordIn(published)).toMatchObject({ view: { number: 3, dead: [0] }, next: undefined });
-  });
-
-  it('ends it also when nobody is left, and with a node that has died since', () => {
-    const record = recordIn(masterOf().nodeDied(0));
-    expect(told(new Master({ leaseNs: 100 }, record).begin())).toEqual(['repair 3 without 0']);
-    const waiting = new Master({ leaseNs: 100 }, recordIn(masterOf(1).nodeDied(0)));
-    expect(told(waiting.begin())).toEqual(['stop 1']);
-    expect(told(waiting.nodeDied(2))).toEqual([]);
-    expect(told(waiting.stopped(1, REPORT))).toEqual(['repair 4 without 0,2']);
-  });
-});
-
-describe('a client that has lost its connection', () => {
-  it('is in again at once, with a whole lease; one that is dead is not', () => {
-    const master = masterOf(1, 2);
-    tickTo(master, 80);
-    expect(told(master.join({ cid: 1, place: 0 }, 90))).toEqual(['welcome 1']);
-    expect(told(tickTo(master, 101, 100))).toEqual(['fence 2']);
-    expect(told(master.join({ cid: 2, place: 1 }, 101))).toEqual([]);
-    expect([master.knows(1), master.knows(2), master.renew(2, 101)]).toEqual([true, false, false]);
-    expect(master.living).toBe(1);
-  });
-
-  it('while it waits for a new view still waits for it, once', () => {
-    const master = masterOf(1);
-    master.nodeDied(0);
-    master.join({ cid: 2, place: 1 }, 0);
-    expect(told(master.join({ cid: 2, place: 1 }, 0))).toEqual([]);
-    master.stopped(1, REPORT);
-    expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 2']);
   });
 });
 

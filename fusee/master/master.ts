@@ -13,7 +13,8 @@
  *   halted and begins again.
  * - Who joins while the view changes waits for the new one.
  * - A place is filled in two views (`fill.ts`), one place at a time. A death that comes between goes first:
- *   the view that is being made lets nobody join then, and is made without the dead; filling goes on afterwards.
+ *   the view that is being made lets nobody join then, and is made without the dead; filling goes on
+ *   afterwards.
  * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it. An
  *   effect is carried out when the records that came ahead of it are stored.
  */
@@ -64,6 +65,8 @@ export class Master {
   readonly #places = new Places();
   #isRepairing = false;
   #tickedNs: number;
+  /** A node was to join since everybody has stopped: rounds may have been decided already, and all are. */
+  #isWhole = false;
   #effects: Effect[] = [];
 
   /** @param record of the former master; its living members must renew their leases with this one. */
@@ -110,6 +113,7 @@ export class Master {
       const { number, dead, joins } = this.#inherited;
       const all = [...new Set([...this.#view.dead, ...(joins === undefined ? dead : [])])];
       this.#disconnect({ number: number + 1, dead: all.sort((a, b) => a - b) });
+      this.#isWhole = joins !== undefined;
     }
     this.#goOn();
     return this.#taken();
@@ -243,6 +247,7 @@ export class Master {
     if (isToCopyMore && this.#next?.joins !== undefined) {
       const { number, joins } = this.#next;
       this.#next = { number, dead: this.#view.dead, filling: joins };
+      this.#isWhole = false;
     }
     // Who has joined is in, and told so: whatever has happened since makes the view behind it.
     const isIn = isDone && this.#next?.joins !== undefined;
@@ -281,7 +286,10 @@ export class Master {
     const dead = all.filter(({ state }) => state === FENCED);
     const reports = new Map(this.#reports);
     const { joins, ...view } = this.#next;
-    const repair = { view, before: this.#view, joins, reports, members: all, dead };
+    const isAgain = this.#isWhole;
+    this.#isWhole ||= joins !== undefined;
+    const how = { joins, isAgain, isWhole: this.#isWhole };
+    const repair = { view, before: this.#view, ...how, reports, members: all, dead };
     this.#do({ do: 'repair', repair });
   }
 
@@ -309,6 +317,7 @@ export class Master {
     this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
+    this.#isWhole = false;
     this.#store();
     for (const known of this.#members.values()) {
       if (known.state !== STOPPED) continue;

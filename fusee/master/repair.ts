@@ -59,7 +59,7 @@ export class Repairer {
     for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
       if (!view.isDead(mn) && !(yield* tellNode(cx.allocator.lane, mn, view))) return undefined;
     }
-    const decided = yield* this.#decide(repair, before, false);
+    const decided = yield* this.#decide(repair, before);
     if (decided === undefined) return undefined;
     if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair))) return undefined;
     return decided;
@@ -70,10 +70,10 @@ export class Repairer {
    * join. Answers as {@link repair}.
    */
   *settle(repair: Repair): Op<Map<number, Word> | undefined> {
-    return yield* this.#decide(repair, this.#room.view, true);
+    return yield* this.#decide(repair, this.#room.view);
   }
 
-  *#decide(repair: Repair, before: View, isAll: boolean): Op<Map<number, Word> | undefined> {
+  *#decide(repair: Repair, before: View): Op<Map<number, Word> | undefined> {
     const [cx, room] = [this.#cx, this.#room];
     const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
     const left: LoggedSlots[] = [];
@@ -83,7 +83,7 @@ export class Repairer {
       left.push(...open);
     }
     const slots = [...rounds.map(({ slot }) => slot), ...left.flatMap((object) => object.slots)];
-    const decided = yield* this.#arbiter.decide(slots, before, isAll);
+    const decided = yield* this.#arbiter.decide(slots, before, repair.isWhole);
     if (decided === undefined) return undefined;
     const lost = [...lostRounds(rounds, decided), ...lostOfDead(left, decided)];
     for (const object of lost) if (!(yield* clearUsed(room, object))) return undefined;

@@ -304,12 +304,12 @@ export class Allocator {
 
   /** What a dead node was asked will not happen any more; its table is as the owners have written it. */
   #forgetDead(): void {
+    if (this.#joinedIn !== this.#view.joinedIn && this.#lost.includes(1)) this.#lost.fill(1);
+    this.#joinedIn = this.#view.joinedIn;
     for (const mn of this.#view.dead()) {
       this.#lost[mn] = 0;
       this.#settleDoubts(mn);
     }
-    if (this.#joinedIn !== this.#view.joinedIn && this.#lost.includes(1)) this.#lost.fill(1);
-    this.#joinedIn = this.#view.joinedIn;
   }
 
   #settleDoubts(mn: number): void {

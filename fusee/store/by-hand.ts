@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { MasterState } from './state.js';
 
 /**
- * Why there is no etcd for tests, or null. In CI there has to be one: package etcd-server of the distribution.
+ * Why there is no etcd for tests, or null. In CI there has to be one: the distribution's package etcd-server.
  */
 export const whyNoEtcd: string | null =
   spawnSync('etcd', ['--version']).status === 0
@@ -78,6 +78,7 @@ export const stateOf = (number: number): MasterState => ({
   record: { view: { number, dead: [] }, members: [{ cid: 1, place: 0, isDead: false }] },
   processes: [{ cid: 1, pid: 17, startTime: 4 }],
   decided: [{ slot: 64, hi: 1, lo: 2 }],
+  news: { isWhole: false },
 });
 
 function freePort(): Promise<number> {

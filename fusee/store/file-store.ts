@@ -27,6 +27,7 @@ const EMPTY: Omit<MasterState, 'leader'> = {
   record: { view: { number: 1, dead: [] }, members: [] },
   processes: [],
   decided: [],
+  news: { isWhole: false },
 };
 
 /** The store of a pool's masters on this host; its folder is there. */

@@ -43,8 +43,8 @@ const stateSchema = z.object({
     .max(1 << 16),
   /** Slots that the change to the view in force has decided. */
   decided: z.array(z.object({ slot: whole(2 ** 48), hi: whole(U32), lo: whole(U32) })).max(1 << 16),
-  /** The node that has joined by that view. */
-  joins: whole(63).optional(),
+  /** The node that has joined by that view, and whether everything counts as changed by it. */
+  news: z.object({ joins: whole(63).optional(), isWhole: z.boolean() }),
 });
 
 /** What a master leaves to its successor. */

@@ -10,6 +10,9 @@ import { fsckCommand } from './fsck-command.js';
 import { kvCommand } from './kv-command.js';
 import { masterCommand, recoverCommand } from './master-command.js';
 import { nodeCommand } from './node-command.js';
+import { resultsCommand } from './results-command.js';
+import { saturateCommand } from './saturate-command.js';
+import { selfTestCommand } from './self-test-command.js';
 import { statsCommand } from './stats-command.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -23,6 +26,7 @@ Examples:
   fusee master --pool demo                      leases, dead nodes, recovery of dead clients
   fusee kv put user1 Ada --pool demo            requests to the pool that it makes
   fusee kv get user1 --pool demo
+  fusee results list                            what has been measured so far
   fusee stats --pool demo                       blocks, objects and load, per node and size class
   fusee fsck --pool demo                        every byte accounted for, and what does not add up
 `;
@@ -44,10 +48,13 @@ async function main(): Promise<void> {
     .addCommand(nodeCommand())
     .addCommand(masterCommand())
     .addCommand(recoverCommand())
+    .addCommand(saturateCommand())
+    .addCommand(resultsCommand())
     .addCommand(statsCommand())
     .addCommand(fsckCommand())
     .addCommand(fabricCommand())
-    .addCommand(verifyCommand());
+    .addCommand(verifyCommand())
+    .addCommand(selfTestCommand());
   harmonise(program);
   await program.parseAsync();
 }

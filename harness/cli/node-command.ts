@@ -8,14 +8,15 @@ import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { keepSecret, makeControlFolder, readSecret, secretPath } from '../../fusee/fabric/secret.js';
 import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
+import { VerbsService } from '../../fusee/fabric/verbs-node.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
 import { growingIndexOf, requireRoom } from '../run/plan.js';
-import { fabricOption } from './access.js';
+import { fabricOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
 import { parseBytes, parseCount, parseDuration } from './parse.js';
 
-interface Flags {
+interface Flags extends RdmaFlags {
   pool: string;
   id: number;
   nodes: number;
@@ -45,7 +46,7 @@ const PORT = 7300;
 
 /** Makes the command. */
 export function nodeCommand(): Command {
-  return new Command('node')
+  return withRdma(new Command('node'))
     .description(
       'run one memory node of a pool; every node of a pool gets the same options but --id and --listen',
     )
@@ -76,10 +77,10 @@ export function nodeCommand(): Command {
       'drain the process that has this place: it ends when all that it holds is here, while clients run',
     )
     .addOption(fabricOption())
-    .option('--listen <host:port>', `with --fabric tcp: where (default: 127.0.0.1, ${PORT} and its number)`)
+    .option('--listen <host:port>', `over a network: where (default: 127.0.0.1, ${PORT} and its number)`)
     .option(
       '--secret-file <path>',
-      "the pool's secret: with --fabric tcp, or of its master, for a node that joins a running pool",
+      "the pool's secret: over a network, or of its master, for a node that joins a running pool",
     )
     .option(
       '--busy-poll <time>',
@@ -193,7 +194,7 @@ const sayReady = ({ pool, id }: Flags, where: string): boolean =>
 async function serve(flags: Flags): Promise<void> {
   checkPoolName(flags.pool);
   if (flags.fabric === 'shm' && flags.listen !== undefined)
-    throw new UsageError('--listen is for fabrics over a network; give --fabric tcp too');
+    throw new UsageError('--listen is for fabrics over a network; give --fabric tcp or verbs');
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
     throw new UsageError(
@@ -214,6 +215,10 @@ async function serve(flags: Flags): Promise<void> {
   let where = node.name;
   try {
     if (flags.fabric === 'tcp') where += `, tcp ${listen(node, flags)}`;
+    if (flags.fabric === 'verbs') {
+      const service = serveVerbs(node, flags);
+      where += `, verbs ${hostOf(flags)}:${service.port} on ${service.device}`;
+    }
   } catch (error) {
     node.close();
     throw error;
@@ -221,11 +226,34 @@ async function serve(flags: Flags): Promise<void> {
   sayReady(flags, where);
 }
 
-/** Lets clients in over TCP. Returns the address. */
-function listen(node: ShmNode, { pool, id, listen, secretFile, busyPoll }: Flags): string {
-  const address = listen ?? `127.0.0.1:${PORT + id}`;
+const addressOf = ({ listen, id }: Flags): string => listen ?? `127.0.0.1:${PORT + id}`;
+const hostOf = (flags: Flags): string => addressOf(flags).replace(/:\d+$/, '');
+
+/** Makes the pool's secret, or reads the one that was given. */
+function secretFor({ pool, secretFile }: Flags): Buffer {
   if (secretFile === undefined) makeControlFolder();
-  const secret = secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
+  return secretFile === undefined ? keepSecret(secretPath(pool)).secret : readSecret(secretFile);
+}
+
+/** Lets clients in over verbs. */
+function serveVerbs(node: ShmNode, flags: Flags): VerbsService {
+  const port = Number(/:(\d{1,5})$/.exec(addressOf(flags))?.[1]);
+  if (!(port >= 0 && port < 65_536))
+    throw new UsageError(`--listen is '${addressOf(flags)}'; give host:port, such as 10.0.0.1:${PORT}`);
+  const { device, devicePort, gid } = rdmaOf(flags).rdma ?? {};
+  const service = new VerbsService({
+    ...{ region: node.name, host: hostOf(flags), port, device, devicePort, gid, secret: secretFor(flags) },
+    log: (line) => process.stdout.write(`node ${flags.id}: ${line}\n`),
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => service.close());
+  return service;
+}
+
+/** Lets clients in over TCP. Returns the address. */
+function listen(node: ShmNode, flags: Flags): string {
+  const { id, busyPoll } = flags;
+  const address = addressOf(flags);
+  const secret = secretFor(flags);
   const port = node.listen({ address, secret, busyPollNs: busyPoll }, (line) =>
     process.stdout.write(`node ${id}: ${line}\n`),
   );

@@ -1,4 +1,4 @@
-/** `fusee bench` whose clients come and go: real processes join and leave, and are replaced when they are killed. */
+/** `fusee bench` whose clients come and go: real processes join and leave, and are replaced when killed. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';

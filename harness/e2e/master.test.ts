@@ -31,7 +31,9 @@ describe('a pool with a master', () => {
       const found = await client.search(`k${i}`);
       expect(found.outcome === 'OK' && Buffer.from(found.value).toString()).toBe(`w${i}`);
     }
-    expect((await statusOf(pool)).view).toEqual({ number: 2, dead: [0] });
+    // On a busy machine a process takes its time to die.
+    const { view } = await masterSays(pool, (status) => status.view.number > 1);
+    expect(view).toEqual({ number: 2, dead: [0] });
     const told = await masterSays(pool, ({ cache }) => cache.hits >= 400);
     expect(told.cache.hits).toBeGreaterThanOrEqual(400);
     // Who comes later finds its way without the dead node.
@@ -130,7 +132,7 @@ describe('refused:', () => {
     expect([second.status, second.stderr]).toEqual([
       2,
       expect.stringMatching(
-        /^fusee: pool '.*' has a master already \(process \d+\); end that one first, or let this one wait .*--standby\n$/,
+        /^fusee: pool '.*' has a master already \(process \d+\); end that one first, or .*--standby\n$/,
       ),
     ]);
     const short = await fusee('master', '--pool', pool, '--lease', '5ms');

@@ -167,7 +167,8 @@ describe('a pool over TCP', () => {
        const client = await connect(JSON.parse(process.argv[2]));
        await client.put('k', 'v');
        process.stdout.write('is in\\n');
-       setInterval(() => client.put('k', 'w').then(({ outcome }) => process.stdout.write(outcome + '\\n'), (e) => process.stdout.write(e.message + '\\n')), 50);`,
+       const say = (text) => process.stdout.write(text + '\\n');
+       setInterval(() => client.put('k', 'w').then(({ outcome }) => say(outcome), (e) => say(e.message)), 50);`,
     );
     const access = JSON.stringify({ pool: pool.pool, fabric: 'tcp', nodes: pool.addresses, secretFile });
     const client = new Running([access], { main: script });

@@ -18,7 +18,7 @@ export function publishedCurve(id: string): LinePoint[] {
   return figure.series[0].points.flatMap(([x, y]) => (y === null ? [] : [{ x: Number(x), y }]));
 }
 
-/** Throughput of a run's first cell: the middle of each interval in seconds, and Mops/s; whole intervals only. */
+/** Throughput of a run, its first cell: the middle of each whole interval in seconds, and Mops/s. */
 export function measuredCurve(run: StoredRun): LinePoint[] {
   const [row] = run.rows;
   if (row === undefined) throw new ResultError(`${run.folder} has no row`);

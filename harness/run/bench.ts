@@ -2,22 +2,15 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
-import type { PoolReport } from '../../fusee/fsck/index.js';
-import { FabricError, FuseeError } from '../../fusee/verbs/index.js';
-import { ResultError } from '../../results/error.js';
-import { formatTag } from '../../results/hlog.js';
-import { collectProvenance } from '../../results/provenance.js';
-import type { Attempt, FaultRecord, ResultRow } from '../../results/schema.js';
+import { FabricError } from '../../fusee/verbs/index.js';
+import { cellKeyOf } from '../../results/cell-key.js';
+import type { ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
-import type { Injected } from '../fault/conduct.js';
-import { targetOf } from '../fault/plan.js';
-import type { CellOutcome } from './cell.js';
-import { faultsOf } from './faults.js';
+import { attempt, type KeyedCell, logAttempts, titleOf } from './attempt.js';
+import { benchProvenance } from './bench-provenance.js';
 import type { LiveView } from './live.js';
-import { packageRoot, packageVersion } from './package-root.js';
-import { type BenchOptions, type Cell, planBench } from './plan-bench.js';
-import { type CellResult, cellResult } from './row.js';
-import { describeVerification, runVerified } from './verifier.js';
+import { type BenchOptions, planBench } from './plan-bench.js';
+import { findFinished, reuse } from './reuse.js';
 
 /** What a bench brought. */
 export interface BenchOutcome {
@@ -36,9 +29,6 @@ export interface BenchHooks {
   /** Hears of each row as soon as it is stored. */
   readonly onRow?: (row: ResultRow) => void;
 }
-
-/** A cell, and the settings that it is one of. */
-type PartCell = Cell & { readonly options: BenchOptions };
 
 /** What a run of benches is called, and how it is drawn. */
 export interface RunAs {
@@ -69,20 +59,25 @@ export async function runParts(
   hooks: BenchHooks,
   { experiment, draw }: RunAs,
 ): Promise<BenchOutcome> {
-  const cells: PartCell[] = [];
+  const planned: Omit<KeyedCell, 'key'>[] = [];
   for (const options of parts) {
-    const first = cells.length;
+    const first = planned.length;
     const isFirst = first === 0;
     for (const cell of await planBench(options))
-      cells.push({ ...cell, options, repetition: isFirst ? cell.repetition : first + cell.repetition });
+      planned.push({ ...cell, options, repetition: isFirst ? cell.repetition : first + cell.repetition });
   }
   // What dead runs left behind, of any pool: their owners are gone.
   sweepRegions();
+  const provenance = await benchProvenance(parts[0]);
+  const cells = planned.map((cell): KeyedCell => {
+    const { settings, repetition } = cell;
+    return { ...cell, key: cellKeyOf(provenance, { experiment, ...settings, repetition }) };
+  });
   const run = openRun({
     root: parts[0].out,
     experiment,
     resolved: parts.length === 1 ? parts[0] : parts,
-    provenance: await collectProvenance({ folder: packageRoot, version: packageVersion }),
+    provenance,
   });
   // However this process ends, its run does not look like one that goes on.
   const onExit = (): void => {
@@ -108,12 +103,13 @@ function failQuietly(run: Run, error: unknown): void {
 
 async function runCells(
   run: Run,
-  cells: readonly PartCell[],
+  cells: readonly KeyedCell[],
   draw: RunAs['draw'],
   hooks: BenchHooks,
 ): Promise<BenchOutcome> {
   const rows: ResultRow[] = [];
   const faults: string[] = [];
+  const finished = findFinished(run.experiment, cells);
   for (const [i, cell] of cells.entries()) {
     if (hooks.abort.aborted || faults.length > 0) {
       logAttempts(
@@ -123,6 +119,14 @@ async function runCells(
         faults.length > 0 ? 'an earlier cell failed' : 'interrupted',
       );
       break;
+    }
+    const found = finished.get(cell.key);
+    if (found !== undefined) {
+      const row = reuse(run, cell, found);
+      rows.push(row);
+      hooks.onRow?.(row);
+      hooks.view.cell(titleOf(cell)).done(`taken from run ${row.reusedFrom}`);
+      continue;
     }
     const { result, fault } = await attempt(run, cell, hooks);
     if (fault !== null) faults.push(fault);
@@ -152,155 +156,3 @@ async function drawOrClear(folder: string, draw: RunAs['draw']): Promise<string[
     );
   }
 }
-
-function logAttempts(
-  run: Run,
-  cells: readonly Pick<Cell, 'name' | 'repetition'>[],
-  outcome: Attempt['outcome'],
-  reason: string | null,
-): void {
-  const at = new Date().toISOString();
-  for (const { name, repetition } of cells) {
-    run.appendAttempt({ at, cell: name, repetition, attempt: 1, outcome, reason });
-  }
-}
-
-/** One cell, stored, with its attempt; no result when nothing was measured. */
-async function attempt(
-  run: Run,
-  cell: PartCell,
-  { view, abort }: BenchHooks,
-): Promise<{ result: CellResult | null; fault: string | null }> {
-  const { options } = cell;
-  const title =
-    options.repetitions > 1 ? `${cell.name} (${cell.repetition + 1}/${options.repetitions})` : cell.name;
-  const shown = view.cell(title);
-  const progress = {
-    ...shown,
-    fault: (injected: Injected, windowNs: number): void => {
-      run.appendEvent(eventOf(cell, injected, windowNs));
-      shown.fault?.(injected, windowNs);
-    },
-  };
-  const startedMs = Date.now();
-  const log = (outcome: Attempt['outcome'], reason: string | null): void =>
-    logAttempts(run, [cell], outcome, reason);
-  try {
-    const { outcome, verification } = await runVerified(cell.plan, options.verify === true, {
-      progress,
-      abort,
-    });
-    const result = cellResult(settingsOf(cell), outcome, verification);
-    const faults = faultsOf(cell.name, result);
-    if (result.row.interrupted && result.row.operations === 0) {
-      log('interrupted', 'before anything was measured');
-      progress.done('interrupted');
-      return { result: null, fault: faults };
-    }
-    store(run, cell, result, startedMs);
-    for (const event of seenTo(cell, outcome)) run.appendEvent(event);
-    if (faults !== null) log('failed', faults);
-    else if (result.row.interrupted) log('interrupted', 'what was measured until then is kept');
-    else log('ok', null);
-    progress.done(summarise(result));
-    return { result, fault: faults };
-  } catch (error) {
-    if (abort.aborted && error === abort.reason) {
-      log('interrupted', 'before anything was measured');
-      progress.done('interrupted');
-      return { result: null, fault: null };
-    }
-    const message = error instanceof Error ? error.message : String(error);
-    log('failed', message);
-    progress.done('failed');
-    // What nobody foresaw goes on to the user with its stack.
-    if (!(error instanceof FuseeError || error instanceof ResultError)) throw error;
-    return { result: null, fault: `${cell.name}: ${message}` };
-  }
-}
-
-/** A fault as an event of the run; written when it happens, so that it is there whatever follows. */
-function eventOf(cell: Cell, { fault, atNs, detail }: Injected, windowNs: number) {
-  const target = targetOf(fault);
-  return {
-    at: new Date().toISOString(),
-    kind: fault.kind,
-    label: `${fault.kind} ${target}`,
-    workload: cell.name,
-    repetition: cell.repetition,
-    tMs: Math.max(0, (atNs - windowNs) / 1e6),
-    detail: { target, ...detail },
-  };
-}
-
-/** What the master did, as events of the run; known when the cell is over. */
-function seenTo(cell: Cell, { recoveries = [], changes = [], reports }: CellOutcome) {
-  const windowNs = Math.min(...reports.map(({ measureNs }) => measureNs));
-  const place = { at: new Date().toISOString(), workload: cell.name, repetition: cell.repetition };
-  return [
-    ...recoveries.map(({ lostAtNs, ...detail }) => ({
-      ...place,
-      kind: 'recovery',
-      // Not drawn: the death that it belongs to is.
-      label: '',
-      tMs: (lostAtNs - windowNs) / 1e6,
-      detail,
-    })),
-    ...changes.map(({ stopAtNs, ...detail }) => ({
-      ...place,
-      kind: 'view',
-      label: `view ${detail.number}`,
-      tMs: (stopAtNs - windowNs) / 1e6,
-      detail,
-    })),
-  ];
-}
-
-const settingsOf = ({ options, ...cell }: PartCell): Parameters<typeof cellResult>[0] => {
-  const { flavour, clients, coroutines, nodes, indexReplicas, dataReplicas, kvBytes, rttNs } = options;
-  return {
-    system: 'fusee',
-    workload: cell.name,
-    flavour,
-    fabric: options.fabric ?? 'shm',
-    clients,
-    coroutines,
-    nodes,
-    indexReplicas,
-    dataReplicas,
-    kvBytes,
-    seed: cell.seed,
-    repetition: cell.repetition,
-    rttNs,
-  };
-};
-
-function store(run: Run, cell: Cell, result: CellResult, startedMs: number): void {
-  run.appendRow(result.row);
-  run.appendSeries(result.series);
-  for (const [operation, histogram] of result.histograms) {
-    const tag = formatTag({ workload: cell.name, operation });
-    const origin = run.started.getTime();
-    run.appendLatency({ tag, startMs: startedMs - origin, endMs: Date.now() - origin, histogram });
-  }
-}
-
-const describeMemory = ({ findingCount }: PoolReport): string =>
-  findingCount === 0 ? 'every byte accounted for' : `${findingCount} findings in memory`;
-
-const describeUpkeep = ({ upkeep }: ResultRow): string =>
-  upkeep === null ? '' : `${upkeep.cellsReclaimed} cells reclaimed, ${upkeep.splits} splits, `;
-
-const describeFault = ({ kind, target, atMs, recoveryMs, lostOperations }: FaultRecord): string =>
-  `${kind} ${target} at ${(atMs / 1000).toFixed(2)} s ` +
-  (lostOperations === null
-    ? '(no telling what it cost)'
-    : `(${recoveryMs === null ? 'never back' : `back in ${recoveryMs.toFixed(0)} ms`}, ${lostOperations} lost)`);
-
-const summarise = ({ row, verification, memory }: CellResult): string =>
-  `${(row.throughputOps / 1e6).toFixed(3)} Mops/s over ${row.seconds.toFixed(2)} s, ` +
-  `${row.wrongValues ?? 'unchecked'} wrong, ${row.lostKeys ?? 'unchecked'} lost, ` +
-  (verification === null ? '' : `${describeVerification(verification)}, ${describeUpkeep(row)}`) +
-  (memory === null ? '' : `${describeMemory(memory)}, `) +
-  (row.faults === null || row.faults.length === 0 ? '' : `${row.faults.map(describeFault).join(', ')}, `) +
-  `trust ${row.trust?.verdict ?? 'unchecked'}${row.interrupted ? ', interrupted' : ''}`;

@@ -1,6 +1,7 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
 import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
@@ -9,11 +10,12 @@ import { hashStreams } from '../../workloads/index.js';
 import { Conductor, type Injected } from '../fault/conduct.js';
 import { lastWordsOf } from '../fault/crash.js';
 import type { PlannedFault } from '../fault/plan.js';
-import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
+import { type Hiccups, HiccupWatch } from './hiccups.js';
 import { Members } from './members.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
+import { all, answers, type ClientChild, type Heard } from './orders.js';
 import { SERIES_MS } from './recorder.js';
 import { chooseWarmup } from './warmup.js';
 
@@ -31,6 +33,8 @@ export interface CellPlan {
   readonly pool: string;
   /** What leads to its nodes. @default 'shm' */
   readonly fabric?: HostFabricKind;
+  /** Over verbs: the clients' RDMA device. */
+  readonly rdma?: RdmaChoice;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
   /** Those that join in the window, as its plan of faults says. */
@@ -65,6 +69,8 @@ export interface CellOutcome {
   readonly memory: PoolReport | null;
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
+  /** How late an idle thread woke in the window and its warm-up. */
+  readonly hiccups: Hiccups | null;
   readonly warmupMs: number;
   /** Faults that happened, and those that were planned and did not; null when there were none to be. */
   readonly faults: { readonly injected: readonly Injected[]; readonly unmet: readonly string[] } | null;
@@ -73,7 +79,6 @@ export interface CellOutcome {
   readonly changes?: readonly ChangeReport[];
 }
 
-type ClientChild = Child<ToClient, FromClient>;
 type ClientCrew = Crew<ToClient, FromClient>;
 
 /**
@@ -84,8 +89,6 @@ const START_DELAY_NS = 20e6;
  * Share of a client's requests after which the window begins in any case, unless the user chose a warm-up.
  */
 const WARM_SHARE = 0.2;
-/** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
-const SILENT_MS = 20_000;
 /** Time that a window which ends with its faults goes on behind the last one. */
 const AFTERMATH_MS = 500;
 /**
@@ -110,7 +113,7 @@ export async function runCell(
   const members = new Members(crew, plan);
   try {
     progress.phase('start');
-    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan.fabric), abort));
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan), abort));
     // Where something is to die, somebody must see to what it leaves.
     const { masters = 0, leaseMs = LEASE_MS } = plan;
     if (masters > 0)
@@ -231,8 +234,10 @@ async function measure(
   crew: ClientCrew,
   { warmupMs, warmShare }: { warmupMs: number; warmShare: number | null },
   { members, progress, stop }: { members: Members; progress: CellProgress; stop: () => void },
-): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs' | 'faults'>> {
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'hiccups' | 'warmupMs' | 'faults'>> {
   const { clients } = crew;
+  const watch = new HiccupWatch();
+  await watch.begun;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   let measureNs = startNs + warmupMs * 1e6;
   const endNs = measureNs + secondsMax * 1e9;
@@ -265,6 +270,7 @@ async function measure(
     begin,
   );
   conductor.begin(() => measureNs);
+  let hiccups: Hiccups | null = null;
   if (endsWithFaults) {
     // What follows on the last of them belongs to the window.
     void conductor.isThrough.then(() => setTimeout(() => members.finish(), AFTERMATH_MS).unref());
@@ -275,6 +281,7 @@ async function measure(
   } finally {
     stop();
     await conductor.end();
+    hiccups = await watch.end();
   }
   const ended = await members.close();
   const reports = ended.flatMap((report, i) => report ?? conductor.lastReport(i) ?? []);
@@ -282,7 +289,7 @@ async function measure(
   const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
   const cpuAfter = readCpuTimes([process.pid, ...crew.pids]);
   const happened = faults === undefined ? null : { injected: conductor.injected, unmet: conductor.unmet() };
-  return { reports, cpuBefore, cpuAfter, warmupMs: tookMs, faults: happened };
+  return { reports, cpuBefore, cpuAfter, hiccups, warmupMs: tookMs, faults: happened };
 }
 
 /** Start of the present interval of the series: who joins counts from there. */
@@ -320,63 +327,4 @@ async function readBack(
     checkedAtCheck: sum((m) => m.keys - (m.lostKeys ?? 0)),
     wrongAtCheck: sum((m) => m.wrongValues),
   };
-}
-
-/** Sends all clients an order, and waits for everybody's answer. */
-const all = async <T extends FromClient['type']>(
-  clients: readonly ClientChild[],
-  order: ToClient,
-  answer: T,
-  progress: CellProgress,
-): Promise<Extract<FromClient, { type: T }>[]> =>
-  (await Promise.all(answers(clients, () => order, answer, { progress }))).filter((one) => one !== null);
-
-/** Who hears what clients say before they answer. */
-interface Heard {
-  readonly progress: CellProgress;
-  readonly onWarm?: () => void;
-  readonly onReport?: (client: number, report: ClientReport) => void;
-  /** A client has joined, or left. */
-  readonly onMember?: (client: number, told: Extract<FromClient, { type: 'joined' | 'left' }>) => void;
-  /** How far each client has come, for orders that are not given to all at once. */
-  readonly latest?: { readonly operations: number; readonly p99Ns: number }[];
-}
-
-/**
- * Sends all clients their orders; their answers, with the clients' progress on the display meanwhile. Who
- * dies as planned, or has done so, answers null.
- * @param first number of the first of them.
- */
-function answers<T extends FromClient['type']>(
-  clients: readonly ClientChild[],
-  order: (client: number) => ToClient,
-  answer: T,
-  heard: Heard,
-  first = 0,
-): Promise<Extract<FromClient, { type: T }> | null>[] {
-  const { latest = [] } = heard;
-  clients.forEach((client, at) => {
-    const i = first + at;
-    latest[i] = { operations: 0, p99Ns: 0 };
-    client.onMessage = (message) => {
-      if (message.type === 'warm') heard.onWarm?.();
-      if (message.type === 'joined' || message.type === 'left') heard.onMember?.(i, message);
-      if (message.type !== 'progress') return;
-      if (message.report !== undefined) heard.onReport?.(i, message.report);
-      latest[i] = message;
-      heard.progress.update(
-        latest.reduce((sum, p) => sum + p.operations, 0),
-        latest.reduce((worst, p) => Math.max(worst, p.p99Ns), 0),
-      );
-    };
-  });
-  const awaited = clients.map(async (client) => {
-    if (client.isGone) return null;
-    return client.expect(answer, { silentMs: SILENT_MS }).catch((error: unknown) => {
-      if (error instanceof PlannedDeath) return null;
-      throw error;
-    });
-  });
-  for (const [i, client] of clients.entries()) client.tell(order(i));
-  return awaited;
 }

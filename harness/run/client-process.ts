@@ -3,7 +3,6 @@
  *
  * It obeys messages, ends itself when the harness is gone, and leaves Ctrl-C to the harness.
  */
-import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
@@ -16,9 +15,13 @@ import { FaultyClient } from '../fault/faulty-client.js';
 import { PatientSource } from '../fault/patience.js';
 import type { ClientFaults } from '../fault/plan.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
+import { CollectionLog } from './collections.js';
 import { HistorySource } from './history-source.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { obeyParent } from './obey.js';
+import { PacedSource, turnPaced } from './paced-source.js';
+import { readScheduling, type Scheduling, schedulingSince } from './scheduling.js';
+import { measureSelfCost, type SelfCost } from './self-cost.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -38,7 +41,7 @@ function upkeepOf({ janitor }: Session): ClientReport['upkeep'] {
 }
 
 class ClientProcess {
-  readonly #collections: { startMs: number; milliseconds: number }[] = [];
+  readonly #collections = new CollectionLog();
   #plan!: ClientPlan;
   #session!: Session;
   #isConnected = false;
@@ -46,6 +49,8 @@ class ClientProcess {
   #coroutines!: readonly Coroutine[];
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
+  /** What makes an open loop of the window. */
+  #paced: PacedSource | null = null;
   #phase: Phase = 'load';
   /** Phases that were stopped, perhaps before they began. */
   readonly #stopped = new Set<Phase>();
@@ -57,18 +62,12 @@ class ClientProcess {
   /** What the cache had counted when the window began. */
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
-  #switchesBefore = 0;
+  #schedulingBefore: Scheduling = readScheduling();
+  #selfCost: SelfCost | null = null;
   /** When the phase's source was closed; 0 before. */
   #closedNs = 0;
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
-
-  constructor() {
-    new PerformanceObserver((list) => {
-      for (const e of list.getEntries())
-        this.#collections.push({ startMs: e.startTime, milliseconds: e.duration });
-    }).observe({ entryTypes: ['gc'] });
-  }
 
   async obey(message: ToClient): Promise<void> {
     switch (message.type) {
@@ -110,12 +109,13 @@ class ClientProcess {
 
   async #connect(plan: ClientPlan): Promise<void> {
     this.#isConnected = true;
-    const { pool, fabric, nodes, secretFile } = plan;
+    const { pool, fabric, nodes, secretFile, rdma } = plan;
     this.#session = await openSession({
       pool,
       fabric,
       nodes,
       secretFile,
+      rdma,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,
@@ -144,6 +144,10 @@ class ClientProcess {
   async #load(): Promise<void> {
     const source = this.#sourceOf('load', this.#streams.load, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
+    // Compiled by now, and nothing is in flight.
+    const { keys, measured } = this.#streams;
+    const { fabric } = this.#session;
+    this.#selfCost = measureSelfCost({ coroutine: this.#coroutines[0], fabric, keys, stream: measured[0] });
     const outcomes = source.recorder.report().flatMap((o) => Object.keys(o.outcomes));
     send({
       type: 'loaded',
@@ -162,18 +166,21 @@ class ClientProcess {
     const source = this.#sourceOf('run', this.#streams.measured, {
       measureNs: when.measureNs,
       endsWithFirst: true,
+      isOpen: this.#plan.schedule !== undefined,
     });
     source.stopping ||= this.#isLeaving;
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#switchesBefore = process.resourceUsage().involuntaryContextSwitches;
-    await this.#drive(source, when.endNs, when.warmShare);
+    await this.#drive(source, when.endNs, when);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
     this.#inserted = source.insertedKeys();
-    send({ type: 'finished', report: this.#reportOf(source, endNs) });
+    const arrivals = this.#paced?.closedAt(this.#closedNs);
+    this.#paced = null;
+    const report = { ...this.#reportOf(source, endNs), intervals: source.recorder.closeIntervals() };
+    send({ type: 'finished', report: arrivals === undefined ? report : { ...report, arrivals } });
     if (this.#isLeaving) await this.#leave();
   }
 
@@ -198,14 +205,17 @@ class ClientProcess {
       endNs,
       // Who leaves closes the window for itself alone.
       closedNs: this.#closedNs === 0 || this.#isLeaving ? endNs : this.#closedNs,
+      ...(this.#paced === null ? {} : { arrivals: this.#paced.counts }),
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
-      collections: this.#collectionsSince(source.measureNs, endNs),
+      intervals: null,
+      collections: this.#collections.between(source.measureNs, endNs, this.#session.fabric.nowNs()),
       cache: this.#cacheCounts(),
       background: this.#backgroundCounts(),
       upkeep: upkeepOf(this.#session),
-      involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - this.#switchesBefore,
+      ...schedulingSince(this.#schedulingBefore),
+      selfCost: this.#selfCost,
     };
   }
 
@@ -249,7 +259,7 @@ class ClientProcess {
   #sourceOf(
     phase: Phase,
     streams: readonly RequestStream[],
-    ends: { measureNs: number; endsWithFirst: boolean },
+    ends: { measureNs: number; endsWithFirst: boolean; isOpen?: boolean },
     { keys, frontier }: ClientStreams = this.#streams,
   ): StreamSource {
     const { local } = this.#session.fabric;
@@ -274,11 +284,17 @@ class ClientProcess {
   }
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
-  async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
+  async #drive(
+    source: StreamSource,
+    endNs: number,
+    { warmShare, startNs }: { warmShare: number | null; startNs: number } = { warmShare: null, startNs: 0 },
+  ): Promise<void> {
     const { fabric, janitor, failover } = this.#session;
     await enter(this.#session);
     const [requests, patient] = this.#withFaults(this.#observed(source));
-    const reactor = new Reactor(fabric, this.#coroutines, requests, {
+    const paced = this.#pacedSource(requests, source, startNs);
+    this.#paced = paced;
+    const reactor = new Reactor(fabric, this.#coroutines, paced ?? requests, {
       deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
       failover,
@@ -289,15 +305,18 @@ class ClientProcess {
     let isMeasured = false;
     const mayDie = this.#phase === 'run' && this.#plan.faults?.mayDie === true;
     this.#closedNs = 0;
-    while (reactor.active > 0 || patient?.isResting) {
+    while (reactor.active > 0 || patient?.isResting || (paced !== null && !source.stopping)) {
       let now = fabric.nowNs();
-      for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
-        for (let turn = 0; turn < TURNS; turn++) reactor.turn();
-      }
+      if (paced !== null) now = turnPaced(reactor, paced, now + SLICE_NS);
+      else
+        for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
+          for (let turn = 0; turn < TURNS; turn++) reactor.turn();
+        }
       if (!isMeasured && now >= source.measureNs) {
         isMeasured = true;
         this.#cacheBefore = this.#cacheCounts({ hits: 0, misses: 0, bypassed: 0 });
         this.#backgroundBefore = { ...janitor.work };
+        this.#schedulingBefore = readScheduling();
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
       if (source.stopping && this.#closedNs === 0) this.#closedNs = now;
@@ -322,6 +341,14 @@ class ClientProcess {
     await rest(this.#session);
     this.#sequence = source.sequence;
     this.#source = null;
+  }
+
+  /** What makes an open loop of the measured window, if it is to be one. */
+  #pacedSource(inner: RequestSource, source: StreamSource, startNs: number): PacedSource | null {
+    const { schedule, coroutines } = this.#plan;
+    if (schedule === undefined || this.#phase !== 'run') return null;
+    const nowNs = (): number => this.#session.fabric.nowNs();
+    return new PacedSource(inner, { source, schedule, startNs, coroutines, nowNs });
   }
 
   /** The requests of the measured window, where faults are to come, with what they need around them. */
@@ -365,22 +392,6 @@ class ClientProcess {
     const { historyPath } = this.#plan;
     this.#journal?.flush();
     if (this.#history !== null && historyPath !== undefined) writeHistory(historyPath, this.#history);
-  }
-
-  #collectionsSince(
-    measureNs: number,
-    endNs: number,
-  ): { count: number; milliseconds: number; longestMs: number } {
-    // Both clocks are monotonic: relate them by reading them together.
-    const offsetMs = performance.now() - this.#session.fabric.nowNs() / 1e6;
-    const from = measureNs / 1e6 + offsetMs;
-    const to = endNs / 1e6 + offsetMs;
-    const inWindow = this.#collections.filter((c) => c.startMs >= from && c.startMs <= to);
-    return {
-      count: inWindow.length,
-      milliseconds: inWindow.reduce((sum, c) => sum + c.milliseconds, 0),
-      longestMs: inWindow.reduce((most, c) => Math.max(most, c.milliseconds), 0),
-    };
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { HostFabricKind, NodeAccess } from '../../fusee/fabric/open.js';
 import { keepSecret } from '../../fusee/fabric/secret.js';
 import { findProcess, sweepRegions } from '../../fusee/fabric/shm-process.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { Child } from './child.js';
@@ -56,9 +57,12 @@ export class Crew<To extends object, From extends { type: string }> {
   }
 
   /** Starts the pool's memory nodes. */
-  async startNodes(config: PoolConfig, fabric: HostFabricKind = 'shm'): Promise<void> {
+  async startNodes(
+    config: PoolConfig,
+    { fabric = 'shm', rdma }: { fabric?: HostFabricKind; rdma?: RdmaChoice } = {},
+  ): Promise<void> {
     const secretFile = fabric === 'shm' ? undefined : this.#makeSecret();
-    const reached = secretFile === undefined ? {} : { secretFile };
+    const reached = secretFile === undefined ? {} : { secretFile, fabric };
     const ports = await Promise.all(
       Array.from({ length: config.nodes }, async (_, mn) => {
         const node = this.#add((): NodeChild => new Child(`memory node ${mn}`, './node-process'));
@@ -69,7 +73,8 @@ export class Crew<To extends object, From extends { type: string }> {
       }),
     );
     if (secretFile === undefined) return;
-    this.access = { pool: this.#pool, fabric, secretFile, nodes: ports.map((port) => `127.0.0.1:${port}`) };
+    const nodes = ports.map((port) => `127.0.0.1:${port}`);
+    this.access = { pool: this.#pool, fabric, secretFile, nodes, ...(rdma === undefined ? {} : { rdma }) };
   }
 
   #makeSecret(): string {

@@ -1,4 +1,4 @@
-/** A master of a run: a process of its own, which can be killed and stopped, and ends when the harness does. */
+/** A master of a run: a process of its own, which can be killed, and ends when the harness does. */
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
 import { type FromMasterProcess, failed, type ToMasterProcess } from './messages.js';

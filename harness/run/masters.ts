@@ -49,7 +49,8 @@ export class Masters {
   }
 
   /**
-   * Resolves when all that has died is seen to, with what the leading master has done. @throws FabricError when that takes longer, or nobody leads.
+   * Resolves when all that has died is seen to, with what the leading master has done.
+   * @throws FabricError when that takes longer, or nobody leads.
    */
   async settled(timeoutMs: number): Promise<Settled> {
     for (const endMs = performance.now() + timeoutMs; this.leading === null; await pause(LOOK_MS)) {

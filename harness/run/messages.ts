@@ -1,5 +1,5 @@
 /** What the harness and the processes it forks say to each other, over the IPC channel that fork gives. */
-import type { NodeAccess } from '../../fusee/fabric/open.js';
+import type { HostFabricKind, NodeAccess } from '../../fusee/fabric/open.js';
 import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FuseeError, type Ledger } from '../../fusee/verbs/index.js';
@@ -7,6 +7,9 @@ import type { PackedHistogram } from '../../results/histogram.js';
 import type { Operation, UpkeepCounts } from '../../results/schema.js';
 import { type Flavour, WorkloadError } from '../../workloads/index.js';
 import type { ClientFaults } from '../fault/plan.js';
+import type { IntervalReport } from './interval-log.js';
+import type { ClientSchedule } from './plan-open-loop.js';
+import type { SelfCost } from './self-cost.js';
 
 /** What one client process of a cell is to do. */
 export interface ClientPlan extends NodeAccess {
@@ -29,6 +32,8 @@ export interface ClientPlan extends NodeAccess {
   readonly deadlineNs?: number;
   /** Record a history of all requests, and write it to this file at the end of the check. */
   readonly historyPath?: string;
+  /** Its share of an open loop; left out in a closed one. */
+  readonly schedule?: ClientSchedule;
   /** What this client does to itself in the measured window; given when anything at all is to go wrong. */
   readonly faults?: ClientFaults;
 }
@@ -60,12 +65,22 @@ export type ToClient =
 export interface OperationReport {
   readonly operation: Operation;
   readonly latency: PackedHistogram;
+  /** From the intended start; left out in a closed loop. */
+  readonly response?: PackedHistogram;
   /** Costs of all requests that ended in the window. */
   readonly ledger: Readonly<
     Pick<Ledger, 'rtts' | 'verbs' | 'bytes' | 'casFailures' | 'polls' | 'backgroundVerbs' | 'backgroundBytes'>
   >;
   readonly count: number;
   readonly outcomes: Readonly<Record<string, number>>;
+}
+
+/** What became of requests whose intended start lay in the window. */
+export interface ArrivalCounts {
+  readonly scheduled: number;
+  readonly late: number;
+  readonly skipped: number;
+  readonly dropped: number;
 }
 
 /** What one client process measured. Times are of the host's monotonic clock. */
@@ -79,11 +94,15 @@ export interface ClientReport {
   readonly endNs: number;
   /** When it began no more requests: until the end it only waited for those in flight. */
   readonly closedNs: number;
+  /** What became of the schedule of an open loop; left out in a closed one. */
+  readonly arrivals?: ArrivalCounts;
   readonly wrongValues: number;
   /** Up to three of the values that were wrong, for a person. */
   readonly wrongExamples: readonly string[];
   /** Completions per 100 ms since the window's start, and each interval's p99. */
   readonly series: readonly { readonly operations: number; readonly p99Ns: number }[];
+  /** Latencies by interval; null in a report ahead of the end, and in the last one of who died. */
+  readonly intervals: IntervalReport | null;
   readonly collections: { readonly count: number; readonly milliseconds: number; readonly longestMs: number };
   /** Look-ups in the client's index cache since the window began, to within a turn of its event loop. */
   readonly cache: { readonly hits: number; readonly misses: number; readonly bypassed: number };
@@ -91,7 +110,12 @@ export interface ClientReport {
   readonly background: { readonly rtts: number; readonly verbs: number; readonly bytes: number };
   /** What background work has brought since the client began, loading included. */
   readonly upkeep: UpkeepCounts;
+  readonly voluntarySwitches: number;
   readonly involuntarySwitches: number;
+  /** How long its thread could have run in the window and had no core; null when the kernel does not tell. */
+  readonly coreWaitNs: number | null;
+  /** What the harness itself costs; null before it was measured. */
+  readonly selfCost: SelfCost | null;
 }
 
 export type FromClient =
@@ -136,8 +160,10 @@ export type ToNode = {
   readonly pool: string;
   readonly mn: number;
   readonly config: PoolConfig;
-  /** Let clients in over TCP too: at a port of the system's choice, for those who know the secret. */
+  /** Let clients in over a network too: at a port of the system's choice, for those who know the secret. */
   readonly secretFile?: string;
+  /** Which network. @default 'tcp' */
+  readonly fabric?: HostFabricKind;
 };
 export type FromNode =
   | {

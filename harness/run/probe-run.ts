@@ -59,7 +59,7 @@ export async function probeOwn(
 ): Promise<ProbedCell[]> {
   const crew = new Crew<object, { type: string }>(`probe-${process.pid}`, './client-process');
   try {
-    await crew.whileWhole(crew.startNodes(CONFIG, fabric));
+    await crew.whileWhole(crew.startNodes(CONFIG, { fabric }));
     return await crew.whileWhole(probeAt(crew.access, options));
   } finally {
     await crew.end();

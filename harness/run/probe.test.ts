@@ -26,7 +26,7 @@ describe('a probe', () => {
       expect(cell.verbsPerSecond).toBeGreaterThan(0);
     }
     const paths = await drawProbe(cells, { fabric, simulated: false, outFolder: folder });
-    expect(paths.map((path) => path.split('.').pop())).toEqual(['svg', 'png', 'json', 'csv']);
+    expect(paths.map((path) => path.split('.').pop())).toEqual(['svg', 'png', 'pdf', 'json', 'csv']);
   });
 
   it('is a cost profile for the simulator, which then takes as long', async () => {

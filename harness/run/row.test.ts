@@ -38,11 +38,15 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   wrongValues: 0,
   wrongExamples: [],
   series: [],
+  intervals: null,
   collections: { count: 0, milliseconds: 0, longestMs: 0 },
   cache: { hits: 3, misses: 2, bypassed: 1 },
   background: { rtts: 5, verbs: 40, bytes: 900 },
   upkeep: { cellsReclaimed: 7, blocksGivenBack: 2, splits: 1 },
+  voluntarySwitches: 3,
   involuntarySwitches: 0,
+  coreWaitNs: 40e6,
+  selfCost: { nullOperationNs: 120, clockReadNs: 50, clockStepNs: 20, clockBackwards: 0 },
   ...changes,
 });
 
@@ -57,6 +61,7 @@ const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): C
   interrupted: false,
   cpuBefore: cpu,
   cpuAfter: cpu,
+  hiccups: { count: 2000, p50Ns: 60_000, p99Ns: 90_000, maxNs: 2e6 },
   warmupMs: 1000,
   faults: null,
   ...changes,

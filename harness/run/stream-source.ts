@@ -33,6 +33,8 @@ export interface StreamSourceOptions {
   readonly measureNs: number;
   /** Stop all streams when the first has been played; else each is played to its end. */
   readonly endsWithFirst: boolean;
+  /** Response times are recorded too. @default false */
+  readonly isOpen?: boolean;
   /** Values of earlier phases are numbered below this, so that no two writes are alike. @default 0 */
   readonly firstSequence?: number;
   /** A stream that has been played to its end begins again. @default false */
@@ -93,7 +95,7 @@ export class StreamSource implements RequestSource {
 
   constructor(options: StreamSourceOptions) {
     const n = options.streams.length;
-    this.recorder = new PhaseRecorder(options.measureNs);
+    this.recorder = new PhaseRecorder(options.measureNs, { isOpen: options.isOpen ?? false });
     this.endsWithFirst = options.endsWithFirst;
     this.#loops = options.loops ?? false;
     this.#sequence = options.firstSequence ?? 0;
@@ -148,6 +150,27 @@ export class StreamSource implements RequestSource {
     if (this.#times[LATEST] >= this.#times[MEASURE]) return;
     this.#times[MEASURE] = measureNs;
     this.recorder.startAt(measureNs);
+  }
+
+  /** The next request is taken to begin at this time: it is measured if the window has begun by then. */
+  begunAt(ns: number): void {
+    this.#times[LATEST] = ns;
+  }
+
+  /** Whether the coroutine's latest request counts in the window. */
+  isMeasured(coroutine: number): boolean {
+    return this.#measured[coroutine] !== 0;
+  }
+
+  /** Whether the coroutine is between the two halves of a read-modify-write. */
+  isMidway(coroutine: number): boolean {
+    return this.#searchedNs[coroutine] !== 0;
+  }
+
+  /** A request that began by a schedule has ended, so long after its intended start. */
+  responded(coroutine: Coroutine, intendedNs: number, completedNs: number): void {
+    const { coroutine: i, outcome } = coroutine.cx;
+    if (this.#measured[i] !== 0) this.recorder.respond(this.#kind[i], completedNs - intendedNs, outcome);
   }
 
   /** Key number of the coroutine's request in flight. */

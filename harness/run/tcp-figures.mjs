@@ -17,7 +17,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const main = join(root, 'dist', 'harness', 'cli', 'main.js');
 const rounds = Number(process.argv[2] ?? 3);
 const folder = mkdtempSync(join(tmpdir(), 'fusee-tcp-figures-'));
-/** READ of the slot and of the object: two requests of 32 bytes; two heads of 16, the word, object and lines. */
+/** READ of the slot and of the object: two requests; two heads, the word, the object in whole lines. */
 const [REQUEST_BYTES, RESPONSE_BYTES] = [64, 32 + 8 + 1088];
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];

@@ -4,6 +4,7 @@ import { Geometry, View } from '../../fusee/layout/index.js';
 import type { StopReport } from '../../fusee/master/index.js';
 import { serveNodes } from '../../fusee/node/in-process.js';
 import { RequestKind } from '../../fusee/ops/index.js';
+import type { VerbBatch } from '../../fusee/verbs/index.js';
 import { History } from '../check/linearizability/index.js';
 import { clientBytes, DEADLINE_NS, SwarmClient } from './client.js';
 import { Load } from './load.js';
@@ -94,6 +95,8 @@ export class Cluster implements Run {
     this.#planNodeDeaths();
   }
 
+  readonly note = (batch: VerbBatch): void => this.master.refill.note(batch);
+
   fail(kind: string, message: string): void {
     this.findings.push({ kind, message });
   }
@@ -150,6 +153,7 @@ export class Cluster implements Run {
     const client = this.clients.find((one) => one.cid === cid) as SwarmClient;
     // Who joined while the view changed begins in the new one.
     client.state.view.change(this.view.number, this.view.dead());
+    client.failover.note(this.master.isFilling);
     client.start(this.plan.thinkNs);
   }
 
@@ -253,7 +257,10 @@ export class Cluster implements Run {
         this.nodeCrashes++;
         this.trace?.note(`MN ${mn} DIES`);
         world.nodes.kill(mn);
-        world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => this.master.nodeDied(mn));
+        const toldNs = world.nowNs + 1 + random.below(plan.leaseNs);
+        world.at(toldNs, () => this.master.nodeDied(mn));
+        const { refillNs } = plan;
+        if (refillNs !== undefined) world.at(toldNs + refillNs, () => this.master.refill.start(mn));
       });
     }
   }
@@ -282,6 +289,7 @@ export class Cluster implements Run {
         });
       },
     });
+    recoverer.fabric.onPost = this.note;
     this.#recoverers.set(dead, recoverer);
     recoverer.start();
   }
@@ -318,8 +326,9 @@ export class Cluster implements Run {
 }
 
 /** Formatted memory nodes that serve calls. */
-function formatted({ pool }: SwarmPlan, trace: Trace | undefined): SimMemory {
+function formatted({ pool, refillNs }: SwarmPlan, trace: Trace | undefined): SimMemory {
   const { nodeBytes } = new Geometry(pool);
-  const sizes = Array.from({ length: pool.nodes }, () => nodeBytes);
+  // One more for the memory of a fresh process, before it has the place of another.
+  const sizes = Array.from({ length: pool.nodes + (refillNs === undefined ? 0 : 1) }, () => nodeBytes);
   return serveNodes(trace === undefined ? new SimMemory(sizes) : new WatchedMemory(sizes, trace), pool);
 }

@@ -45,6 +45,8 @@ export interface SwarmPlan {
   readonly recovererCrash: number;
   /** Memory nodes that die. */
   readonly nodeCrashes: number;
+  /** From a node's death, as the master hears of it, to a fresh process for its place. @default never */
+  readonly refillNs?: number;
   /** Every key is INSERTed before the load begins. */
   readonly isLoaded: boolean;
   /** Every answer comes within this and a lease for each death of the run; 0: whenever, but it comes. */

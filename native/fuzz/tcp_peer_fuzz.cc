@@ -1,14 +1,12 @@
 // Fuzzing of the node's side of a TCP connection: TcpPeer, which is all that looks at bytes from outside.
 //
 // An input is a script: how long the pieces are in which bytes come and go, and the bytes. Unless it says
-// otherwise the client has proved itself, so that what follows reaches the verbs. Beside the peer runs a model
-// that takes the same bytes one request after the other, without queues, pieces or atomics: the memory must be
-// the same in the end, and so must the answers. A page that nobody may touch lies behind the memory.
+// otherwise the client has proved itself, so that what follows reaches the verbs. Beside the peer runs a
+// model that takes the same bytes one request after the other, without queues, pieces or atomics: the memory
+// must be the same in the end, and so must the answers.
 //
 // Built with libFuzzer it is its target; built with FUSEE_FUZZ_ALONE it has a main() that makes inputs by
 // itself, from a seed: `tcp_peer_fuzz INPUTS SECONDS SEED`.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -51,11 +49,8 @@ struct World {
 
   static TcpNode makeNode() {
     Failure failure;
-    // The kernel maps downwards: what is mapped next mostly ends where this page begins.
-    void* guard = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     auto region = Region::anonymous(kMemoryBytes, failure);
     if (region == nullptr) fail(failure.message.c_str());
-    if (region->memory() + kMemoryBytes != guard) std::fprintf(stderr, "no guard page behind the memory\n");
     return {std::move(region), Bytes(32, 7), 9};
   }
 };
@@ -87,8 +82,8 @@ struct Model {
     if (request.opcode > kTcpFence) isOver = true;
     if (request.opcode == kTcpFence && (request.remote == 0 || request.remote == kClient)) isOver = true;
     if (request.opcode == kRpc && request.bytes > kRpcBytes) isOver = true;
-    if (request.opcode < kRpc && (request.remote > kMemoryBytes || request.bytes > kMemoryBytes - request.remote))
-      isOver = true;
+    const bool isFar = request.remote > kMemoryBytes || request.bytes > kMemoryBytes - request.remote;
+    if (request.opcode < kRpc && isFar) isOver = true;
     if (isAtomic && (request.bytes != 8 || request.remote % 8 != 0)) isOver = true;
     if (isOver) return 0;
     uint8_t* at = memory.data() + request.remote;
@@ -183,11 +178,12 @@ void run(const uint8_t* data, size_t size) {
   if (model.isOver == isOpen) tell(data, size);
   if (model.isOver == isOpen) fail("peer and model disagree on what is a bad frame");
   const uint8_t* memory = w.node.region->memory();
-  const auto differs = std::mismatch(model.memory.begin(), model.memory.end(), memory).first - model.memory.begin();
+  const auto first = model.memory.begin();
+  const auto differs = std::mismatch(first, model.memory.end(), memory).first - first;
   if (static_cast<uint64_t>(differs) != kMemoryBytes) {
     tell(data, size);
-    std::fprintf(stderr, "pieces of %zu and %zu, %zu fed, open %d; %s; the memory differs from %td on\n", in, out, fed,
-                 isOpen, peer.reason().c_str(), differs);
+    std::fprintf(stderr, "pieces of %zu and %zu, %zu fed, open %d; %s; the memory differs from %td on\n", in,
+                 out, fed, isOpen, peer.reason().c_str(), differs);
     fail("the memory is not what the requests make of it");
   }
   if (!model.hasCalls && answers != model.answers) fail("the answers are not those to the requests");
@@ -222,7 +218,8 @@ Bytes makeInput() {
     const bool isAtomic = r.opcode == kCas || r.opcode == kFaa;
     r.bytes = static_cast<uint32_t>(isAtomic ? 8 : below(8) == 0 ? below(kMemoryBytes + 8) : below(130));
     r.remote = isAtomic ? below(kMemoryBytes / 8) * 8 : below(kMemoryBytes + 1);
-    if (r.opcode <= kWrite && below(50) > 0 && r.remote + r.bytes > kMemoryBytes) r.remote = kMemoryBytes - r.bytes;
+    const bool isFar = r.bytes <= kMemoryBytes && r.remote + r.bytes > kMemoryBytes;
+    if (r.opcode <= kWrite && isFar && below(50) > 0) r.remote = kMemoryBytes - r.bytes;
     if (r.opcode <= kWrite && below(50) == 0) r.remote = draw();
     if (r.opcode == kRpc && below(20) > 0) r.bytes = static_cast<uint32_t>(below(kRpcBytes + 1));
     r.expect = below(2) == 0 ? 0 : draw();
@@ -230,7 +227,8 @@ Bytes makeInput() {
     const auto* raw = reinterpret_cast<const uint8_t*>(&r);
     input.insert(input.end(), raw, raw + sizeof r);
     if (r.opcode != kWrite && r.opcode != kRpc) continue;
-    for (uint32_t i = 0; i < r.bytes && i < 2 * kMemoryBytes; i++) input.push_back(static_cast<uint8_t>(draw()));
+    for (uint32_t i = 0; i < r.bytes && i < 2 * kMemoryBytes; i++)
+      input.push_back(static_cast<uint8_t>(draw()));
   }
   for (uint64_t changes = below(4); changes > 0; changes--) input[below(input.size())] ^= 1 << below(8);
   if (below(4) == 0) input.resize(below(input.size() + 1));

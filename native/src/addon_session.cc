@@ -13,6 +13,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "ClientSession",
                        {InstanceMethod<&ClientSession::replayCall>("replay"),
+                        InstanceMethod<&ClientSession::meetsNic>("meetsNic"),
                         InstanceMethod<&ClientSession::reattachCall>("reattach"),
                         InstanceMethod<&ClientSession::closeCall>("close")});
   }
@@ -46,6 +47,10 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
   }
 
  private:
+  Napi::Value meetsNic(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), session_->meetsNic());
+  }
+
   // replay(images, offsets, doorbellEnds, passes): nanoseconds.
   Napi::Value replayCall(const Napi::CallbackInfo& info) {
     auto images = info[0].As<Napi::Uint32Array>();

@@ -22,7 +22,8 @@ std::vector<uint8_t> bytesOf(const Napi::Value& value) {
 std::vector<std::string> stringsOf(const Napi::Value& value) {
   const auto array = value.As<Napi::Array>();
   std::vector<std::string> strings;
-  for (uint32_t i = 0; i < array.Length(); i++) strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  for (uint32_t i = 0; i < array.Length(); i++)
+    strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
   return strings;
 }
 
@@ -100,7 +101,8 @@ class Blocking : public Napi::AsyncWorker {
 
 class Opening : public Blocking {
  public:
-  Opening(Napi::Env env, TcpSessionOptions options) : Blocking(env, "fusee-connect"), options_(std::move(options)) {}
+  Opening(Napi::Env env, TcpSessionOptions options)
+      : Blocking(env, "fusee-connect"), options_(std::move(options)) {}
 
  protected:
   void Execute() override {

@@ -13,8 +13,8 @@ class ByteQueue {
 
   const uint8_t* head() const { return bytes_.get() + first_; }
   size_t size() const { return end_ - first_; }
-  // Free at the tail. What is there is moved to the front when that is the smaller half: whoever finds no room
-  // has more than half a queue of bytes to get rid of first.
+  // Free at the tail. What is there is moved to the front when that is the smaller half: whoever finds no
+  // room has more than half a queue of bytes to get rid of first.
   size_t room() {
     if (first_ == end_) first_ = end_ = 0;
     if (first_ >= capacity_ / 2) {

@@ -46,6 +46,7 @@ struct RegionHeader {
   uint32_t ready;  // set last, with release: the memory is formatted
   ProcessToken owner;
   uint64_t memoryBytes;
+  uint32_t atomicsByNic;  // served over verbs: no processor may CAS or FAA what clients do
   alignas(64) uint32_t dead;      // read after every verb, so alone on its line
   alignas(64) uint32_t rpcWakes;  // futex that the node's service thread sleeps on
   alignas(64) uint64_t rpcPending[kRpcSlots / 64];

@@ -25,7 +25,8 @@ class RpcClient {
   // The same in place of node `mn`, which is given up. Only while idle.
   bool replace(uint32_t mn, const std::shared_ptr<Region>& region, Failure& failure);
   void detach();
-  // Withdraws what the nodes have not begun to serve; false while one of them serves a request of this client.
+  // Withdraws what the nodes have not begun to serve; false while one of them serves a request of this
+  // client.
   bool withdraw();
 
   void submit(Descriptor& verb, BatchHeader* batch);

@@ -90,4 +90,11 @@ void Session::doorbell() {
   releaseHeld();
 }
 
+bool Session::meetsNic() const {
+  for (const auto& region : regions_) {
+    if (__atomic_load_n(&region->header()->atomicsByNic, __ATOMIC_SEQ_CST) != 0) return true;
+  }
+  return false;
+}
+
 }  // namespace fusee

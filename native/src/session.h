@@ -36,6 +36,8 @@ class Session final : public SessionCore {
   // Detaches from the nodes and stops the watcher.
   void close() override;
   std::vector<uint64_t> memoryBytes() const override;
+  // Some node's atomics are its NIC's: a processor's on the same words would lose updates.
+  bool meetsNic() const;
 
   // For batches in registered memory, with RPC, or for a recording that ends at `end`.
   Executor executor() {

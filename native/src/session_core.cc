@@ -16,7 +16,8 @@ uint8_t* SessionCore::takeMemory(uint64_t localBytes, uint32_t queueCapacity, Fa
   void* local = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (local != MAP_FAILED) {
     madvise(local, bytes, MADV_HUGEPAGE);
-    if (madvise(local, bytes, MADV_POPULATE_WRITE) == 0 || errno == EINVAL) return static_cast<uint8_t*>(local);
+    const bool isThere = madvise(local, bytes, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+    if (isThere) return static_cast<uint8_t*>(local);
     munmap(local, bytes);
   }
   failure.system("no " + std::to_string(bytes) + " bytes of registered memory");

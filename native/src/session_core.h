@@ -55,14 +55,16 @@ class SessionCore {
         rttNs_(rttNs),
         held_(queueCapacity) {}
   static uint8_t* takeMemory(uint64_t localBytes, uint32_t queueCapacity, Failure& failure);
-  static uint64_t controlBytes(uint32_t queueCapacity) { return sizeof(Control) + uint64_t{queueCapacity} * 8; }
+  static uint64_t controlBytes(uint32_t queueCapacity) {
+    return sizeof(Control) + uint64_t{queueCapacity} * 8;
+  }
 
   // Begins a doorbell: the submissions, each of them a batch in registered memory. What was submitted is
   // gone then; 0 of them when something else is in the ring.
   uint32_t takeSubmissions();
   BatchHeader* batchAt(uint32_t offset) const { return reinterpret_cast<BatchHeader*>(local_ + offset); }
-  // All verbs of the batch have their status: it is handed back, at once or when its round trip would be over.
-  // Its time is when it is handed over: a client that comes late for it has waited so long.
+  // All verbs of the batch have their status: it is handed back, at once or when its round trip would be
+  // over. Its time is when it is handed over: a client that comes late for it has waited so long.
   void complete(uint32_t offset, uint64_t now);
   // Ends a doorbell.
   void releaseHeld() {

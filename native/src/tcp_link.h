@@ -48,6 +48,7 @@ class TcpLink {
                                        uint64_t deadlineNs, Failure& failure);
 
   bool isOpen() const { return fd_.isOpen(); }
+  int fd() const { return fd_.get(); }
   uint64_t memoryBytes() const { return memoryBytes_; }
   uint64_t node() const { return node_; }
   bool isIdle() const { return sent_.empty() && calls_.empty(); }
@@ -97,7 +98,9 @@ class TcpLink {
     }
   }
   // Since when nothing was heard although something should have been.
-  bool isSilent(uint64_t now, uint64_t silenceNs) const { return !sent_.empty() && now - heardNs_ > silenceNs; }
+  bool isSilent(uint64_t now, uint64_t silenceNs) const {
+    return !sent_.empty() && now - heardNs_ > silenceNs;
+  }
   // All that has no answer FAILs.
   template <typename OnDone>
   void fail(OnDone&& onDone) {

@@ -129,7 +129,8 @@ void TcpServer::acceptAll() {
   for (;;) {
     sockaddr_storage from{};
     socklen_t length = sizeof from;
-    OwnedFd fd(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    auto* at = reinterpret_cast<sockaddr*>(&from);
+    OwnedFd fd(accept4(listener_.get(), at, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.isOpen()) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_(std::string("accepts nobody for a while: ") + std::strerror(errno));

@@ -1,5 +1,6 @@
 #include "tcp_session.h"
 
+#include <poll.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -8,8 +9,12 @@ namespace fusee {
 namespace {
 
 constexpr uint64_t kDrainNs = 1'000'000'000;
-// Doorbells in vain before others get the processor: the node may need this very core.
+// Doorbells in vain before others get the processor, since the node may need this very core; and before the
+// thread sleeps until something comes: where more run than there are cores, who never sleeps waits the
+// longest.
 constexpr uint32_t kIdleDoorbells = 32;
+constexpr uint32_t kSleepDoorbells = 256;
+constexpr timespec kSleep{0, 50'000};
 
 }  // namespace
 
@@ -71,7 +76,17 @@ void TcpSession::doorbell() {
   receiveAll(now);
   releaseHeld();
   if (hasHeard_) idleDoorbells_ = 0;
-  else if (++idleDoorbells_ > kIdleDoorbells) sched_yield();
+  else if (++idleDoorbells_ > kSleepDoorbells) sleepAWhile();
+  else if (idleDoorbells_ > kIdleDoorbells) sched_yield();
+}
+
+void TcpSession::sleepAWhile() {
+  pollfd fds[kMaxNodes];
+  nfds_t count = 0;
+  for (const auto& link : links_) {
+    if (link->isOpen() && !link->isIdle()) fds[count++] = {link->fd(), POLLIN, 0};
+  }
+  ppoll(fds, count, &kSleep, nullptr);
 }
 
 void TcpSession::sendAll(uint64_t now) {
@@ -148,7 +163,8 @@ bool TcpSession::sendVerb(uint32_t offset, Descriptor& verb, uint64_t now) {
 }
 
 void TcpSession::beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, uint64_t now) {
-  TcpRequest request{static_cast<uint8_t>(verb.opcode), {}, verb.length, remoteOffset(verb), verb.expect, verb.swap};
+  const auto opcode = static_cast<uint8_t>(verb.opcode);
+  TcpRequest request{opcode, {}, verb.length, remoteOffset(verb), verb.expect, verb.swap};
   verb.status = kPending;
   if (verb.opcode == kRpc) {
     request.remote = ++calls_;

@@ -57,6 +57,7 @@ class TcpSession final : public SessionCore {
   bool sendVerb(uint32_t offset, Descriptor& verb, uint64_t now);
   void beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, uint64_t now);
   void receiveAll(uint64_t now);
+  void sleepAWhile();
   void breakLink(uint32_t mn);
   void verbDone(uint32_t offset);
 

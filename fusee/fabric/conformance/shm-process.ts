@@ -1,6 +1,6 @@
 /**
- * A process of the conformance tests of shared memory and TCP: a memory node, or a client that runs one program, as its
- * parent tells it. It ends with its parent's channel.
+ * A process of the conformance tests of shared memory and TCP: a memory node, or a client that runs one
+ * program, as its parent tells it. It ends with its parent's channel.
  */
 import { ShmFabric } from '../shm.js';
 import { ShmNode } from '../shm-node.js';

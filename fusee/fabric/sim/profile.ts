@@ -27,9 +27,10 @@ interface Costs {
 const TAIL_SHARE = 0.02;
 
 /**
- * A cost profile: a round trip takes what the shortest chain of 8 bytes took, each further verb and byte as much
- * as the longest chain and the largest verb say, and one chain of fifty as much longer as the 99th percentile of
- * the shortest was. Half of a round trip lies each way; bytes of WRITEs count on the way there, of READs back.
+ * A cost profile: a round trip takes what the shortest chain of 8 bytes took, each further verb and byte as
+ * much as the longest chain and the largest verb say, and one chain of fifty as much longer as the 99th
+ * percentile of the shortest was. Half of a round trip lies each way; bytes of WRITEs count on the way there,
+ * of READs back.
  */
 export class ProfiledLatency implements LatencyModel {
   readonly #read: Costs;
