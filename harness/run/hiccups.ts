@@ -25,8 +25,6 @@ export class HiccupWatch {
     const source = import.meta.url.endsWith('.ts');
     const path = source ? '../../dist/harness/run/hiccup-thread.js' : './hiccup-thread.js';
     this.#worker = new Worker(new URL(path, import.meta.url), { workerData: this.#stop.buffer });
-    // A run does not end for want of it.
-    this.#worker.unref();
     let begin = (): void => {};
     this.begun = new Promise((resolve) => {
       begin = resolve;
@@ -43,6 +41,8 @@ export class HiccupWatch {
       this.#worker.once('error', give);
       this.#worker.once('exit', give);
     });
+    // It keeps no process whose run has failed; whoever listens to it would, so this comes behind.
+    this.#worker.unref();
   }
 
   /** Ends the thread; null when it measured nothing. */
