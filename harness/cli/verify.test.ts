@@ -112,7 +112,7 @@ describe('a scenario', () => {
 describe('wrong usage', () => {
   it.each([
     [['--plan', '{}'], 'give --seed too'],
-    [['--seed', '3', '--seeds', '4', '--plan', '{}'], 'leave --seeds and --minutes out'],
+    [['--seed', '3', '--seeds', '4', '--plan', '{}'], 'leave --seeds, --crash-runs and --minutes out'],
     [['--seed', '3', '--plan', '{"client":1}'], 'a plan has no "client"'],
     [['--seed', '3', '--plan', 'clients=1'], 'the plan is no JSON'],
     [['--seed', '9007199254740991'], 'give a whole number from 0 to 2^52'],

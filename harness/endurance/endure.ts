@@ -21,7 +21,9 @@ import {
 
 /** Time between two looks at the block tables, and the looks between two at the cells. */
 const SAMPLE_MS = 100;
-const SAMPLES_PER_CELLS = 3;
+const SAMPLES_PER_LINE = 3;
+/** Cells are looked at whenever the run has come so much further: a quick one is looked at as often. */
+const CELLS_SHARE = 1 / 24;
 
 /** What an endurance check is told. */
 export interface EnduranceOptions extends EnduranceSize {
@@ -151,13 +153,15 @@ async function watch(
   say: (progress: number) => void,
 ): Promise<Watched> {
   const watched: Watched = { samples: [], cells: [] };
+  let next = 0;
   while (!end.aborted) {
     const progress = Math.min(1, writtenBy(party) / bytesMax);
     watched.samples.push({ progress, blocks: await observer.blocks() });
-    if (watched.samples.length % SAMPLES_PER_CELLS === 0) {
+    if (progress >= next) {
+      next = progress + CELLS_SHARE;
       watched.cells.push({ progress, ...cellsOf(await memoryStats({ pool })) });
-      say(progress);
     }
+    if (watched.samples.length % SAMPLES_PER_LINE === 0) say(progress);
     await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
   }
   return watched;
