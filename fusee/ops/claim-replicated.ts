@@ -121,6 +121,15 @@ function* undo(cx: Context): Op<boolean> {
   if (b.anyFailed()) return false;
   for (let r = 1; r < slot.count; r++) requireSwapped(b, r - 1, vNew, `an undo's CAS of backup ${r}`);
   copyWord(vNew, tomb);
+  return yield* finishUndo(cx);
+}
+
+/**
+ * The rest of an undo whose tombstone stands on all backups: the log's commit, and the primary. Two round
+ * trips. It may be begun anew; false: a replica was silent.
+ */
+export function* finishUndo(cx: Context): Op<boolean> {
+  const { write } = cx;
   yield* cx.commit;
   if (!won(write.verdict)) return false;
   write.round = Round.UNDONE;

@@ -12,7 +12,7 @@ import { LogOperation } from '../layout/index.js';
 import { Round, Verdict, won } from '../replication/index.js';
 import { DONE, type Op, type OpLoop, Stage } from '../verbs/index.js';
 import { Claim, type Claimant } from './claim.js';
-import { claimReplicatedLoop } from './claim-replicated.js';
+import { claimReplicatedLoop, finishUndo } from './claim-replicated.js';
 import { claimSingleLoop } from './claim-single.js';
 import { type Context, finish, Outcome } from './context.js';
 import { awaitRoom, followSplit, isLocked, isStale, Room } from './directory.js';
@@ -119,6 +119,11 @@ export function* resumeClaim(cx: Context, claimant: Claimant): Op<boolean> {
     write.verdict = Verdict.RULE_1;
     yield* cx.commit;
     claimant.claim = won(write.verdict) ? Claim.INSERTED : Claim.FAILED;
+  } else if (write.round === Round.UNDOING) {
+    // Its word is a tombstone by now: claimed once more, that would pass for an INSERT that is done. Only the
+    // log's commit can have met the silence, so all backups hold it.
+    write.verdict = Verdict.RULE_1;
+    claimant.claim = (yield* finishUndo(cx)) ? Claim.AGAIN_NEW_OBJECT : Claim.FAILED;
   } else {
     // What is known of the primary is from after the claim, and may hold the key: a duplicate check that
     // compares the backup with it would pass over the very copy that it is there to find.
