@@ -12,7 +12,7 @@ import { ANSWER_BOUND_NS, crashPlanOf } from './crash-plan.js';
 import { formatFailure, runPlan } from './index.js';
 import { lostWrites } from './lost-writes.js';
 import { replayOf } from './profile.js';
-import { STALE_ENTRY, TORN_COMMIT } from './stored-plans.js';
+import { STALE_ENTRY, TORN_COMMIT, UNDO_RESUMED } from './stored-plans.js';
 import { verifySeeds } from './verify.js';
 import { addSum, emptySum, runSeeds } from './worker.js';
 
@@ -56,6 +56,7 @@ describe('a crash run', () => {
   it.each([
     ['a log that was committed on some replicas, of a word that the master let stand', TORN_COMMIT],
     ['a block that a dead client had entered on one backup, granted by a node that died', STALE_ENTRY],
+    ['an INSERT that a node died under in its undo, and that then answered OK', UNDO_RESUMED],
   ])('once failed: %s', (_, plan) => {
     const report = runPlan(plan);
     if (report.findings.length > 0) expect.unreachable(formatFailure(report));

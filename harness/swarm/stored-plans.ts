@@ -318,3 +318,52 @@ export const STALE_ENTRY: SwarmPlan = {
   boundNs: 1000000,
   nodeCrashes: 1,
 };
+
+/**
+ * A data replica died while an INSERT took its word back: in the next view its tombstone was claimed as if it
+ * were a new word, and the INSERT answered OK for a key that nobody had.
+ */
+export const UNDO_RESUMED: SwarmPlan = {
+  seed: 2210175287202132,
+  pool: {
+    poolId: 1,
+    nodes: 3,
+    indexReplicas: 2,
+    dataReplicas: 2,
+    subtables: 1,
+    subtablesMax: 1,
+    groupsPerSubtable: 2,
+    blockBytes: 2048,
+    regionBytes: 8192,
+    regionsPerNode: 4,
+  },
+  clients: 3,
+  coroutines: 3,
+  requests: 4,
+  keys: ['k2......', 'k3......', 'k5......'],
+  valueBytesLeast: 8,
+  valueBytesMost: 30,
+  mix: [1, 2, 1, 2, 0],
+  skew: 1,
+  cache: { bytes: 1024, keyBytes: 32, threshold: 0.1 },
+  latency: { leastNs: 500, jitterNs: 1000, serviceNs: 1000 },
+  faults: {
+    tear: 0.02,
+    tearNs: 2000,
+    delay: 0.02,
+    delayNs: 10000,
+    rpcLoss: 0,
+    rpcDuplication: 0,
+    survival: 0.75,
+  },
+  rpcTimeoutNs: 50000,
+  thinkNs: 100,
+  roundNs: 30000,
+  crashes: 0,
+  cuts: 0,
+  leaseNs: 20000,
+  recovererCrash: 0.3,
+  isLoaded: true,
+  boundNs: 1000000,
+  nodeCrashes: 1,
+};
