@@ -154,10 +154,7 @@ export const insertFaults: readonly Fault[] = [
   b.reset();
   for (let r = 1; r < slot.count; r++) b.cas(slot.mn[r], slot.offsetBytes[r], vNew, tomb);`,
       ],
-      [
-        '  copyWord(vNew, tomb);\n  yield* cx.commit;\n  if (!won(write.verdict)) return false;\n',
-        '  copyWord(vNew, tomb);\n',
-      ],
+      ['  return yield* finishUndo(cx);\n', '  write.round = Round.UNDONE;\n  return true;\n'],
     ],
   },
   {
