@@ -26,6 +26,7 @@
         "<(fusee_src)/sweep.cc",
         "<(fusee_src)/tcp_link.cc",
         "<(fusee_src)/tcp_peer.cc",
+        "<(fusee_src)/tcp_resume.cc",
         "<(fusee_src)/tcp_server.cc",
         "<(fusee_src)/tcp_session.cc",
         "<(fusee_src)/tcp_socket.cc"

@@ -108,6 +108,8 @@ export interface TcpSessionOptions {
 export interface TcpSession extends ClientSession {
   /** What each node has drawn at its start. */
   readonly nodes: readonly bigint[];
+  /** Connects to another address in place of node `mn`'s, for so long at most; what is there. */
+  reattach(mn: number, address: string, timeoutNs: number): { memoryBytes: number; node: bigint };
 }
 
 declare const opened: unique symbol;

@@ -4,6 +4,7 @@ import { askView, type MasterLink } from '../control/link.js';
 import type { ToldView } from '../control/messages.js';
 import type { Fabric } from '../fabric/contract.js';
 import {
+  accessAsTold,
   checkAccess,
   type HostFabric,
   type HostFabricKind,
@@ -37,8 +38,16 @@ export interface ConnectOptions {
    * @default 'shm'
    */
   readonly fabric?: HostFabricKind;
-  /** Over TCP and verbs: where each node listens, "host:port", in the order of their numbers. */
+  /**
+   * Over TCP and verbs: where each node listens, "host:port", in the order of their numbers. May be left out
+   * where `master` is given.
+   */
   readonly nodes?: readonly string[];
+  /**
+   * Over TCP and verbs: where masters of the pool listen, "host:port" each. A pool that has a master on
+   * another host must be given it. @default a master of this host, if there is one
+   */
+  readonly master?: readonly string[];
   /** Over verbs: which RDMA device, and how queue pairs are connected. */
   readonly rdma?: RdmaChoice;
   /** Requests in flight at once. @default 8 */
@@ -109,9 +118,9 @@ export async function openSession(options: ConnectOptions): Promise<Session<Host
 class ViewChanged extends FabricError {}
 
 /** Whoever was refused may have been caught between two views. */
-async function hasViewChanged({ pool, secretFile }: ConnectOptions, link: MasterLink): Promise<boolean> {
+async function hasViewChanged(options: ConnectOptions, link: MasterLink): Promise<boolean> {
   try {
-    return (await askView({ pool, secretFile })).number !== link.view.number;
+    return (await askView(options)).number !== link.view.number;
   } catch {
     // Without a master nobody can tell; what has failed before is what the caller is told.
     return false;
@@ -149,10 +158,11 @@ async function openLinked(
       coroutines,
     });
     state.hasMaster = link !== null;
+    let known = link?.view;
     const port = link && {
       stopped: link.stopped.bind(link),
       suspect: link.suspect.bind(link),
-      attach: (mn: number) => fabric.reattach(mn, placeOf(options, mn)),
+      attach: (mn: number) => attachTo(fabric, mn, placeOf(accessAsTold(options, known), mn)),
     };
     const failover = port === null ? null : new Failover({ fabric, state }, port);
     if (link !== null && failover !== null) {
@@ -160,7 +170,10 @@ async function openLinked(
         { cid, place: clientIndex },
         {
           stop: () => failover.stop(),
-          adopt: (next, decided, how) => failover.adopt(next, decided, how),
+          adopt: (next, decided, how) => {
+            known = next;
+            failover.adopt(next, decided, how);
+          },
           takeMarks: () => failover.takeMarks(),
           expelled: () => onExpelled?.(),
           viewNumber: () => view.number,
@@ -189,6 +202,18 @@ async function openLinked(
     await leave?.();
     fabric.close();
     throw error;
+  }
+}
+
+/**
+ * Attaches to the process that has taken a node's place. Over a network that may fail, though the master has
+ * reached it: then all verbs to it FAIL, and whether it is dead the view will say.
+ */
+function attachTo(fabric: HostFabric, mn: number, place: string): void {
+  try {
+    fabric.reattach(mn, place);
+  } catch (error) {
+    if (fabric.kind === 'shm' || !(error instanceof FabricError)) throw error;
   }
 }
 
@@ -237,7 +262,8 @@ export async function findPool(
   access: NodeAccess,
   told: ToldView = { number: 1, dead: [] },
 ): Promise<{ view: View; places: string[] }> {
-  const config = await readPoolConfig(access, told.dead);
+  const as = accessAsTold(access, told);
+  const config = await readPoolConfig(as, told.dead);
   const view = new View(new Geometry(config));
   if (told.number > view.number) view.change(told.number, told.dead);
   if (access.nodes !== undefined && access.nodes.length !== config.nodes) {
@@ -245,9 +271,7 @@ export async function findPool(
       `pool '${access.pool}' has ${config.nodes} nodes, ${access.nodes.length} addresses were given; give all`,
     );
   }
-  const places = Array.from({ length: config.nodes }, (_, mn) =>
-    view.isDead(mn) ? '' : placeOf(access, mn),
-  );
+  const places = Array.from({ length: config.nodes }, (_, mn) => (view.isDead(mn) ? '' : placeOf(as, mn)));
   return { view, places };
 }
 

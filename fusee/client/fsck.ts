@@ -1,5 +1,6 @@
 /** Looks at the memory of a running pool from outside, without joining it. */
-import { askView, hasMaster } from '../control/link.js';
+import { askView } from '../control/link.js';
+import { hasMaster } from '../control/session.js';
 import type { Fabric } from '../fabric/contract.js';
 import { checkAccess, type NodeAccess, openFabric } from '../fabric/open.js';
 import { checkPool, type PoolReport, WALK_BYTES } from '../fsck/index.js';
@@ -34,9 +35,8 @@ export const memoryStats = (options: InspectOptions): Promise<PoolReport> => ins
 async function inspect(options: InspectOptions, depth: 'words' | 'bytes'): Promise<PoolReport> {
   checkPoolName(options.pool);
   checkAccess(options);
-  const { pool, secretFile } = options;
   // What a dead node held stands on others, as its master has it.
-  const told = (await hasMaster(pool)) ? await askView({ pool, secretFile }) : undefined;
+  const told = (await hasMaster(options)) ? await askView(options) : undefined;
   const { view, places } = await findPool(options, told);
   const fabric = await openFabric(options, places, { localBytes: WALK_BYTES, prefault: false });
   try {

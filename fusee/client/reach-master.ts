@@ -2,7 +2,8 @@
 import { lstatSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { socketPath } from '../control/channel.js';
-import { hasMaster, type MasterAddress, MasterLink } from '../control/link.js';
+import { MasterLink } from '../control/link.js';
+import { hasMaster, type MasterAddress } from '../control/session.js';
 import { findRegion, regionName } from '../fabric/shm-process.js';
 import { FabricError } from '../verbs/index.js';
 
@@ -23,7 +24,7 @@ export async function reachMaster(
   const { pool } = address;
   for (const endMs = performance.now() + takeoverMs; ; await pause(RETRY_MS)) {
     try {
-      if (await hasMaster(pool)) return await MasterLink.open(address);
+      if (await hasMaster(address)) return await MasterLink.open(address);
       if (!hasHadMaster(pool)) return null;
     } catch (error) {
       // It may be the one that is being replaced.

@@ -1,20 +1,25 @@
 /**
- * The control channel: lines of JSON over a Unix socket, between the master and everybody else. Never on the
- * path of a request.
+ * The control channel: lines of JSON between the master and everybody else, over a Unix socket on the
+ * master's host, over TCP from others. Never on the path of a request.
  *
  * Who connects proves that it knows the pool's secret, and has the master prove it too: each answers the
- * other's nonce by HMAC-SHA-256 under a word that names the direction, so no answer can be played back. The
- * secret is a file that only its user may read; it is never sent, printed or passed as an argument.
+ * other's nonce by HMAC-SHA-256 under a word that names the direction and the pool, so no answer can be
+ * played back, or serve with another pool that has the same secret. The secret is a file that only its user
+ * may read; it is never sent, printed or passed as an argument.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { controlFolder, secretPath } from '../fabric/secret.js';
-import { FabricError } from '../verbs/index.js';
+import { FabricError, UsageError } from '../verbs/index.js';
 
 /** Longest line that is accepted: far above any message. */
-const LINE_MAX = 1 << 20;
+export const LINE_MAX: number = 1 << 20;
+/** The same ahead of a proof: whoever has not proved anything gets no more memory. */
+export const UNPROVEN_LINE_MAX = 4096;
+/** What waits to be sent to somebody who reads nothing; beyond that the connection ends. */
+const UNSENT_MAX = 16 << 20;
 const NONCE_BYTES = 32;
 
 /** A file in the folder of this user's sockets and secrets. */
@@ -75,13 +80,31 @@ export function removeFile(path: string): void {
   }
 }
 
+/** Host and port of "host:port", or "[address]:port". @throws UsageError when it is none. */
+export function parseAddress(address: string): { host: string; port: number } {
+  const [, v6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(address) ?? [];
+  const host = v6 ?? name;
+  if (host !== undefined && Number(digits) < 65_536) return { host, port: Number(digits) };
+  throw new UsageError(`'${address}' is no address: give host:port, or [address]:port for IPv6`);
+}
+
 /** A nonce to be answered. */
 export const newNonce = (): string => randomBytes(NONCE_BYTES).toString('hex');
 
+/** What both sides know beforehand. */
+export interface Shared {
+  readonly pool: string;
+  readonly secret: Buffer;
+}
+
 /** The answer to a nonce. */
-export function proof(secret: Buffer, side: 'client' | 'master', nonces: readonly string[]): string {
+export function proof(
+  { pool, secret }: Shared,
+  side: 'client' | 'master',
+  nonces: readonly string[],
+): string {
   return createHmac('sha256', secret)
-    .update(`fusee-control-1 ${side} ${nonces.join(' ')}`)
+    .update(`fusee-control-2 ${side} ${pool} ${nonces.join(' ')}`)
     .digest('hex');
 }
 
@@ -97,43 +120,52 @@ export interface Message {
   readonly [field: string]: unknown;
 }
 
-/** Sends a message. */
+/** Sends a message; whoever reads nothing for too long has lost the connection. */
 export function send(socket: Socket, message: Message): void {
-  if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
+  if (socket.destroyed) return;
+  socket.write(`${JSON.stringify(message)}\n`);
+  if (socket.writableLength > UNSENT_MAX) socket.destroy();
 }
+
+/** Has a socket send at once, and notice that the other host is gone. */
+export function tune(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+}
+
+const KEEP_ALIVE_MS = 5000;
 
 /**
  * Calls `onMessage` with each message of a socket. A line that is no message ends the connection with
  * `onError`.
+ * @param how.longest characters that a line may have by now; asked for anew each time.
  */
 export function receive(
   socket: Socket,
   onMessage: (message: Message) => void,
-  onError: (error: FabricError) => void,
+  { onError, longest }: { onError: (error: FabricError) => void; longest: () => number },
 ): void {
   let pending = '';
+  const fail = (reason: string): void => {
+    onError(new FabricError(reason));
+    socket.destroy();
+  };
   socket.setEncoding('utf8');
   socket.on('data', (text: string) => {
     pending += text;
     for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+      if (socket.destroyed) return;
       const line = pending.slice(0, end);
       pending = pending.slice(end + 1);
-      const message = parse(line);
-      if (message === undefined) {
-        onError(new FabricError(`a line of ${line.length} characters is no message`));
-        socket.destroy();
-        return;
-      }
+      const message = line.length > longest() ? undefined : parse(line);
+      if (message === undefined) return fail(`a line of ${line.length} characters is no message`);
       onMessage(message);
     }
-    if (pending.length <= LINE_MAX) return;
-    onError(new FabricError(`a line has more than ${LINE_MAX} characters`));
-    socket.destroy();
+    if (pending.length > longest()) fail(`a line has more than ${longest()} characters`);
   });
 }
 
 function parse(line: string): Message | undefined {
-  if (line.length > LINE_MAX) return undefined;
   try {
     const value: unknown = JSON.parse(line);
     const isMessage =

@@ -2,28 +2,12 @@
  * A client's end of the control channel: it is in as long as it renews its lease, and stops when it is told
  * to.
  */
-import { connect, type Socket } from 'node:net';
-import { readSecret, secretPath } from '../fabric/secret.js';
-import { thisProcess } from '../fabric/shm-process.js';
+import { thisHost, thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
-import { isProof, type Message, newNonce, proof, receive, send, socketPath } from './channel.js';
-import {
-  type CacheCounts,
-  check,
-  type FromClient,
-  type FromMaster,
-  fromMaster,
-  type ToldView,
-} from './messages.js';
-
-/** Where a master is, and how to prove that one may talk to it. */
-export interface MasterAddress {
-  readonly pool: string;
-  /** @default the file that the master of this host has made */
-  readonly secretFile?: string;
-}
+import type { CacheCounts, FromMaster, ToldView } from './messages.js';
+import { type MasterAddress, Session } from './session.js';
 
 /** What a client does when the master says so. */
 export interface Obedient {
@@ -43,8 +27,6 @@ export interface Obedient {
   viewNumber(): number;
 }
 
-/** A master that does not answer for so long is not there. */
-const ANSWER_MS = 3000;
 /** Renewals in the time of a lease. */
 const RENEWALS = 4;
 /** From one try to reach a master again to the next. */
@@ -52,99 +34,6 @@ const RETRY_MS = 50;
 /** A process that ends waits so long for its farewell to be heard, and so long one that lives says it. */
 const FAREWELL_MS = 500;
 const FAREWELLS_MS = 60_000;
-
-/** Says whether a pool has a master on this host: its socket takes connections. */
-export async function hasMaster(pool: string): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect(socketPath(pool));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-/** An authenticated connection. */
-export class Session {
-  readonly socket: Socket;
-  readonly leaseMs: number;
-  readonly view: ToldView;
-  readonly term: number;
-  onMessage: (message: FromMaster) => void = () => {};
-  onClosed: () => void = () => {};
-
-  constructor(socket: Socket, accepted: { leaseMs: number; view: ToldView; term: number }) {
-    this.socket = socket;
-    this.term = accepted.term;
-    this.leaseMs = accepted.leaseMs;
-    this.view = accepted.view;
-  }
-
-  send(message: FromClient): void {
-    send(this.socket, message as Message);
-  }
-
-  /**
-   * @param leastTerm a master of an earlier term has been replaced, and may not know it.
-   * @throws FabricError when no master answers, or such a one; UsageError when the secrets differ.
-   */
-  static async open({ pool, secretFile }: MasterAddress, leastTerm = 0): Promise<Session> {
-    const secret = readSecret(secretFile ?? secretPath(pool));
-    return await new Promise((resolve, reject) => {
-      const socket = connect(socketPath(pool));
-      const nonce = newNonce();
-      let challenge = '';
-      let session: Session | undefined;
-      const fail = (error: Error): void => {
-        clearTimeout(timer);
-        socket.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(
-        () => fail(new FabricError(`the master of pool '${pool}' did not answer within ${ANSWER_MS} ms`)),
-        ANSWER_MS,
-      );
-      const mismatch = `the secret of the master of pool '${pool}' is another; give its file, or remove ours`;
-      receive(
-        socket,
-        (raw) => {
-          const message = check(fromMaster, raw);
-          if (typeof message === 'string')
-            return fail(new FabricError(`the master sent nonsense: ${message}`));
-          if (session !== undefined) return session.onMessage(message);
-          switch (message.type) {
-            case 'challenge':
-              challenge = message.nonce;
-              return send(socket, {
-                type: 'hello',
-                nonce,
-                proof: proof(secret, 'client', [challenge, nonce]),
-              });
-            case 'refused':
-              return fail(new UsageError(`${mismatch} (${message.reason})`));
-            case 'accepted':
-              if (!isProof(message.proof, proof(secret, 'master', [nonce, challenge, String(message.term)])))
-                return fail(new UsageError(mismatch));
-              if (message.term < leastTerm)
-                return fail(new FabricError(`a master of term ${message.term} answers, behind ${leastTerm}`));
-              clearTimeout(timer);
-              session = new Session(socket, message);
-              return resolve(session);
-          }
-        },
-        fail,
-      );
-      socket.on('error', (error) =>
-        fail(new FabricError(`no master of pool '${pool}' can be reached: ${error.message}`)),
-      );
-      socket.on('close', () => {
-        fail(new FabricError(`the master of pool '${pool}' has closed the connection`));
-        session?.onClosed();
-      });
-    });
-  }
-}
 
 /** A client's link to the master; reopened when it breaks, since another master may have taken over. */
 export class MasterLink {
@@ -247,7 +136,7 @@ export class MasterLink {
     const { pid, startTime } = thisProcess();
     const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
     const view = obedient.viewNumber();
-    this.#session.send({ type: 'join', cid, place, pid, startTime, view, ...key });
+    this.#session.send({ type: 'join', cid, place, pid, startTime, host: thisHost(), view, ...key });
     clearInterval(this.#renewal);
     if (this.#isClosed) return;
     this.#heard = this.#seq;

@@ -2,16 +2,16 @@
  * What travels on the control channel, and how it is read: everything that comes from outside is checked.
  *
  *     master  -> challenge {nonce}                       client -> hello {nonce, proof}
- *     master  -> accepted {proof, leaseMs, view, term}   client -> join {cid, place, pid, startTime, view,
- *     master  -> in {view}, or refused {reason}                    key?}
+ *     master  -> accepted {proof, leaseMs, view, term}   client -> join {cid, place, pid, startTime, host,
+ *     master  -> in {view}, or refused {reason}                    view, key?}
  *     master  -> renewed {seq}, expelled                 client -> renew {seq, cache}
  *     master  -> farewell                                client -> leave {cache}, or resign {cache}: to be
  *                                                                  recovered
  *     master  -> stop                                    client -> stopped {view, rounds, word, directory}
  *     master  -> adopt {view, decided, joins, isWhole}   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
- *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, pid,
- *     startTime} master  -> entered                                 fresh node -> taken
+ *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, place, pid,
+ *     master  -> entered                                           startTime}, taken
  */
 import { z } from 'zod';
 import type { Message } from './channel.js';
@@ -24,6 +24,10 @@ export const viewSchema = z.object({
   number: whole(U32),
   dead: z.array(whole(63)).max(64),
   filling: whole(63).optional(),
+  /** Over a network: where each node listens, as the master reaches it. */
+  nodes: z.array(z.string().max(300)).max(64).optional(),
+  /** Nodes whose place a process has taken that listens elsewhere than the one before. */
+  moved: z.array(whole(63)).max(64).optional(),
 });
 export type ToldView = z.infer<typeof viewSchema>;
 
@@ -62,6 +66,8 @@ export const fromClient = z.discriminatedUnion('type', [
     cid: z.number().int().min(1).max(U32),
     place: whole(4095),
     ...processSchema,
+    /** Which host that process runs on (`thisHost`). */
+    host: z.string().max(200),
     view: whole(U32),
     /** What nodes know it by, over a network; a whole number below 2^64 in decimal. */
     key: z
@@ -90,7 +96,14 @@ export const fromClient = z.discriminatedUnion('type', [
     directory: z.object({ version: whole(U32), depth: whole(32) }),
     marks: marksSchema,
   }),
-  z.object({ type: z.literal('offer'), mn: whole(63), isReplacing: z.boolean(), ...processSchema }),
+  z.object({
+    type: z.literal('offer'),
+    mn: whole(63),
+    isReplacing: z.boolean(),
+    /** Over a network: where it listens. */
+    place: z.string().min(3).max(300).optional(),
+    ...processSchema,
+  }),
   z.object({ type: z.literal('taken') }),
   z.object({ type: z.literal('suspect'), mn: whole(63) }),
   z.object({ type: z.literal('status') }),

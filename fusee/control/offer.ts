@@ -1,13 +1,15 @@
 /** A fresh memory node's end of the control channel: how it comes to a place. */
 import { thisProcess } from '../fabric/shm-process.js';
 import { FabricError, UsageError } from '../verbs/index.js';
-import { type MasterAddress, Session } from './link.js';
+import { type MasterAddress, Session } from './session.js';
 
 /** What is offered, and for which place. */
 export interface Offer {
   readonly mn: number;
   /** The place may be another process's, which lives and is to part with it. */
   readonly isReplacing: boolean;
+  /** Where it listens, for clients and the master, over a network. */
+  readonly place?: string;
   /** Takes the name under which clients find the place's memory. */
   readonly take: () => void;
 }
@@ -17,7 +19,10 @@ export interface Offer {
  * pool has there is copied by then.
  * @throws UsageError when the master cannot have it, saying why; FabricError when it is gone.
  */
-export async function offerNode(address: MasterAddress, { mn, isReplacing, take }: Offer): Promise<void> {
+export async function offerNode(
+  address: MasterAddress,
+  { mn, isReplacing, place, take }: Offer,
+): Promise<void> {
   const session = await Session.open(address);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -35,7 +40,7 @@ export async function offerNode(address: MasterAddress, { mn, isReplacing, take 
             return reject(new UsageError(`the master cannot have this node: ${message.reason}`));
         }
       };
-      session.send({ type: 'offer', mn, isReplacing, ...thisProcess() });
+      session.send({ type: 'offer', mn, isReplacing, place, ...thisProcess() });
     });
   } finally {
     session.onClosed = () => {};

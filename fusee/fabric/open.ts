@@ -22,6 +22,11 @@ export interface NodeAccess {
   readonly fabric?: HostFabricKind;
   /** Over a network: where each node listens, "host:port", in the order of their numbers. */
   readonly nodes?: readonly string[];
+  /**
+   * Over a network: where masters of the pool listen, "host:port" each; the one that leads tells where the
+   * nodes are. @default a master of this host, if there is one
+   */
+  readonly master?: readonly string[];
   /** The file with the pool's secret. @default the one that its master or its nodes have made on this host */
   readonly secretFile?: string;
   /** Over verbs: which RDMA device, and how queue pairs are connected. */
@@ -29,16 +34,39 @@ export interface NodeAccess {
 }
 
 /** Refuses an access that leads nowhere. @throws UsageError saying what is missing. */
-export function checkAccess({ fabric = 'shm', nodes }: NodeAccess): void {
+export function checkAccess({ fabric = 'shm', nodes, master }: NodeAccess): void {
   if (!HOST_FABRICS.includes(fabric)) {
     throw new UsageError(`fabric '${fabric}' is unknown; choose one of ${HOST_FABRICS.join(', ')}`);
   }
-  if (fabric === 'shm' && nodes !== undefined) {
-    throw new UsageError('addresses of nodes are for fabrics over a network; choose one, or leave them out');
+  if (fabric === 'shm' && (nodes ?? master) !== undefined) {
+    const what = nodes === undefined ? 'of masters' : 'of nodes';
+    throw new UsageError(`addresses ${what} are for fabrics over a network; choose one, or leave them out`);
   }
-  if (fabric !== 'shm' && !(Array.isArray(nodes) && nodes.length > 0)) {
-    throw new UsageError(`fabric '${fabric}' needs the addresses of all nodes, such as 127.0.0.1:7300`);
+  const isGiven = (list: unknown): boolean => Array.isArray(list) && list.length > 0;
+  if (fabric !== 'shm' && !isGiven(nodes) && !(nodes === undefined && isGiven(master))) {
+    throw new UsageError(
+      `fabric '${fabric}' needs the addresses of all nodes, such as 127.0.0.1:7300, or that of the master`,
+    );
   }
+}
+
+/** Where a master says that nodes are. */
+interface ToldPlaces {
+  /** By node. */
+  readonly nodes?: readonly string[] | undefined;
+  /** Nodes that are elsewhere now than when the master was started. */
+  readonly moved?: readonly number[] | undefined;
+}
+
+/**
+ * The access by what a master has told. Addresses that were given stay, since hosts may see others than the
+ * master does, but for nodes whose place another process has taken since.
+ */
+export function accessAsTold(access: NodeAccess, { nodes: told, moved = [] }: ToldPlaces = {}): NodeAccess {
+  if ((access.fabric ?? 'shm') === 'shm' || told === undefined) return access;
+  const { nodes } = access;
+  if (nodes === undefined) return { ...access, nodes: told };
+  return { ...access, nodes: nodes.map((given, mn) => (moved.includes(mn) ? (told[mn] ?? given) : given)) };
 }
 
 /** Where node `mn` is: the name of a region, or an address. @throws UsageError when none was given. */
@@ -51,19 +79,22 @@ export function placeOf(access: NodeAccess, mn: number): string {
 
 /**
  * Opens a fabric to nodes at those places, '' for those that are known to be dead.
+ * @param settings.clientKey over TCP: what nodes are to know this client by. @default drawn
  * @throws FabricError when a node is not there; UsageError when the secret is wrong.
  */
 export async function openFabric(
   access: NodeAccess,
   places: readonly string[],
-  settings: SessionSettings & { prefault?: boolean },
+  settings: SessionSettings & { prefault?: boolean; clientKey?: bigint },
 ): Promise<HostFabric> {
-  if ((access.fabric ?? 'shm') === 'shm') return new ShmFabric({ ...settings, regions: places });
-  const { prefault, ...rest } = settings;
+  const { prefault, clientKey, ...rest } = settings;
+  if ((access.fabric ?? 'shm') === 'shm')
+    return new ShmFabric({ ...rest, ...(prefault === undefined ? {} : { prefault }), regions: places });
   if (access.fabric === 'verbs') {
     return new VerbsFabric({ ...rest, ...access.rdma, addresses: places, secret: secretOf(access) });
   }
-  return await openTcpFabric({ ...rest, addresses: places, secret: secretOf(access) });
+  const key = clientKey === undefined ? {} : { clientKey };
+  return await openTcpFabric({ ...rest, ...key, addresses: places, secret: secretOf(access) });
 }
 
 /**

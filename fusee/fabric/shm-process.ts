@@ -25,6 +25,16 @@ export function findRegion(name: string): { id: string; madeMs: number } | undef
 /** This process, as others may fence it. */
 export const thisProcess = (): ProcessId => findProcess(process.pid)!;
 
+/**
+ * Names the set of processes that this one can see: a host since its boot, or a container on it. Only there a
+ * pid says anything.
+ */
+export function thisHost(): string {
+  host ??= `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${statSync('/proc/self/ns/pid').ino}`;
+  return host;
+}
+let host: string | undefined;
+
 /** The living process of that pid, or null; a zombie counts as gone. */
 export const findProcess = (pid: number): ProcessId | null => native().findProcess(pid);
 

@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { native, type TcpSession, type TcpSessionOptions } from '../../native/index.js';
+import { UsageError } from '../verbs/index.js';
 import { checkSettings, NativeFabric, requireRange, type SessionSettings } from './native-fabric.js';
 import { asFuseeError, callNative } from './shm-process.js';
 
@@ -21,6 +22,8 @@ export interface TcpFabricOptions extends SessionSettings {
   addresses: readonly string[];
   /** The pool's secret, which both sides prove to know; it is never sent. */
   secret: Uint8Array;
+  /** What nodes are to know this client by, and fence; not 0. @default drawn at random */
+  clientKey?: bigint;
   /** Nodes have so long to let this client in. @default 3 s */
   connectTimeoutNs?: number;
   /** A node that owes answers and says nothing for so long has lost its connection. @default 5 s */
@@ -33,7 +36,8 @@ export class TcpFabric extends NativeFabric {
   /** Names this client to whoever fences it; drawn at random. */
   readonly clientKey: bigint;
   /** What each MN has drawn at its start, by MN: one that has come back empty is another. 0 of dead ones. */
-  readonly nodes: readonly bigint[];
+  readonly nodes: bigint[];
+  readonly #session: TcpSession;
 
   /**
    * Connects to every node, and blocks the thread meanwhile; {@link openTcpFabric} does not.
@@ -43,7 +47,21 @@ export class TcpFabric extends NativeFabric {
     const { given, session } = connected ?? connectNow(options);
     super(session, given.queueCapacity);
     this.clientKey = given.key;
-    this.nodes = session.nodes;
+    this.nodes = [...session.nodes];
+    this.#session = session;
+  }
+
+  /**
+   * Connects to another process in place of an MN's; blocks for {@link REATTACH_NS} at most. When that fails
+   * all verbs to it FAIL, and the one before is let go all the same.
+   * @throws UsageError while batches are outstanding; FabricError as at first.
+   */
+  override reattach(mn: number, address: string): void {
+    if (this.outstanding !== 0)
+      throw new UsageError(`${this.outstanding} batches are outstanding: poll them first`);
+    const { memoryBytes, node } = callNative(() => this.#session.reattach(mn, address, REATTACH_NS));
+    this.memoryBytes[mn] = memoryBytes;
+    this.nodes[mn] = node;
   }
 }
 
@@ -71,21 +89,25 @@ export async function fenceOverTcp(
   const { addresses, secret, deadlineMs = 5000 } = options;
   try {
     const deadlineNs = deadlineMs * 1e6;
-    await native().fenceTcpClient({ addresses, secret, key: drawKey(), fenced: clientKey, deadlineNs });
+    await native().fenceTcpClient({ addresses, secret, key: drawClientKey(), fenced: clientKey, deadlineNs });
   } catch (error) {
     throw asFuseeError(error);
   }
 }
 
-/** Never 0, which names nobody. */
-const drawKey = (): bigint => randomBytes(8).readBigUInt64LE() | 1n;
+/** Far below a lease: whoever waits for a node renews nothing. */
+const REATTACH_NS = 300e6;
+
+/** What names a client to its nodes, drawn anew; never 0, which names nobody. */
+export const drawClientKey = (): bigint => randomBytes(8).readBigUInt64LE() | 1n;
 
 function sessionOptions(options: TcpFabricOptions): TcpSessionOptions {
   const { addresses, secret, connectTimeoutNs = 3e9, silenceNs = 5e9 } = options;
   const settings = checkSettings(options);
   requireRange('connectTimeoutNs', connectTimeoutNs, { min: 1, max: 1e12 });
   requireRange('silenceNs', silenceNs, { min: 1, max: 1e12 });
-  return { ...settings, addresses, secret, key: drawKey(), connectTimeoutNs, silenceNs };
+  const key = options.clientKey ?? drawClientKey();
+  return { ...settings, addresses, secret, key, connectTimeoutNs, silenceNs };
 }
 
 function connectNow(options: TcpFabricOptions): { session: TcpSession; given: TcpSessionOptions } {

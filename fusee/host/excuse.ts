@@ -2,11 +2,10 @@
  * Who was silent because it had no processor. On shared memory a client that was to renew its lease, and
  * waits for a processor on a busy machine, does nothing meanwhile: to fence it would help nobody. A lease of
  * such a client counts the time that it had a processor. One that is stopped, sleeps, or runs without
- * renewing its lease hangs, and is not excused.
+ * renewing its lease hangs, and is not excused; nor is one on another host, which cannot be looked at.
  */
 import { readFileSync } from 'node:fs';
-import type { ProcessId } from '../fabric/shm-process.js';
-import { isAlive } from './fence.js';
+import { type HostProcess, isAlive, isHere } from './fence.js';
 
 /** Nobody is excused for longer: what waits for a processor for so many leases is as good as dead. */
 const LEASES_MOST = 10;
@@ -29,8 +28,8 @@ export class Excuses {
   }
 
   /** A client has renewed its lease. */
-  heard(cid: number, process: ProcessId | undefined, nowNs: number): void {
-    const thread = process === undefined ? undefined : readThread(process.pid);
+  heard(cid: number, process: HostProcess | undefined, nowNs: number): void {
+    const thread = process === undefined || !isHere(process) ? undefined : readThread(process.pid);
     if (thread !== undefined) this.#heard.set(cid, { atNs: nowNs, onProcessorNs: thread.onProcessorNs });
   }
 
@@ -40,7 +39,7 @@ export class Excuses {
   }
 
   /** Has a client that is silent for a lease just had no processor? */
-  isExcused(cid: number, process: ProcessId | undefined, nowNs: number): boolean {
+  isExcused(cid: number, process: HostProcess | undefined, nowNs: number): boolean {
     const heard = this.#heard.get(cid);
     if (heard === undefined || process === undefined || !isAlive(process)) return false;
     if (nowNs - heard.atNs > LEASES_MOST * this.#leaseNs) return false;

@@ -2,19 +2,33 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FabricKind } from '../fabric/contract.js';
 import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
-import { fenceProcess, findProcess, type ProcessId, regionName } from '../fabric/shm-process.js';
+import { fenceProcess, findProcess, type ProcessId, regionName, thisHost } from '../fabric/shm-process.js';
+
+/** A process, and where it runs. */
+export interface HostProcess extends ProcessId {
+  /** As `thisHost` has it. @default this one */
+  readonly host?: string | undefined;
+}
 
 /** Who is to be fenced. */
 export interface Fenced {
-  readonly process: ProcessId;
+  readonly process: HostProcess;
   /** What nodes know it by; of a client that reaches them over a network. */
   readonly key: bigint | undefined;
 }
 
 /** Why a client that wants to join could not be fenced, '' when it could. */
-export function whyUnfenceable(client: { pid: number; key?: string }, reaches: FabricKind): string {
+export function whyUnfenceable(
+  client: { pid: number; host: string; key?: string },
+  reaches: FabricKind,
+): string {
   if (client.key !== undefined)
     return reaches === 'shm' ? 'it is on TCP, and this master is not; run the master with --fabric tcp' : '';
+  if (!isHere(client))
+    return (
+      'it is on shared memory, and its process is none that this master can see, and fence: run both on one ' +
+      'host, in one container, or use --fabric tcp'
+    );
   return client.pid === process.pid
     ? "it lives in the master's own process, which cannot be fenced; give it one of its own"
     : '';
@@ -63,12 +77,20 @@ export async function fenceAtLast(
   }
 }
 
-/** Does this very process run? */
-export const isAlive = ({ pid, startTime }: ProcessId): boolean => findProcess(pid)?.startTime === startTime;
+/** Does it run where this process can see it? Of others nothing is known but what they tell. */
+export const isHere = ({ host }: Pick<HostProcess, 'host'>): boolean =>
+  host === undefined || host === thisHost();
 
-/** Looks at a process whose connection has closed, for a while. True: it has ended. */
-export async function ends(process: ProcessId, isOver: () => boolean): Promise<boolean> {
-  for (let look = 0; look <= LOOKS && !isOver(); look++) {
+/** Does this very process run? True of one that cannot be seen from here. */
+export const isAlive = (process: HostProcess): boolean =>
+  !isHere(process) || findProcess(process.pid)?.startTime === process.startTime;
+
+/**
+ * Looks at a process whose connection has closed, for a while. True: it has ended. One that cannot be seen
+ * has until its lease ends.
+ */
+export async function ends(process: HostProcess, isOver: () => boolean): Promise<boolean> {
+  for (let look = 0; look <= LOOKS && isHere(process) && !isOver(); look++) {
     if (!isAlive(process)) return true;
     await pause(look === 0 ? 0 : LOOK_MS);
   }

@@ -12,8 +12,7 @@ import { ask, complete } from '../client/call.js';
 import { readNodeConfig } from '../client/connect.js';
 import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
-import type { HostFabric } from '../fabric/open.js';
-import { ShmFabric } from '../fabric/shm.js';
+import { type HostFabric, type NodeAccess, openFabric } from '../fabric/open.js';
 import { nextRegionName, regionName } from '../fabric/shm-process.js';
 import { type PoolConfig, View } from '../layout/index.js';
 import {
@@ -38,7 +37,9 @@ const TAKE_MS = 5000;
 
 /** What the rest of the master's process does for it. */
 export interface FillingHost {
-  readonly pool: string;
+  readonly access: NodeAccess;
+  /** Over TCP: what nodes know this master by. */
+  readonly key: bigint | undefined;
   readonly fabric: HostFabric;
   readonly watch: NodeWatch;
   readonly cx: Context;
@@ -60,7 +61,10 @@ export interface FillingHost {
 interface Candidate {
   readonly mn: number;
   readonly peer: Peer;
-  readonly fabric: ShmFabric;
+  /** Where it is reached before it has its place, and behind that. */
+  readonly place: string;
+  readonly placeTaken: string;
+  readonly fabric: HostFabric;
   /** The view that sources are looked up in. */
   readonly view: View;
   readonly filler: Filler;
@@ -77,6 +81,8 @@ export class Filling {
   readonly #host: FillingHost;
   readonly #usher: Usher;
   readonly #candidates = new Map<number, Candidate>();
+  /** Places for which somebody is being looked at. */
+  readonly #arriving = new Set<number>();
   /** Who has left nothing untold. */
   readonly #told = new Set<number>();
   /** What the master writes itself. */
@@ -176,52 +182,61 @@ export class Filling {
     for (const mn of [...this.#candidates.keys()]) this.#dismiss(mn, 'the master ends');
   }
 
-  async #offer(peer: Peer, { mn, isReplacing }: { mn: number; isReplacing: boolean }): Promise<void> {
+  async #offer(peer: Peer, offer: Extract<FromClient, { type: 'offer' }>): Promise<void> {
+    const { mn } = offer;
     await this.#host.look();
-    const refusal = this.#objection(mn, isReplacing);
+    const refusal = this.#objection(offer);
     if (refusal !== undefined) {
       peer.send({ type: 'refused', reason: refusal });
       return;
     }
+    this.#arriving.add(mn);
     try {
-      const candidate = await this.#attach(mn, peer);
+      const candidate = await this.#attach(offer, peer);
       if (candidate.filler.isBereft)
         this.#dismiss(mn, 'of what it is to have nothing is left: start the pool anew');
       else this.#host.offered(mn);
     } catch (error) {
       this.#dismiss(mn, (error as Error).message);
       peer.send({ type: 'refused', reason: (error as Error).message.slice(0, 500) });
+    } finally {
+      this.#arriving.delete(mn);
     }
   }
 
-  #objection(mn: number, isReplacing: boolean): string | undefined {
+  #objection({ mn, isReplacing, place }: Extract<FromClient, { type: 'offer' }>): string | undefined {
     const { nodes } = this.#host.cx.client.view.geometry.config;
     const { kind } = this.#host.fabric;
-    if (kind !== 'shm') return `the master reaches the pool over ${kind}, where no place can be filled yet`;
+    if (kind === 'verbs') return `the master reaches the pool over ${kind}, where no place can be filled yet`;
+    if ((kind === 'tcp') !== (place !== undefined))
+      return `the master reaches the pool over ${kind}: start the node with --fabric ${kind}`;
     if (mn >= nodes) return `the pool has nodes 0 to ${nodes - 1}`;
-    if (this.#candidates.has(mn)) return `another process waits for the place of node ${mn} already`;
+    if (this.#candidates.has(mn) || this.#arriving.has(mn))
+      return `another process waits for the place of node ${mn} already`;
     if (!isReplacing && !this.#host.isDead(mn))
       return `node ${mn} lives; to move its place to this process, start it with --replace`;
     return undefined;
   }
 
-  async #attach(mn: number, peer: Peer): Promise<Candidate> {
-    const { pool, isDead, cx } = this.#host;
+  async #attach({ mn, place }: { mn: number; place?: string | undefined }, peer: Peer): Promise<Candidate> {
+    const { access, key, isDead, cx, watch } = this.#host;
     const { geometry } = cx.client.view;
     const { nodes } = geometry.config;
-    const regions = Array.from({ length: nodes }, (_, i) => (isDead(i) ? '' : regionName(pool, i)));
+    const where = place ?? nextRegionName(access.pool, mn);
+    const places = Array.from({ length: nodes }, (_, i) => (isDead(i) ? '' : watch.places[i]));
     const pieceBytes = pageBytesOf(geometry.nodeBytes);
-    const fabric = new ShmFabric({
-      regions: [...regions, nextRegionName(pool, mn)],
+    const fabric = await openFabric(access, [...places, where], {
       localBytes: fillBytes(pieceBytes) + (1 << 16),
       prefault: false,
+      ...(key === undefined ? {} : { clientKey: key }),
     });
     try {
-      requireSame(await readNodeConfig(fabric, { pool, mn: nodes }), geometry.config);
+      requireSame(await readNodeConfig(fabric, { pool: access.pool, mn: nodes }), geometry.config);
       const view = new View(geometry, cx.client.view);
       const filler = new Filler({ local: fabric.local, view, mn, target: nodes, pieceBytes });
-      const onTaken = (): void => {};
-      const candidate: Candidate = { mn, peer, fabric, view, filler, isCopying: false, onTaken };
+      const placeTaken = place ?? regionName(access.pool, mn);
+      const by = { mn, peer, place: where, placeTaken, fabric, view, filler };
+      const candidate: Candidate = { ...by, isCopying: false, onTaken: () => {} };
       this.#candidates.set(mn, candidate);
       return candidate;
     } catch (error) {
@@ -276,7 +291,7 @@ export class Filling {
 
   async #bringIn(candidate: Candidate, repair: Repair): Promise<ReadonlyMap<number, Word> | undefined> {
     const { mn, filler } = candidate;
-    const { cx, run, fabric, watch, pool } = this.#host;
+    const { cx, run, fabric, watch } = this.#host;
     const { view } = cx.client;
     const before = new View(view.geometry, view);
     const highestCid = await run(this.#usher.highestCid(view.grantingMn));
@@ -287,12 +302,12 @@ export class Filling {
     if (!(await this.#runPolitely(candidate, filler.copy(true)))) return undefined;
     if (this.#candidates.get(mn) !== candidate) return undefined;
     try {
-      fabric.reattach(mn, nextRegionName(pool, mn));
+      fabric.reattach(mn, candidate.place);
       view.change(repair.view.number, repair.view.dead, true);
       const { members } = repair;
       const isIn = await run(this.#usher.admit(mn, { before, members, highestCid }));
       if (isIn === true && (await this.#take(candidate))) {
-        await watch.attach(mn, regionName(pool, mn));
+        await watch.attach(mn, candidate.placeTaken);
         await run(this.#usher.clearTables());
         return decided;
       }
@@ -302,8 +317,18 @@ export class Filling {
     }
     view.change(before.number, before.dead());
     // Its place is still the other process's, if it lives.
-    if (!before.isDead(mn)) fabric.reattach(mn, regionName(pool, mn));
+    if (!before.isDead(mn)) this.#goBack(mn);
     return undefined;
+  }
+
+  #goBack(mn: number): void {
+    const { fabric, watch, log } = this.#host;
+    try {
+      fabric.reattach(mn, watch.places[mn]);
+    } catch (error) {
+      // It is silent now, and dead by the next look at nodes.
+      log(`node ${mn} cannot be reached any more: ${(error as Error).message}`);
+    }
   }
 
   /** Runs an op of the copying, behind every batch of which others have their turn. Undefined: dismissed. */
@@ -311,7 +336,13 @@ export class Filling {
     while (this.#candidates.get(candidate.mn) === candidate) {
       const step = steps.next();
       if (step.done) return step.value;
-      await complete(candidate.fabric, step.value);
+      try {
+        await complete(candidate.fabric, step.value);
+      } catch (error) {
+        // It was dismissed meanwhile.
+        if (this.#candidates.get(candidate.mn) === candidate) throw error;
+        return undefined;
+      }
       await nextTurn();
     }
     return undefined;
@@ -332,11 +363,11 @@ export class Filling {
 
   /** The node has its place: who had it before ends. */
   #enter(candidate: Candidate): void {
-    const { mn, peer, fabric } = candidate;
+    const { mn, peer, fabric, placeTaken } = candidate;
     this.#candidates.delete(mn);
     this.#rest();
     peer.send({ type: 'entered' });
-    for (const other of this.#candidates.values()) other.fabric.reattach(mn, regionName(this.#host.pool, mn));
+    for (const other of this.#candidates.values()) other.fabric.reattach(mn, placeTaken);
     const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
     // One that was dead does not answer.
     part.catch(() => undefined).finally(() => fabric.close());

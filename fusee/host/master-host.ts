@@ -13,17 +13,17 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { removeFile, removeName, takeName } from '../control/channel.js';
-import type { FromClient } from '../control/messages.js';
+import type { FromClient, ToldView } from '../control/messages.js';
 import { type Listener, type Listening, listen, type Peer } from '../control/server.js';
 import { secretPath } from '../fabric/secret.js';
-import { type Effect, Master, type MasterView, type Repair } from '../master/index.js';
+import { type Effect, Master, type Repair } from '../master/index.js';
 import { FabricError } from '../verbs/index.js';
 import { Excuses } from './excuse.js';
 import { ends, type Fenced, fenceAtLast, isAlive, whyUnfenceable } from './fence.js';
 import { type HostOptions, isEmbedded, leaseOf } from './options.js';
 import { EffectQueue, Records } from './records.js';
-import { Chronicle, lossOf, type MasterStatus } from './status.js';
-import { type Seat, takeOver } from './take-over.js';
+import { Chronicle, copyOf, lossOf, type MasterStatus } from './status.js';
+import { placesToTell, type Seat, takeOver } from './take-over.js';
 import { type Employer, Works } from './works.js';
 
 /** From one look at nodes and leases to the next. */
@@ -62,7 +62,7 @@ export class MasterHost implements Listener {
       carryOut: (effect) => this.#carryOut(effect),
       log: (line) => this.#log(line),
     });
-    this.#works = new Works({ pool: options.pool, ...seat }, this.#employer);
+    this.#works = new Works(seat, this.#employer);
     const leaseNs = this.leaseMs * 1e6;
     this.#excuses = new Excuses(leaseNs);
     const rules = { leaseNs, sleepNs: Math.max(leaseNs / 4, SLEEP_LEAST_NS) };
@@ -80,7 +80,8 @@ export class MasterHost implements Listener {
     const host = new MasterHost(options, seat);
     try {
       await seat.term.save(host.#records.state);
-      host.#server = await listen(options.pool, seat.secret, host);
+      const { pool, listen: address } = options;
+      host.#server = await listen({ pool, secret: seat.secret }, host, address);
       takeName(options.pool);
     } catch (error) {
       await host.close();
@@ -128,10 +129,14 @@ export class MasterHost implements Listener {
     return !this.#isClosed && this.#seat.term.isHeld;
   }
 
-  /** The view in force. */
-  get view(): MasterView & { dead: number[] } {
-    const { view } = this.#master;
-    return { ...view, dead: [...view.dead] };
+  /** Where clients of other hosts find it, if they do. */
+  get address(): string | undefined {
+    return this.#server?.address;
+  }
+
+  /** @internal The view in force, as clients are told. */
+  get view(): ToldView {
+    return { ...copyOf(this.#master.view), ...placesToTell(this.#seat) };
   }
 
   /** What it knows, and what it has done. */
@@ -140,7 +145,7 @@ export class MasterHost implements Listener {
       pool: this.#options.pool,
       term: this.term,
       leaseMs: this.leaseMs,
-      view: this.view,
+      view: copyOf(this.#master.view),
       filling: this.#works.filling.progress,
       lost: lossOf(this.#seat.state.view, this.#seat.state.view.geometry),
       clients: this.#master.living,
@@ -261,7 +266,7 @@ export class MasterHost implements Listener {
   }
 
   #join(peer: Peer, message: Extract<FromClient, { type: 'join' }>, nowNs: number): void {
-    const { cid, place, pid, startTime, key } = message;
+    const { cid, place, pid, startTime, host, key } = message;
     const reason = whyUnfenceable(message, this.#seat.fabric.kind);
     if (reason !== '') {
       peer.send({ type: 'refused', reason });
@@ -270,7 +275,7 @@ export class MasterHost implements Listener {
     peer.cid = cid;
     this.#peers.set(cid, peer);
     const isBack = this.#master.knows(cid);
-    const process = { pid, startTime };
+    const process = { pid, startTime, host };
     this.#records.processes.set(cid, { process, key: key === undefined ? undefined : BigInt(key) });
     // It was stopped when the view changed, and its master died before it could say so.
     if (isBack && message.view < this.#master.view.number) this.#adopt(cid);
@@ -353,10 +358,7 @@ export class MasterHost implements Listener {
         this.#works.queue(() => this.#repair(effect.repair));
         return;
       case 'recover':
-        this.#works.queue(async () => {
-          if (await this.#works.recover(effect.member))
-            this.#apply(this.#master.recovered(effect.member.cid));
-        });
+        this.#works.queueRecovery(effect.member, (cid) => this.#apply(this.#master.recovered(cid)));
         return;
       case 'halt':
         this.#works.halt(effect.cid, () => this.#apply(this.#master.halted(effect.cid)));
@@ -385,11 +387,7 @@ export class MasterHost implements Listener {
 
   async #repair(repair: Repair): Promise<void> {
     const decided = await this.#works.repair(repair);
-    const isToCopyMore = decided === 'more';
-    if (isToCopyMore) this.#records.decided = new Map();
-    else if (decided !== undefined) this.#records.decided = decided;
-    const { joins, isWhole } = repair;
-    this.#records.news = isToCopyMore ? { isWhole: false } : { joins, isWhole };
+    const isToCopyMore = this.#records.repaired(repair, decided);
     this.#apply(this.#master.repaired(decided !== undefined, { isToCopyMore }));
   }
 

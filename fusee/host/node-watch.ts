@@ -21,9 +21,13 @@ export class NodeWatch {
     this.#batch = new VerbBatch(fabric.local, places.length);
   }
 
-  /** Attaches to the nodes at those places. Errors as of `openFabric` and `requireOwnAtomics`. */
-  static async open(access: NodeAccess, places: readonly string[]): Promise<NodeWatch> {
-    const fabric = await openFabric(access, places, { localBytes: 1 << 16, prefault: false });
+  /**
+   * Attaches to the nodes at those places. Errors as of `openFabric` and `requireOwnAtomics`.
+   * @param clientKey over TCP: what nodes know the master by.
+   */
+  static async open(access: NodeAccess, places: readonly string[], clientKey?: bigint): Promise<NodeWatch> {
+    const known = clientKey === undefined ? {} : { clientKey };
+    const fabric = await openFabric(access, places, { localBytes: 1 << 16, prefault: false, ...known });
     try {
       requireOwnAtomics(fabric, access.pool);
     } catch (error) {

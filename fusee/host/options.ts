@@ -1,4 +1,5 @@
 /** How a master is run. */
+import { parseAddress } from '../control/channel.js';
 import type { NodeAccess } from '../fabric/open.js';
 import { EtcdStore, FileStore, type Store } from '../store/index.js';
 import { UsageError } from '../verbs/index.js';
@@ -14,6 +15,8 @@ export interface HostOptions extends NodeAccess {
   readonly store?: string;
   /** With etcd: a master that it has not heard of for so many seconds is replaced. @default 2 */
   readonly electionSeconds?: number;
+  /** Over a network: "host:port" at which clients and nodes of other hosts find this master. @default nowhere */
+  readonly listen?: string;
   /** Waits while another master leads. @default with etcd it does, embedded that is refused */
   readonly standsBy?: boolean;
   /** Ends the wait of a master that stands by. */
@@ -58,14 +61,28 @@ export function leaseOf({ leaseMs, store, electionSeconds }: HostOptions): numbe
   );
 }
 
-/** The store that the options name. @throws UsageError when there is no such store. */
-export function storeOf({ pool, fabric = 'shm', store, electionSeconds, standsBy }: HostOptions): Store {
-  if (fabric !== 'shm' && (!isEmbedded(store) || standsBy === true)) {
+/** The store that the options name. @throws UsageError when there is no such store, or it does not fit. */
+export function storeOf({
+  pool,
+  fabric = 'shm',
+  store,
+  electionSeconds,
+  standsBy,
+  listen,
+}: HostOptions): Store {
+  if (fabric === 'verbs' && (!isEmbedded(store) || standsBy === true)) {
     throw new UsageError(
       `a master that reaches the pool over ${fabric} cannot fence the one before it; ` +
         'leave --standby and --store out, and start the next one when it has ended',
     );
   }
+  if (fabric === 'shm' && listen !== undefined) {
+    throw new UsageError(
+      `the master is to listen at ${listen}, but clients of other hosts have no way to nodes on shared ` +
+        'memory; give --fabric tcp or verbs, or leave --listen out',
+    );
+  }
+  if (listen !== undefined) parseAddress(listen);
   if (!isEmbedded(store))
     return new EtcdStore(pool, { url: store, seconds: electionSeconds ?? ELECTION_SECONDS_DEFAULT });
   if (electionSeconds === undefined) return new FileStore(pool, { waits: standsBy ?? false });

@@ -1,6 +1,6 @@
 /** What a master keeps for its successor, as it changes; and effects, which wait until it is kept. */
-import { thisProcess } from '../fabric/shm-process.js';
-import type { Effect, MasterRecord } from '../master/index.js';
+import { thisHost, thisProcess } from '../fabric/shm-process.js';
+import type { Effect, MasterRecord, Repair } from '../master/index.js';
 import type { MasterState } from '../store/index.js';
 import { type Word, word } from '../verbs/index.js';
 import type { Fenced } from './fence.js';
@@ -24,9 +24,9 @@ export class Records {
     const { record, processes, decided } = seat.left ?? { record: undefined, processes: [], decided: [] };
     this.record = record ?? { view: { number: 1, dead: [] }, members: [] };
     this.news = seat.left?.news ?? { isWhole: false };
-    for (const { cid, pid, startTime, key } of processes)
+    for (const { cid, pid, startTime, host, key } of processes)
       this.processes.set(cid, {
-        process: { pid, startTime },
+        process: { pid, startTime, host },
         key: key === undefined ? undefined : BigInt(key),
       });
     this.decided = new Map(decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)]));
@@ -38,6 +38,18 @@ export class Records {
     return view.number === 1 && next === undefined && members.length === 0;
   }
 
+  /**
+   * A repair has ended (`Works.repair`).
+   * @returns true: nothing was done, too much is to be copied first.
+   */
+  repaired({ joins, isWhole }: Repair, decided: ReadonlyMap<number, Word> | undefined | 'more'): boolean {
+    const isToCopyMore = decided === 'more';
+    if (isToCopyMore) this.decided = new Map();
+    else if (decided !== undefined) this.decided = decided;
+    this.news = isToCopyMore ? { isWhole: false } : { joins, isWhole };
+    return isToCopyMore;
+  }
+
   /** As clients are told. */
   get told(): MasterState['decided'] {
     return [...this.decided].map(([slot, { hi, lo }]) => ({ slot, hi, lo }));
@@ -47,9 +59,12 @@ export class Records {
   get state(): MasterState {
     const { view, next, members } = this.record;
     const viewOf = <V extends MasterRecord['view']>(of: V) => ({ ...of, dead: [...of.dead] });
+    const { fabric, watch, key, state } = this.#seat;
+    const own = { ...thisProcess(), host: thisHost() };
     return {
-      pool: namesOf(this.#seat.access, this.#seat.state.view.geometry.config.nodes),
-      leader: thisProcess(),
+      pool: namesOf(this.#seat.access, { nodes: state.view.geometry.config.nodes, fabric }),
+      leader: key === undefined ? own : { ...own, key: String(key) },
+      ...(fabric.kind === 'shm' ? {} : { places: [...watch.places] }),
       record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }) },
       processes: members.flatMap(({ cid }) => {
         const client = this.processes.get(cid);

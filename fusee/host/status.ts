@@ -50,6 +50,12 @@ export interface MasterStatus {
   readonly refused: number;
 }
 
+/** A view, as it is sent. */
+export const copyOf = (view: MasterView): MasterView & { dead: number[] } => ({
+  ...view,
+  dead: [...view.dead],
+});
+
 /** What went wrong with a pool that has lost too much. */
 export const describeLoss = ({ lost }: MasterStatus): string | undefined =>
   lost.regions + lost.subtables === 0

@@ -7,16 +7,18 @@
  */
 import { randomInt } from 'node:crypto';
 import { readPoolConfig } from '../client/connect.js';
+import type { ToldView } from '../control/messages.js';
 import { type HostFabric, type NodeAccess, openFabric, placeOf } from '../fabric/open.js';
 import { keepSecret, makeControlFolder, readSecret, secretPath } from '../fabric/secret.js';
-import { findRegion, type ProcessId, regionName, thisProcess } from '../fabric/shm-process.js';
+import { findRegion, regionName, thisProcess } from '../fabric/shm-process.js';
+import { drawClientKey } from '../fabric/tcp.js';
 import { IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, View } from '../layout/index.js';
 import { REPAIR_BYTES, USHER_BYTES } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
 import { isSamePool, type MasterState, type Term } from '../store/index.js';
 import { FabricError } from '../verbs/index.js';
-import { fenceAtLast } from './fence.js';
+import { fenceAtLast, isHere } from './fence.js';
 import { NodeWatch } from './node-watch.js';
 import { type HostOptions, storeOf } from './options.js';
 
@@ -39,6 +41,8 @@ export interface Seat {
   readonly fabric: HostFabric;
   readonly watch: NodeWatch;
   readonly state: ClientState;
+  /** Over TCP: what nodes know all connections of this master by, so that its successor can fence it. */
+  readonly key: bigint | undefined;
 }
 
 /**
@@ -65,9 +69,8 @@ const secretOf = ({ pool, secretFile }: HostOptions): Buffer =>
 
 async function attach(options: HostOptions, term: Term, secret: Buffer): Promise<Seat> {
   const { pool, fabric: kind, nodes, secretFile, log } = options;
-  const access: NodeAccess = { pool, fabric: kind, nodes, secretFile };
-  const names = namesOf(access, NODES_MAX);
-  const left = term.left !== undefined && isSamePool(term.left.pool, names) ? term.left : undefined;
+  const given: NodeAccess = { pool, fabric: kind, nodes, secretFile };
+  const { access, names, left } = await recognize(given, term.left);
   const { view: told, next } = left?.record ?? { view: { number: 1, dead: [] }, next: undefined };
   const dead = [...(next?.joins === undefined ? (next ?? told) : told).dead];
   const config = await readAnyConfig(access, { names, dead });
@@ -77,15 +80,17 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
   for (let mn = 0; mn < config.nodes; mn++)
     places.push(!view.isDead(mn) && (await runs(access, mn)) ? placeOf(access, mn) : '');
   const localBytes = CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20);
-  const fabric = await openFabric(access, places, { localBytes, prefault: false });
+  const key = kind === 'tcp' ? drawClientKey() : undefined;
+  const known = key === undefined ? {} : { clientKey: key };
+  const fabric = await openFabric(access, places, { localBytes, prefault: false, ...known });
   let watch: NodeWatch | undefined;
   try {
-    watch = await NodeWatch.open(access, places);
+    watch = await NodeWatch.open(access, places, key);
     if (left?.leader !== undefined) await fenceFormer(left.leader, { access, term, watch, log });
     const cid = MASTER_CIDS + randomInt(MASTER_CID_COUNT);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
     const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex: 0, coroutines: 1 });
-    return { term, secret, left, access, fabric, watch, state };
+    return { term, secret, left, access: given, fabric, watch, state, key };
   } catch (error) {
     fabric.close();
     watch?.close();
@@ -94,16 +99,72 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
 }
 
 /**
- * What tells the memory of each node from any other that has borne its name; '' for what is not there, or is
- * reached over a network, where nothing tells.
+ * Is what the master before has left of this very pool? Over TCP a node's place may be at another address by
+ * now than was given, and that master knew it.
  */
-export const namesOf = ({ pool, fabric = 'shm' }: NodeAccess, nodes: number): string[] =>
-  Array.from({ length: nodes }, (_, mn) =>
-    fabric === 'shm' ? (findRegion(regionName(pool, mn))?.id ?? '') : '',
+async function recognize(
+  given: NodeAccess,
+  left: MasterState | undefined,
+): Promise<{ access: NodeAccess; names: string[]; left: MasterState | undefined }> {
+  const isOverTcp = given.fabric === 'tcp';
+  if (left !== undefined) {
+    // Addresses that were given may have changed since; of dead nodes none is known.
+    const places = left.places?.map((place, mn) => place || (given.nodes?.[mn] ?? ''));
+    const access = places === undefined || !isOverTcp ? given : { ...given, nodes: places };
+    const names = isOverTcp ? await identitiesOf(access) : namesOf(access, { nodes: NODES_MAX });
+    if (isSamePool(left.pool, names)) return { access, names, left };
+  }
+  const names = isOverTcp ? await identitiesOf(given) : namesOf(given, { nodes: NODES_MAX });
+  return { access: given, names, left: undefined };
+}
+
+/**
+ * What tells the memory of each node from any other that has borne its name; '' for what is not there, or is
+ * reached over verbs, where nothing tells.
+ * @param known.fabric to those nodes, over TCP.
+ */
+export function namesOf(
+  { pool, fabric: kind = 'shm' }: NodeAccess,
+  { nodes, fabric }: { nodes: number; fabric?: HostFabric },
+): string[] {
+  if (fabric?.kind === 'tcp') return fabric.nodes.map(nameOf);
+  return Array.from({ length: nodes }, (_, mn) =>
+    kind === 'shm' ? (findRegion(regionName(pool, mn))?.id ?? '') : '',
+  );
+}
+
+/** Over a network: where nodes are by now, and which of them are elsewhere than the master was told. */
+export function placesToTell({
+  access,
+  watch,
+}: Pick<Seat, 'access' | 'watch'>): Pick<ToldView, 'nodes' | 'moved'> {
+  if (access.nodes === undefined) return {};
+  const { places } = watch;
+  const moved = [...places.keys()].filter((mn) => places[mn] !== '' && places[mn] !== access.nodes?.[mn]);
+  return { nodes: [...places], moved };
+}
+
+const nameOf = (identity: bigint): string => (identity === 0n ? '' : String(identity));
+
+/** The same of nodes that nobody has connected to yet. */
+const identitiesOf = (access: NodeAccess): Promise<string[]> =>
+  Promise.all(
+    (access.nodes ?? []).map(async (place) => {
+      if (place === '') return '';
+      try {
+        const fabric = await openFabric(access, [place], { localBytes: 1 << 16, prefault: false });
+        fabric.close();
+        return fabric.kind === 'tcp' ? nameOf(fabric.nodes[0]) : '';
+      } catch (error) {
+        if (error instanceof FabricError) return '';
+        throw error;
+      }
+    }),
   );
 
 /** Does a node's process run? Nobody attaches to what a dead one has left. */
 async function runs(access: NodeAccess, mn: number): Promise<boolean> {
+  if (access.nodes?.[mn] === '') return false;
   try {
     (await openFabric(access, [placeOf(access, mn)], { localBytes: 1 << 16, prefault: false })).close();
     return true;
@@ -120,7 +181,7 @@ async function readAnyConfig(
 ): Promise<PoolConfig> {
   let failure: unknown;
   for (let mn = 0; mn < (access.nodes?.length ?? NODES_MAX); mn++) {
-    if (dead.includes(mn) || (access.nodes === undefined && names[mn] === '')) continue;
+    if (dead.includes(mn) || (access.fabric !== 'verbs' && names[mn] === '')) continue;
     try {
       return await readPoolConfig(access, [...Array(mn).keys()]);
     } catch (error) {
@@ -137,7 +198,7 @@ async function readAnyConfig(
  * executes any more.
  */
 async function fenceFormer(
-  leader: ProcessId,
+  leader: NonNullable<MasterState['leader']>,
   {
     access,
     term,
@@ -146,9 +207,10 @@ async function fenceFormer(
   }: { access: NodeAccess; term: Term; watch: NodeWatch; log: ((line: string) => void) | undefined },
 ): Promise<void> {
   const us = thisProcess();
-  if (leader.pid === us.pid && leader.startTime === us.startTime) return;
+  if (isHere(leader) && leader.pid === us.pid && leader.startTime === us.startTime) return;
   const gone = await watch.deadOf([]);
-  const former = { process: leader, key: undefined };
+  // Over TCP its nodes end its connections, wherever it runs.
+  const former = { process: leader, key: leader.key === undefined ? undefined : BigInt(leader.key) };
   await fenceAtLast(former, access, {
     nodes: () => watch.living(gone).filter(({ place }) => place !== ''),
     isOver: () => !term.isHeld,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { complete } from '../client/call.js';
-import type { HostFabric } from '../fabric/open.js';
+import type { HostFabric, NodeAccess } from '../fabric/open.js';
 import { View } from '../layout/index.js';
 import { type Member, type Repair, Repairer } from '../master/index.js';
 import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
@@ -20,11 +20,13 @@ const RETRY_MS = 5;
 
 /** What a master works with. */
 export interface Tools {
-  readonly pool: string;
+  readonly access: NodeAccess;
   readonly fabric: HostFabric;
   readonly watch: NodeWatch;
   readonly state: ClientState;
   readonly term: Term;
+  /** Over TCP: what nodes know this master by. */
+  readonly key: bigint | undefined;
 }
 
 /** Whom the works of a master serve. */
@@ -124,8 +126,15 @@ export class Works {
     return decided;
   }
 
-  /** Recovers a fenced client; false: it was told to end as it stands. */
-  async recover({ cid, place }: Member): Promise<boolean> {
+  /** Recovers a fenced client when all that waits is done; `onRecovered` hears of its end, if it has one. */
+  queueRecovery(member: Member, onRecovered: (cid: number) => void): void {
+    this.queue(async () => {
+      if (await this.#recover(member)) onRecovered(member.cid);
+    });
+  }
+
+  /** False: it was told to end as it stands. */
+  async #recover({ cid, place }: Member): Promise<boolean> {
     const { chronicle } = this.#employer;
     for (let attempts = 1; !this.#employer.isClosed() && !this.#halting.has(cid); attempts++) {
       const times = new StepTimes(() => this.#tools.fabric.nowNs());

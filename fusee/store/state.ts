@@ -16,13 +16,23 @@ const processSchema = z.object({
     .min(1)
     .max(2 ** 22),
   startTime: z.number().min(0),
+  /** Where the pid says anything. */
+  host: z.string().max(200).optional(),
 });
+
+/** What nodes know somebody by, over a network. */
+const keySchema = z
+  .string()
+  .regex(/^[1-9][0-9]{0,19}$/)
+  .optional();
 
 const stateSchema = z.object({
   /** Which pool: by node, what tells its memory from any other that has borne its name. */
   pool: z.array(z.string().max(100)).max(64),
   /** The master that wrote this, until it has ended in order. */
-  leader: processSchema.optional(),
+  leader: processSchema.extend({ key: keySchema }).optional(),
+  /** Over a network: where each node listens by now. */
+  places: z.array(z.string().max(300)).max(64).optional(),
   record: z.object({
     view: viewSchema,
     next: viewSchema.extend({ joins: whole(63).optional() }).optional(),
@@ -33,11 +43,7 @@ const stateSchema = z.object({
     .array(
       processSchema.extend({
         cid: whole(U32),
-        /** What nodes know it by, over a network. */
-        key: z
-          .string()
-          .regex(/^[1-9][0-9]{0,19}$/)
-          .optional(),
+        key: keySchema,
       }),
     )
     .max(1 << 16),

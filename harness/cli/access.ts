@@ -9,6 +9,7 @@ export interface AccessFlags extends RdmaFlags {
   readonly pool: string;
   readonly fabric: HostFabricKind;
   readonly nodes?: readonly string[];
+  readonly master?: readonly string[];
   readonly secretFile?: string;
 }
 
@@ -46,19 +47,31 @@ export function rdmaOf({ device, port, gid, connect }: RdmaFlags): { rdma?: Rdma
   return Object.values(rdma).every((one) => one === undefined) ? {} : { rdma };
 }
 
-/** Adds the options that name a running pool. */
-export const withAccess = (command: Command): Command =>
+/** Adds the options that name a pool by its nodes. */
+export const withNodes = (command: Command): Command =>
   withRdma(command)
     .option('-p, --pool <name>', 'the pool', 'default')
     .addOption(fabricOption())
     .option('--nodes <addresses>', 'over a network: host:port of each node, comma-separated', addresses)
     .option('--secret-file <path>', "the pool's secret, for its master, and for its nodes over a network");
 
+/** The option that says where a pool's master is. */
+export const masterOption = (): Option =>
+  new Option(
+    '--master <addresses>',
+    'over a network: host:port of the master, or of all that stand by, comma-separated; it tells where the ' +
+      'nodes are (default: a master of this host, if there is one)',
+  ).argParser(addresses);
+
+/** Adds the options that name a running pool. */
+export const withAccess = (command: Command): Command => withNodes(command).addOption(masterOption());
+
 /** The pool that the flags name. */
-export const accessOf = ({ pool, fabric, nodes, secretFile, ...rest }: AccessFlags): NodeAccess => ({
+export const accessOf = ({ pool, fabric, nodes, master, secretFile, ...rest }: AccessFlags): NodeAccess => ({
   pool,
   fabric,
   ...(nodes === undefined ? {} : { nodes }),
+  ...(master === undefined ? {} : { master }),
   ...(secretFile === undefined ? {} : { secretFile }),
   ...rdmaOf(rest),
 });

@@ -7,7 +7,7 @@ import { MasterHost } from '../../fusee/host/master-host.js';
 import { DEFAULT_LEASE_MS, ELECTION_SECONDS_DEFAULT, LEASE_ELECTIONS } from '../../fusee/host/options.js';
 import { describeLoss, type MasterStatus } from '../../fusee/host/status.js';
 import { RECOVERY_STEPS } from '../../fusee/recovery/index.js';
-import { type AccessFlags, accessOf, withAccess } from './access.js';
+import { type AccessFlags, accessOf, masterOption, withNodes } from './access.js';
 import { explain } from './explain.js';
 import { parseDuration } from './parse.js';
 import { textTable } from './text-table.js';
@@ -17,6 +17,7 @@ interface MasterFlags extends AccessFlags {
   readonly store?: string;
   readonly election?: number;
   readonly standby?: boolean;
+  readonly listen?: string;
 }
 
 /** The `master` command. */
@@ -24,7 +25,7 @@ export function masterCommand(): Command {
   const master = new Command('master').description(
     'run the master of a pool on this host: leases, changes of the view, recovery of dead clients',
   );
-  return withAccess(master)
+  return withNodes(master)
     .option(
       '--lease <time>',
       'a client that is silent for so long is fenced: by SIGKILL, or by its nodes over a network (default: ' +
@@ -42,12 +43,16 @@ export function masterCommand(): Command {
         `${ELECTION_SECONDS_DEFAULT}s)`,
       parseDuration('the election time'),
     )
+    .option(
+      '--listen <host:port>',
+      'over a network: where clients and nodes of other hosts find this master (default: on this host only)',
+    )
     .option('--standby', 'wait while another master leads, and take over when it has died; etcd implies it')
     .action((flags: MasterFlags) => serve(flags));
 }
 
 async function serve(flags: MasterFlags): Promise<void> {
-  const { pool, lease, store, election, standby } = flags;
+  const { pool, lease, store, election, standby, listen } = flags;
   checkPoolName(pool);
   checkAccess(accessOf(flags));
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
@@ -67,6 +72,7 @@ async function serve(flags: MasterFlags): Promise<void> {
     ...(store === undefined ? {} : { store }),
     ...(election === undefined ? {} : { electionSeconds: election / 1e9 }),
     ...(standby === undefined ? {} : { standsBy: standby }),
+    ...(listen === undefined ? {} : { listen }),
     signal: abort.signal,
     onStandby: () => say(`pool '${pool}' has a master; this one stands by, end it with Ctrl-C`),
     onDeposed: (reason: string) => {
@@ -84,12 +90,14 @@ async function serve(flags: MasterFlags): Promise<void> {
     return;
   }
   if (abort.signal.aborted) return host.close();
-  say(`the master of pool '${pool}' is ready; end it with Ctrl-C`);
+  const where = host.address === undefined ? '' : ` (tcp ${host.address})`;
+  say(`the master of pool '${pool}' is ready${where}; end it with Ctrl-C`);
 }
 
 interface RecoverFlags {
   readonly pool: string;
   readonly secretFile?: string;
+  readonly master?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -101,13 +109,14 @@ export function recoverCommand(): Command {
     )
     .option('-p, --pool <name>', 'the pool', 'default')
     .option('--secret-file <path>', "the pool's secret")
+    .addOption(masterOption())
     .option('--json', 'one JSON object')
     .action((flags: RecoverFlags) => tell(flags));
 }
 
-async function tell({ pool, secretFile, json }: RecoverFlags): Promise<void> {
-  checkPoolName(pool);
-  const status = (await askStatus({ pool, secretFile })) as MasterStatus;
+async function tell({ json, ...address }: RecoverFlags): Promise<void> {
+  checkPoolName(address.pool);
+  const status = (await askStatus(address)) as MasterStatus;
   process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : describe(status));
 }
 

@@ -2,8 +2,9 @@
 import { Command, Option } from 'commander';
 import { clientsOf } from '../../fusee/client/connect.js';
 import { checkPoolName } from '../../fusee/client/limits.js';
-import { hasMaster } from '../../fusee/control/link.js';
+import { parseAddress } from '../../fusee/control/channel.js';
 import { offerNode } from '../../fusee/control/offer.js';
+import { hasMaster } from '../../fusee/control/session.js';
 import type { HostFabricKind } from '../../fusee/fabric/open.js';
 import { keepSecret, makeControlFolder, readSecret, secretPath } from '../../fusee/fabric/secret.js';
 import type { ShmNode } from '../../fusee/fabric/shm-node.js';
@@ -13,7 +14,7 @@ import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.j
 import { startShmNode } from '../../fusee/node/index.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
 import { growingIndexOf, requireRoom } from '../run/plan.js';
-import { fabricOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
+import { fabricOption, masterOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
 import { parseBytes, parseCount, parseDuration } from './parse.js';
 
 interface Flags extends RdmaFlags {
@@ -29,6 +30,8 @@ interface Flags extends RdmaFlags {
   replace?: boolean;
   fabric: HostFabricKind;
   listen?: string;
+  announce?: string;
+  master?: string[];
   secretFile?: string;
   busyPoll: number;
 }
@@ -79,6 +82,11 @@ export function nodeCommand(): Command {
     .addOption(fabricOption())
     .option('--listen <host:port>', `over a network: where (default: 127.0.0.1, ${PORT} and its number)`)
     .option(
+      '--announce <host:port>',
+      'with --fabric tcp: where others reach it, when it takes a place of a running pool (default: as --listen)',
+    )
+    .addOption(masterOption())
+    .option(
       '--secret-file <path>',
       "the pool's secret: over a network, or of its master, for a node that joins a running pool",
     )
@@ -92,7 +100,8 @@ export function nodeCommand(): Command {
       'after',
       `
 In a running pool that has a master, a node takes the place of one that has died: it comes up empty, and
-has everything copied to it while clients go on.
+has everything copied to it while clients go on. A master of another host is named by --master, which is left
+out when the nodes of a pool are started for the first time.
 
 Example: a pool of two nodes that keep everything twice
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 0 &
@@ -158,23 +167,43 @@ async function requireUnused({ pool, id, nodes }: Flags): Promise<void> {
 
 /** Serves in a running pool: in the place of a process that has died, or is to part with it. */
 async function join(flags: Flags, config: PoolConfig): Promise<void> {
-  const { pool, id, secretFile, fabric } = flags;
-  if (fabric !== 'shm') {
+  const { pool, id, secretFile, fabric, master } = flags;
+  if (fabric === 'verbs') {
     throw new UsageError(
       `pool '${pool}' is running, and over ${fabric} no node can take a place in it yet: leave out --fabric, ` +
         'or start the pool anew',
     );
   }
   const node = start(flags, config, true);
-  process.stdout.write(`node ${id} of pool '${pool}' waits to be filled\n`);
+  let where = '';
   try {
-    const offer = { mn: id, isReplacing: flags.replace === true, take: () => node.takePlace() };
-    await offerNode({ pool, secretFile }, offer);
+    const place = fabric === 'tcp' ? listen(node, flags) : undefined;
+    if (place !== undefined) where = `, tcp ${place}`;
+    process.stdout.write(`node ${id} of pool '${pool}' waits to be filled\n`);
+    await offerNode(
+      { pool, secretFile, ...(master === undefined ? {} : { master }) },
+      {
+        mn: id,
+        isReplacing: flags.replace === true,
+        take: () => node.takePlace(),
+        ...(place === undefined ? {} : { place: reachableAt(place, flags) }),
+      },
+    );
   } catch (error) {
     node.close();
     throw error;
   }
-  sayReady(flags, node.name);
+  sayReady(flags, node.name + where);
+}
+
+/** Where others reach a node that listens there. @throws UsageError when they cannot know. */
+function reachableAt(listening: string, { announce }: Flags): string {
+  const { host } = parseAddress(announce ?? listening);
+  if (host !== '0.0.0.0' && host !== '::') return announce ?? listening;
+  throw new UsageError(
+    `the node is to be reached at ${announce ?? listening}, which is every address of this host and none that ` +
+      'others can connect to; give one with --announce',
+  );
 }
 
 /** The node, until it is told to end, or another process has its place. */
@@ -195,6 +224,8 @@ async function serve(flags: Flags): Promise<void> {
   checkPoolName(flags.pool);
   if (flags.fabric === 'shm' && flags.listen !== undefined)
     throw new UsageError('--listen is for fabrics over a network; give --fabric tcp or verbs');
+  if (flags.fabric === 'shm' && flags.master !== undefined)
+    throw new UsageError('--master is for fabrics over a network; a master of this host is found by itself');
   const config = poolOfMemory(flags);
   if (flags.id >= flags.nodes) {
     throw new UsageError(
@@ -204,7 +235,7 @@ async function serve(flags: Flags): Promise<void> {
   // What a dead run left behind under these names; a living one's region stays.
   sweepRegions(flags.pool);
   requireRoom(config, { nodes: 1 });
-  if (await hasMaster(flags.pool)) return join(flags, config);
+  if (await hasMaster(flags)) return join(flags, config);
   if (flags.replace === true) {
     throw new UsageError(
       `pool '${flags.pool}' has no master, and nobody else can drain a node; start one with fusee master`,

@@ -1,7 +1,8 @@
 /** `fusee stats`: what a pool's memory is used for, per node and size class. */
 import { Command } from 'commander';
 import { memoryStats } from '../../fusee/client/fsck.js';
-import { askStatus, hasMaster } from '../../fusee/control/link.js';
+import { askStatus } from '../../fusee/control/link.js';
+import { hasMaster } from '../../fusee/control/session.js';
 import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
 import type { MasterStatus } from '../../fusee/host/status.js';
 import { CorruptionError } from '../../fusee/verbs/index.js';
@@ -51,10 +52,11 @@ of each row), Client.stats() of the API those of one.
 }
 
 async function stats(flags: Flags): Promise<void> {
-  const { pool, secretFile, json } = flags;
-  const report = await memoryStats(accessOf(flags));
+  const { json } = flags;
+  const access = accessOf(flags);
+  const report = await memoryStats(access);
   if (!report.isComplete) throw new CorruptionError(describeFinding(report.findings[0]));
-  const status = (await hasMaster(pool)) ? ((await askStatus({ pool, secretFile })) as MasterStatus) : null;
+  const status = (await hasMaster(access)) ? ((await askStatus(access)) as MasterStatus) : null;
   const cache = status?.cache ?? null;
   const text = json ? JSON.stringify(statsOf(report, cache)) : formatStats(report, cache);
   process.stdout.write(`${text}\n`);

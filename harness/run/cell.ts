@@ -116,8 +116,8 @@ export async function runCell(
     await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan), abort));
     // Where something is to die, somebody must see to what it leaves.
     const { masters = 0, leaseMs = LEASE_MS } = plan;
-    if (masters > 0)
-      await crew.whileWhole(orAbort(crew.masters.start(crew.access, { masters, leaseMs }), abort));
+    const mastered = crew.masters.start(crew.access, { masters, leaseMs });
+    crew.access = await crew.whileWhole(orAbort(mastered, abort));
     const streams = await crew.whileWhole(orAbort(start(plan, crew, members), abort));
     await crew.whileWhole(orAbort(members.prepare(), abort));
     return await crew.whileWhole(runPhases(plan, crew, { streams, members, progress, abort }));

@@ -109,11 +109,12 @@ class ClientProcess {
 
   async #connect(plan: ClientPlan): Promise<void> {
     this.#isConnected = true;
-    const { pool, fabric, nodes, secretFile, rdma } = plan;
+    const { pool, fabric, nodes, master, secretFile, rdma } = plan;
     this.#session = await openSession({
       pool,
       fabric,
       nodes,
+      master,
       secretFile,
       rdma,
       coroutines: plan.coroutines,

@@ -28,9 +28,9 @@ async function obey(message: ToMasterProcess): Promise<void> {
     send({ type: 'settled', recoveries, changes });
     return;
   }
-  const { access, leaseMs, standsBy } = message;
+  const { type: _, access, ...how } = message;
   const onStandby = (): void => send({ type: 'standing by' });
-  host = await MasterHost.start({ ...access, leaseMs, standsBy, signal: abort.signal, onStandby });
+  host = await MasterHost.start({ ...access, ...how, signal: abort.signal, onStandby });
   send({ type: 'leading', atNs: Number(process.hrtime.bigint()) });
 }
 

@@ -1,4 +1,6 @@
 /** The masters of a run: one leads, the others stand by, each a process of its own. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { forgetNames } from '../../fusee/control/channel.js';
 import type { NodeAccess } from '../../fusee/fabric/open.js';
@@ -31,13 +33,23 @@ export class Masters {
     return this.#leading?.isGone === false ? this.#leading : null;
   }
 
-  /** Starts them; the nodes run. */
-  async start(access: NodeAccess, { masters, leaseMs }: { masters: number; leaseMs: number }): Promise<void> {
+  /**
+   * Starts them; the nodes run.
+   * @returns how clients reach nodes and masters.
+   */
+  async start(
+    access: NodeAccess,
+    { masters, leaseMs }: { masters: number; leaseMs: number },
+  ): Promise<NodeAccess> {
+    // Over a network their channel is TCP too, as it is for clients of other hosts.
+    const isFar = (access.fabric ?? 'shm') !== 'shm';
+    const doors = isFar ? await freeAddresses(masters) : [];
     for (let i = 0; i < masters; i++) {
       const master = this.#add((): MasterChild => new Child(`master ${i}`, './master-process'));
       this.processes.push(master);
       const ready = master.expect(i === 0 ? 'leading' : 'standing by');
-      master.tell({ type: 'start', access, leaseMs, standsBy: masters > 1 });
+      const door = isFar ? { listen: doors[i] } : {};
+      master.tell({ type: 'start', access, leaseMs, standsBy: masters > 1, ...door });
       master.onMessage = (message) => {
         if (message.type !== 'leading') return;
         this.#leading = master;
@@ -46,6 +58,7 @@ export class Masters {
       await ready;
       if (i === 0) this.#leading = master;
     }
+    return isFar && masters > 0 ? { ...access, master: doors } : access;
   }
 
   /**
@@ -83,4 +96,13 @@ export class Masters {
     forgetMasters(this.#pool);
     forgetNames(this.#pool);
   }
+}
+
+/** Addresses at which nobody listens: clients know those of all masters ahead of the one that will lead. */
+async function freeAddresses(count: number): Promise<string[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const addresses = servers.map((server) => `127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return addresses;
 }

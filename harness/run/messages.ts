@@ -187,6 +187,8 @@ export type ToMasterProcess =
       readonly access: NodeAccess;
       readonly leaseMs: number;
       readonly standsBy: boolean;
+      /** Over a network: where it listens when it leads. */
+      readonly listen?: string;
     }
   /** Say `settled` when all that has died is seen to; null: at once. */
   | { readonly type: 'settle'; readonly timeoutMs: number | null };

@@ -60,12 +60,41 @@ World& world() {
   return *made;
 }
 
+// What a former connection came to, for requests that name one by an odd number.
+const TcpExecuted& former() {
+  static const TcpExecuted made = [] {
+    TcpExecuted executed;
+    executed.count = 2;
+    executed.addAtomic(77);
+    executed.addAtomic(78);
+    return executed;
+  }();
+  return made;
+}
+
 // What the bytes of a proven client come to; the end of them may be missing.
 struct Model {
   Bytes memory = Bytes(kMemoryBytes, 0);
   Bytes answers;
   bool hasCalls = false;
+  bool hasBegun = false;
   bool isOver = false;
+
+  void resume(const TcpRequest& request) {
+    const bool isKnown = (request.remote & 1) != 0;
+    Bytes told;
+    for (uint64_t number = 2; isKnown && number < 4; number++) {
+      if (number < request.expect) continue;
+      const TcpFound found{number, 75 + number};
+      const auto* raw = reinterpret_cast<const uint8_t*>(&found);
+      told.insert(told.end(), raw, raw + sizeof found);
+    }
+    const TcpResponse response{kTcpResumed, static_cast<uint8_t>(isKnown ? kOk : kFail), {},
+                               static_cast<uint32_t>(told.size()), isKnown ? 4u : 0u};
+    const auto* raw = reinterpret_cast<const uint8_t*>(&response);
+    answers.insert(answers.end(), raw, raw + sizeof response);
+    answers.insert(answers.end(), told.begin(), told.end());
+  }
 
   void answer(uint32_t bytes, uint64_t found, uint8_t kind = kTcpResult) {
     const TcpResponse response{kind, kOk, {}, bytes, found};
@@ -79,15 +108,21 @@ struct Model {
     if (size < sizeof request) return 0;
     std::memcpy(&request, from, sizeof request);
     const bool isAtomic = request.opcode == kCas || request.opcode == kFaa;
-    if (request.opcode > kTcpFence) isOver = true;
+    if (request.opcode > kTcpResume) isOver = true;
+    if (request.opcode == kTcpResume && (request.remote == 0 || hasBegun)) isOver = true;
     if (request.opcode == kTcpFence && (request.remote == 0 || request.remote == kClient)) isOver = true;
     if (request.opcode == kRpc && request.bytes > kRpcBytes) isOver = true;
     const bool isFar = request.remote > kMemoryBytes || request.bytes > kMemoryBytes - request.remote;
     if (request.opcode < kRpc && isFar) isOver = true;
     if (isAtomic && (request.bytes != 8 || request.remote % 8 != 0)) isOver = true;
     if (isOver) return 0;
-    uint8_t* at = memory.data() + request.remote;
+    hasBegun = true;
     size_t took = sizeof request;
+    if (request.opcode == kTcpResume) {
+      resume(request);
+      return took;
+    }
+    uint8_t* at = memory.data() + request.remote;
     if (request.opcode == kTcpFence) {
       answer(0, request.remote, kTcpFenceDone);
     } else if (request.opcode == kRead) {
@@ -160,12 +195,14 @@ void run(const uint8_t* data, size_t size) {
     peer.received(piece);
     fed += piece;
     if (peer.wantedFence() != 0) peer.fenceDone();
+    if (peer.wantedResume() != 0) peer.resumed((peer.wantedResume() & 1) != 0 ? &former() : nullptr);
     isOpen = peer.process();
     const size_t gone = std::min(out, peer.output().size());
     answers.insert(answers.end(), peer.output().head(), peer.output().head() + gone);
     peer.sent(gone);
     const bool canTakeMore = fed < size && !peer.isBlocked();
-    hasMoved = serveCalls(peer, w) || peer.wantedFence() != 0 || piece > 0 || gone > 0 || canTakeMore;
+    const bool waits = peer.wantedFence() != 0 || peer.wantedResume() != 0;
+    hasMoved = serveCalls(peer, w) || waits || piece > 0 || gone > 0 || canTakeMore;
   }
   answers.insert(answers.end(), peer.output().head(), peer.output().head() + peer.output().size());
   peer.withdraw();
@@ -215,6 +252,7 @@ Bytes makeInput() {
   for (uint64_t requests = below(12); requests > 0; requests--) {
     TcpRequest r{};
     r.opcode = static_cast<uint8_t>(below(40) == 0 ? below(8) : below(5));
+    if (input.size() == 3 && below(20) == 0) r.opcode = kTcpResume;
     const bool isAtomic = r.opcode == kCas || r.opcode == kFaa;
     r.bytes = static_cast<uint32_t>(isAtomic ? 8 : below(8) == 0 ? below(kMemoryBytes + 8) : below(130));
     r.remote = isAtomic ? below(kMemoryBytes / 8) * 8 : below(kMemoryBytes + 1);
@@ -222,7 +260,7 @@ Bytes makeInput() {
     if (r.opcode <= kWrite && isFar && below(50) > 0) r.remote = kMemoryBytes - r.bytes;
     if (r.opcode <= kWrite && below(50) == 0) r.remote = draw();
     if (r.opcode == kRpc && below(20) > 0) r.bytes = static_cast<uint32_t>(below(kRpcBytes + 1));
-    r.expect = below(2) == 0 ? 0 : draw();
+    r.expect = below(2) == 0 ? below(5) : draw();
     r.swap = draw();
     const auto* raw = reinterpret_cast<const uint8_t*>(&r);
     input.insert(input.end(), raw, raw + sizeof r);

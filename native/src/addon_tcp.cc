@@ -47,7 +47,8 @@ using Opened = std::shared_ptr<TcpSession>;
 class TcpClientSession : public Napi::ObjectWrap<TcpClientSession> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "TcpClientSession", {InstanceMethod<&TcpClientSession::closeCall>("close")});
+    return DefineClass(env, "TcpClientSession", {InstanceMethod<&TcpClientSession::reattachCall>("reattach"),
+                        InstanceMethod<&TcpClientSession::closeCall>("close")});
   }
 
   explicit TcpClientSession(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TcpClientSession>(info) {
@@ -73,6 +74,22 @@ class TcpClientSession : public Napi::ObjectWrap<TcpClientSession> {
   }
 
  private:
+  // reattach(mn, address, timeoutNs): { memoryBytes, node }.
+  Napi::Value reattachCall(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const uint32_t mn = info[0].As<Napi::Number>().Uint32Value();
+    const auto timeoutNs = static_cast<uint64_t>(info[2].As<Napi::Number>().DoubleValue());
+    Failure failure;
+    if (!session_->reattach(mn, info[1].As<Napi::String>().Utf8Value(), nowNs() + timeoutNs, failure)) {
+      throwFailure(env, failure);
+      return env.Undefined();
+    }
+    Napi::Object found = Napi::Object::New(env);
+    found.Set("memoryBytes", Napi::Number::New(env, static_cast<double>(session_->memoryBytes()[mn])));
+    found.Set("node", Napi::BigInt::New(env, session_->nodes()[mn]));
+    return found;
+  }
+
   void closeCall(const Napi::CallbackInfo&) { close(); }
 
   Opened session_;

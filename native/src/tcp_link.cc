@@ -21,19 +21,25 @@ std::string whyNot(const std::string& address, int error) {
 
 }  // namespace
 
+TcpLink::~TcpLink() = default;
+
 std::unique_ptr<TcpLink> TcpLink::open(const std::string& address, const TcpIdentity& identity,
-                                       uint64_t deadlineNs, Failure& failure) {
-  auto link = std::make_unique<TcpLink>(TcpLink());
+                                       uint64_t deadlineNs, Failure& failure, bool* isFinal) {
+  auto link = std::make_unique<TcpLink>();
   link->outgoing_ = ByteQueue(kLinkQueueBytes);
   link->incoming_ = ByteQueue(kLinkQueueBytes);
+  errno = 0;
   link->fd_ = connectTo(address, deadlineNs, failure);
-  if (!link->isOpen() || !link->greet(address, identity, deadlineNs, failure)) return nullptr;
-  return link;
+  // Where nobody listens the node has ended.
+  bool isHopeless = !link->isOpen() && errno == ECONNREFUSED;
+  const bool isIn = link->isOpen() && link->greet(address, identity, deadlineNs, failure, isHopeless);
+  if (isFinal != nullptr) *isFinal = isHopeless;
+  return isIn ? std::move(link) : nullptr;
 }
 
 // The node proves itself last, but what it gets before is of no use to it: it is an answer to its own nonce.
 bool TcpLink::greet(const std::string& address, const TcpIdentity& identity, uint64_t deadlineNs,
-                    Failure& failure) {
+                    Failure& failure, bool& isFinal) {
   const int fd = fd_.get();
   const auto& secret = identity.secret;
   TcpHello hello;
@@ -62,6 +68,7 @@ bool TcpLink::greet(const std::string& address, const TcpIdentity& identity, uin
     failure.fabric(whyNot(address, errno));
     return false;
   }
+  isFinal = true;
   const std::string node = "memory node " + address;
   const Digest expected = tcpNodeProof(secret.data(), secret.size(), hello, proof, accept);
   if (accept.magic != kTcpMagic || accept.refusal == kOtherVersion) {
@@ -73,6 +80,7 @@ bool TcpLink::greet(const std::string& address, const TcpIdentity& identity, uin
   } else {
     memoryBytes_ = accept.memoryBytes;
     node_ = accept.node;
+    name_ = tcpConnectionName(proof);
     return true;
   }
   return false;
@@ -128,6 +136,7 @@ TcpLink::Parsed TcpLink::begin(const TcpResponse& response, uint8_t* local, uint
 TcpLink::Parsed TcpLink::finish(uint8_t* local, uint32_t& batch) {
   const SentVerb sent = sent_.front();
   sent_.pop_front();
+  answered_++;
   if (sent.isObject) checkObject(local + sent.local, *sent.verb);
   sent.verb->status = kOk;
   batch = sent.batch;

@@ -14,8 +14,8 @@ namespace {
 constexpr uint64_t kForeverNs = uint64_t{1} << 60;
 
 const char* nameOf(uint8_t opcode) {
-  static const char* names[] = {"READ", "WRITE", "CAS", "FAA", "RPC", "FENCE"};
-  return opcode <= kTcpFence ? names[opcode] : "unknown verb";
+  static const char* names[] = {"READ", "WRITE", "CAS", "FAA", "RPC", "FENCE", "RESUME"};
+  return opcode <= kTcpResume ? names[opcode] : "unknown verb";
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ bool TcpPeer::process() {
   if (stage_ == Stage::kProof && !prove()) return false;
   if (stage_ != Stage::kOpen) return true;
   Step step = Step::kGo;
-  while (step == Step::kGo && wantedFence_ == 0) {
+  while (step == Step::kGo && wantedFence_ == 0 && wantedResume_ == 0) {
     if (left_ == 0) step = next();
     else step = opcode_ == kWrite ? continueWrite() : continueRead();
   }
@@ -75,6 +75,7 @@ bool TcpPeer::prove() {
   const Digest expected = tcpClientProof(node_.secret.data(), node_.secret.size(), hello_, proof);
   if (!isEqualDigest(expected.data(), proof.proof)) return refuse(kWrongSecret, "its proof is wrong");
   client_ = proof.client;
+  name_ = tcpConnectionName(proof);
   const Digest own = tcpNodeProof(node_.secret.data(), node_.secret.size(), hello_, proof, accept);
   std::memcpy(accept.proof, own.data(), own.size());
   output_.add(&accept, sizeof accept);
@@ -105,13 +106,15 @@ TcpPeer::Step TcpPeer::next() {
       request.opcode <= kFaa && (!isWithin(request.remote, request.bytes, memoryBytes) ||
                                  (isAtomic && (request.bytes != 8 || (request.remote & 7) != 0)));
   const bool isWrongFence = request.opcode == kTcpFence && (request.remote == 0 || request.remote == client_);
-  if (request.opcode > kTcpFence || isOutside || isWrongFence ||
+  const bool isWrongResume = request.opcode == kTcpResume && (request.remote == 0 || hasBegun_);
+  if (request.opcode > kTcpResume || isOutside || isWrongFence || isWrongResume ||
       (request.opcode == kRpc && request.bytes > kRpcBytes)) {
     end(std::string(nameOf(request.opcode)) + " of " + std::to_string(request.bytes) + " bytes at " +
         std::to_string(request.remote) + ", of " + std::to_string(memoryBytes) + " bytes of memory");
     return Step::kEnd;
   }
   if (!hasRoom(0)) return Step::kBlocked;
+  hasBegun_ = true;
   return request.opcode == kRpc ? call(request) : execute(request);
 }
 
@@ -124,17 +127,24 @@ TcpPeer::Step TcpPeer::execute(const TcpRequest& request) {
       fenceStores();
       respond(kTcpResult, kOk, request.bytes, 0);
       left_ = request.bytes;
+      if (left_ == 0) executed_.count++;
       break;
     case kWrite:
       left_ = request.bytes;
-      if (left_ == 0) respond(kTcpResult, kOk, 0, 0);
+      if (left_ == 0) wrote();
       break;
     case kTcpFence:
       wantedFence_ = request.remote;
       break;
-    default:
-      respond(kTcpResult, kOk, 0,
-              executeAtomic(request.opcode, at(request.remote), request.expect, request.swap));
+    case kTcpResume:
+      wantedResume_ = request.remote;
+      answered_ = request.expect;
+      break;
+    default: {
+      const uint64_t found = executeAtomic(request.opcode, at(request.remote), request.expect, request.swap);
+      executed_.addAtomic(found);
+      respond(kTcpResult, kOk, 0, found);
+    }
   }
   return Step::kGo;
 }
@@ -151,8 +161,13 @@ TcpPeer::Step TcpPeer::continueWrite() {
   input_.removed(step);
   remote_ += step;
   left_ -= step;
-  if (left_ == 0) respond(kTcpResult, kOk, 0, 0);
+  if (left_ == 0) wrote();
   return Step::kGo;
+}
+
+void TcpPeer::wrote() {
+  executed_.count++;
+  respond(kTcpResult, kOk, 0, 0);
 }
 
 TcpPeer::Step TcpPeer::continueRead() {
@@ -163,6 +178,7 @@ TcpPeer::Step TcpPeer::continueRead() {
   output_.added(step);
   remote_ += step;
   left_ -= step;
+  if (left_ == 0) executed_.count++;
   return Step::kGo;
 }
 
@@ -220,6 +236,31 @@ bool TcpPeer::takeAnswers() {
     busyCalls_--;
   }
   return busyCalls_ < before;
+}
+
+bool TcpPeer::resumed(const TcpExecuted* former) {
+  std::vector<TcpFound> told;
+  if (former != nullptr) {
+    for (const TcpFound& f : former->found) {
+      // Of a ring that is not full yet the rest says nothing.
+      const auto i = static_cast<uint64_t>(&f - former->found.data());
+      if (i < former->atomics && f.number >= answered_) told.push_back(f);
+    }
+  }
+  const auto bytes = static_cast<uint32_t>(told.size() * sizeof(TcpFound));
+  if (!hasRoom(bytes)) {
+    // It is the first answer: a queue that has no room for it never will.
+    if (output_.size() == 0) return end("its queue is too small to tell what has executed");
+    return false;
+  }
+  respond(kTcpResumed, former == nullptr ? kFail : kOk, bytes, former == nullptr ? 0 : former->count);
+  if (bytes > 0) output_.add(told.data(), bytes);
+  if (former != nullptr) {
+    executed_ = *former;
+    name_ = wantedResume_;
+  }
+  wantedResume_ = 0;
+  return true;
 }
 
 bool TcpPeer::fenceDone() {

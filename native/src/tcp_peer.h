@@ -32,6 +32,18 @@ constexpr size_t kPeerQueueBytes = 256 << 10;
 // Calls of one connection that have no answer yet; verbs behind one more wait.
 constexpr uint32_t kPeerCalls = 64;
 
+// Which READs, WRITEs and atomics of a client have executed, over all connections that follow each other.
+struct TcpExecuted {
+  uint64_t count = 0;
+  uint64_t atomics = 0;
+  std::vector<TcpFound> found;  // a ring of the latest, once there is one
+
+  void addAtomic(uint64_t what) {
+    if (found.empty()) found.resize(kFoundMax);
+    found[atomics++ % kFoundMax] = {count++, what};
+  }
+};
+
 class TcpPeer {
  public:
   // The queues have room for a greeting at least.
@@ -61,6 +73,12 @@ class TcpPeer {
   // more executed.
   ClientKey wantedFence() const { return wantedFence_; }
   bool fenceDone();
+  // The connection that this one follows; 0 when it follows none. Until resumed() nothing is executed.
+  uint64_t wantedResume() const { return wantedResume_; }
+  // What that one came to; null: nobody knows it. False: there is no room for the answer yet.
+  bool resumed(const TcpExecuted* former);
+  uint64_t name() const { return name_; }
+  const TcpExecuted& executed() const { return executed_; }
   // The proof was right, but this client is not to be let in.
   void refuseFenced();
 
@@ -89,6 +107,7 @@ class TcpPeer {
   bool hasRoom(size_t bytes) { return output_.room() >= sizeof(TcpResponse) + bytes; }
   void respond(uint8_t kind, uint32_t status, uint32_t bytes, uint64_t found);
   void fenceStores();
+  void wrote();
   Call* freeCall();
   bool end(std::string reason);
   uint8_t* at(uint64_t offset) const { return node_.region->memory() + offset; }
@@ -107,6 +126,11 @@ class TcpPeer {
   bool hasStored_ = false;  // WRITEs may still be in the store buffer; a READ must not overtake them
   bool isBlocked_ = false;
   ClientKey wantedFence_ = 0;
+  uint64_t wantedResume_ = 0;
+  uint64_t answered_ = 0;  // of the connection that it follows
+  uint64_t name_ = 0;
+  bool hasBegun_ = false;
+  TcpExecuted executed_;
   std::unique_ptr<Call[]> calls_;
   uint32_t busyCalls_ = 0;
   bool isAttached_ = false;

@@ -7,11 +7,17 @@
 //     client -> node     TcpRequest, then the bytes of a WRITE or a call; as many as it likes without waiting
 //     node   -> client   TcpResponse, then the bytes of a READ or an answer
 //
+// A connection that breaks may be followed by another of the same client, whose first request names the one
+// before, by what its nonce began with. The node ends that one, if it has not yet, and tells how many of its
+// READs, WRITEs and atomics have executed, and what the atomics found whose answers may have been lost: so
+// the client sends again what has not executed, and nothing executes twice.
+//
 // READs, WRITEs and atomics are answered in the order of their requests. Calls and fences are answered when
 // they are done, and carry a number to be known by.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "sha256.h"
 #include "verbs.h"
@@ -57,6 +63,10 @@ static_assert(sizeof(TcpHello) == 40 && sizeof(TcpProof) == 80 && sizeof(TcpAcce
 // Beside the opcodes of verbs: ends all connections of a client for good; `remote` is its key.
 constexpr uint8_t kTcpFence = 5;
 
+// The first request of a connection, if it follows another: `remote` names that one, `expect` is how many
+// answers of it have come.
+constexpr uint8_t kTcpResume = 6;
+
 struct TcpRequest {
   uint8_t opcode;
   uint8_t zero[3];
@@ -67,16 +77,32 @@ struct TcpRequest {
 };
 static_assert(sizeof(TcpRequest) == 32);
 
-enum TcpKind : uint8_t { kTcpResult = 0, kTcpAnswer = 1, kTcpFenceDone = 2 };
+enum TcpKind : uint8_t { kTcpResult = 0, kTcpAnswer = 1, kTcpFenceDone = 2, kTcpResumed = 3 };
+
+// Follows a response of kTcpResumed, for each atomic whose answer has not come: the how manieth verb it was,
+// from 0, and what it found.
+struct TcpFound {
+  uint64_t number;
+  uint64_t found;
+};
+// So many of the latest atomics of a connection are remembered; a client with more in flight is not resumed.
+constexpr size_t kFoundMax = 1024;
 
 struct TcpResponse {
   uint8_t kind;
   uint8_t status;
   uint8_t zero[2];
   uint32_t bytes;  // that follow
-  uint64_t found;  // what an atomic found; the number of a call or the key of a fence
+  uint64_t found;  // what an atomic found; the number of a call, the key of a fence, verbs executed
 };
 static_assert(sizeof(TcpResponse) == 16);
+
+// What names a connection: the client has drawn it at random.
+inline uint64_t tcpConnectionName(const TcpProof& proof) {
+  uint64_t name;
+  std::memcpy(&name, proof.nonce, sizeof name);
+  return name;
+}
 
 // Under a word for the direction, so that no proof can be sent back; over all that the two have said.
 inline Digest tcpClientProof(const uint8_t* secret, size_t secretBytes, const TcpHello& hello,

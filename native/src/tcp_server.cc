@@ -22,6 +22,10 @@ constexpr uint64_t kPauseNs = 100'000'000;
 // Keys are drawn anew by every client: one that comes back after so many fences is none of ours.
 constexpr size_t kFencedMax = 1 << 16;
 constexpr int kEvents = 64;
+// So long, and of so many connections that have ended, it is remembered what has executed: clients try for a
+// second.
+constexpr uint64_t kFormerNs = 10'000'000'000;
+constexpr size_t kFormerMax = 256;
 
 std::string nameOf(const sockaddr_storage& from) {
   char text[INET6_ADDRSTRLEN] = "?";
@@ -196,6 +200,7 @@ bool TcpServer::advance(Connection& connection) {
       unproven_--;
       if (fenced_.contains(peer.client())) peer.refuseFenced();
     }
+    if (peer.wantedResume() != 0 && resume(connection)) continue;
     const size_t waiting = peer.output().size();
     const bool isSent = flush(connection);
     if (!isGood || !isSent || !peer.reason().empty()) return false;
@@ -223,7 +228,8 @@ bool TcpServer::flush(Connection& connection) {
 }
 
 void TcpServer::listenFor(Connection& connection) {
-  const bool isBlocked = connection.peer.isBlocked() || connection.peer.wantedFence() != 0;
+  const bool isBlocked = connection.peer.isBlocked() || connection.peer.wantedFence() != 0 ||
+                         connection.peer.wantedResume() != 0;
   const bool hasOutput = connection.peer.output().size() > 0;
   const uint32_t events = (isBlocked ? 0u : EPOLLIN) | (hasOutput ? EPOLLOUT : 0u);
   if (events == connection.events) return;
@@ -242,9 +248,37 @@ void TcpServer::close(int fd, const std::string& reason) {
   if (!reason.empty()) log_("closed the connection of " + connection->name + ": " + reason);
   watch(EPOLL_CTL_DEL, fd, 0);
   connection->fd.reset();
+  if (connection->peer.isProven()) remember(connection->peer);
   if (connection->peer.withdraw()) return;
   leaving_.push_back(std::move(connection));
   calling_.store(1);
+}
+
+// A client is back whose connection broke: nothing more of the former one executes, and the client hears what
+// has. False: the answer has to wait.
+bool TcpServer::resume(Connection& connection) {
+  const ClientKey client = connection.peer.client();
+  const uint64_t name = connection.peer.wantedResume();
+  const auto isIt = [&](const auto& one) { return one.client == client && one.name == name; };
+  for (const auto& [fd, other] : connections_) {
+    if (other.get() == &connection || other->peer.client() != client || other->peer.name() != name) continue;
+    close(fd, "its client has connected anew");
+    break;
+  }
+  const auto found = std::find_if(former_.begin(), former_.end(), isIt);
+  if (!connection.peer.resumed(found == former_.end() ? nullptr : &found->executed)) return false;
+  if (found != former_.end()) {
+    log_("the client of " + connection.name + " goes on, whose connection had broken");
+    former_.erase(found);
+  }
+  return true;
+}
+
+void TcpServer::remember(const TcpPeer& peer) {
+  const uint64_t now = nowNs();
+  while (!former_.empty() && (former_.size() >= kFormerMax || now - former_.front().endNs > kFormerNs))
+    former_.pop_front();
+  former_.push_back({peer.client(), peer.name(), peer.executed(), now});
 }
 
 // From here on nothing of that client executes but what the node's CPU is at: fences wait for that.

@@ -63,6 +63,8 @@ class TcpServer {
   void close(int fd, const std::string& reason);
   void fence(ClientKey key);
   void settleFences();
+  bool resume(Connection& connection);
+  void remember(const TcpPeer& peer);
   void takeAnswers();
   void dropSlow(uint64_t now);
   bool watch(int operation, int fd, uint32_t events);
@@ -78,6 +80,14 @@ class TcpServer {
   // Closed, but the node's CPU serves a call of theirs yet.
   std::vector<std::unique_ptr<Connection>> leaving_;
   std::vector<int> fencers_;
+  // What connections that have ended came to, should another one follow.
+  struct Former {
+    ClientKey client;
+    uint64_t name;
+    TcpExecuted executed;
+    uint64_t endNs;
+  };
+  std::deque<Former> former_;
   std::unordered_set<ClientKey> fenced_;
   std::deque<ClientKey> fencedOrder_;
   uint32_t unproven_ = 0;

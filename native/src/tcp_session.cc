@@ -8,6 +8,8 @@
 namespace fusee {
 namespace {
 
+// A connection that breaks is to be followed by another within this time: below the time that a request has.
+constexpr uint64_t kResumeNs = 800'000'000;
 constexpr uint64_t kDrainNs = 1'000'000'000;
 // Doorbells in vain before others get the processor, since the node may need this very core; and before the
 // thread sleeps until something comes: where more run than there are cores, who never sleeps waits the
@@ -38,6 +40,21 @@ bool TcpSession::connect(Failure& failure) {
     if (link == nullptr) return false;
     links_.push_back(std::move(link));
   }
+  return true;
+}
+
+bool TcpSession::reattach(uint32_t mn, const std::string& address, uint64_t deadlineNs, Failure& failure) {
+  if (isClosed_ || mn >= links_.size()) {
+    failure.usage("no memory node " + std::to_string(mn) + ", or the fabric is closed");
+    return false;
+  }
+  options_.addresses[mn] = address;
+  if (links_[mn]->isResuming()) resuming_--;
+  // Whoever had the place is let go first: nobody is to ask it for anything any more.
+  links_[mn] = std::make_unique<TcpLink>();
+  auto link = TcpLink::open(address, options_.identity, deadlineNs, failure);
+  if (link == nullptr) return false;
+  links_[mn] = std::move(link);
   return true;
 }
 
@@ -72,6 +89,7 @@ void TcpSession::doorbell() {
     waiting_.push_back(submissions[i]);
   }
   hasHeard_ = submitted > 0;
+  if (resuming_ > 0) [[unlikely]] lookResumed(now);
   sendAll(now);
   receiveAll(now);
   releaseHeld();
@@ -93,6 +111,8 @@ void TcpSession::sendAll(uint64_t now) {
   // More than one queue of bytes goes out in pieces, as far as the sockets take them.
   for (bool isFull = true; isFull;) {
     isFull = false;
+    for (auto& link : links_)
+      if (link->hasAgain() && !sendAgain(*link, now)) isFull = true;
     while (!waiting_.empty() && !isFull) {
       const uint32_t offset = waiting_.front();
       if (sendBatch(offset, now)) {
@@ -136,33 +156,52 @@ bool TcpSession::sendBatch(uint32_t offset, uint64_t now) {
 
 // False when it has to go on later.
 bool TcpSession::sendVerb(uint32_t offset, Descriptor& verb, uint64_t now) {
-  const bool isKnown = verb.mn < links_.size();
-  TcpLink* link = isKnown ? links_[verb.mn].get() : nullptr;
-  if (!sending_.isBegun) {
-    // Posting refused what reaches outside, so such a descriptor was changed afterwards.
-    if (!isKnown || !link->isOpen() || !isInReach(verb, localBytes(), link->memoryBytes())) {
-      verb.status = kFail;
-      verbDone(offset);
-      return true;
-    }
-    if (link->room() < sizeof(TcpRequest)) return false;
-    beginVerb(*link, offset, verb, now);
-    sending_.isBegun = true;
-    sending_.local = verb.local;
-    sending_.left = verb.opcode == kWrite || verb.opcode == kRpc ? verb.length : 0;
+  if (verb.mn >= links_.size()) {
+    verb.status = kFail;
+    verbDone(offset);
+    return true;
   }
-  // A link that broke in the middle has given the verb its status.
-  while (link->isOpen() && sending_.left > 0) {
-    const auto step = static_cast<uint32_t>(std::min<size_t>(link->room(), sending_.left));
+  TcpLink& link = *links_[verb.mn];
+  if (link.isResuming() || (link.hasAgain() && !sendAgain(link, now))) return false;
+  if (!sending_.isBegun && !beginVerb(link, offset, verb, sending_.current, now)) return false;
+  sending_.isBegun = true;
+  return putBytes(link, sending_.current);
+}
+
+// What the former connection of the link had not executed goes first. False when it has to go on later.
+bool TcpSession::sendAgain(TcpLink& link, uint64_t now) {
+  for (;;) {
+    if (link.isResuming() || !putBytes(link, link.sendingAgain)) return false;
+    if (link.room() < sizeof(TcpRequest)) return !link.hasAgain();
+    uint32_t batch = 0;
+    Descriptor* const verb = link.beginAgain(batch);
+    if (verb == nullptr) return true;
+    beginVerb(link, batch, *verb, link.sendingAgain, now);
+  }
+}
+
+// A link that broke in the middle has seen to the verb. False when the rest has to go later.
+bool TcpSession::putBytes(TcpLink& link, Sending& sending) {
+  while (link.isOpen() && sending.left > 0) {
+    const auto step = static_cast<uint32_t>(std::min<size_t>(link.room(), sending.left));
     if (step == 0) return false;
-    link->queue(local() + sending_.local, step);
-    sending_.local += step;
-    sending_.left -= step;
+    link.queue(local() + sending.local, step);
+    sending.local += step;
+    sending.left -= step;
   }
   return true;
 }
 
-void TcpSession::beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, uint64_t now) {
+// False when there is no room for its header. One that cannot be sent FAILs.
+bool TcpSession::beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, Sending& sending, uint64_t now) {
+  sending = {};
+  // Posting refused what reaches outside, so such a descriptor was changed afterwards.
+  if (!link.isOpen() || !isInReach(verb, localBytes(), link.memoryBytes())) {
+    verb.status = kFail;
+    verbDone(offset);
+    return true;
+  }
+  if (link.room() < sizeof(TcpRequest)) return false;
   const auto opcode = static_cast<uint8_t>(verb.opcode);
   TcpRequest request{opcode, {}, verb.length, remoteOffset(verb), verb.expect, verb.swap};
   verb.status = kPending;
@@ -178,6 +217,8 @@ void TcpSession::beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, uin
     link.expect(SentVerb{&verb, offset, verb.opcode, verb.local, verb.length, isObject}, now);
   }
   link.queue(&request, sizeof request);
+  if (verb.opcode == kWrite || verb.opcode == kRpc) sending = {verb.local, verb.length};
+  return true;
 }
 
 void TcpSession::receiveAll(uint64_t now) {
@@ -191,7 +232,29 @@ void TcpSession::receiveAll(uint64_t now) {
 }
 
 void TcpSession::breakLink(uint32_t mn) {
-  links_[mn]->fail([this](uint32_t offset) { verbDone(offset); });
+  TcpLink& link = *links_[mn];
+  const auto onDone = [this](uint32_t offset) { verbDone(offset); };
+  if (link.suspend(options_.addresses[mn], options_.identity, nowNs() + kResumeNs, onDone)) {
+    if (link.isResuming()) {
+      resuming_++;
+      // One whose bytes were on their way is sent again as a whole; a call has its status.
+      const bool isBegun = !waiting_.empty() && sending_.isBegun;
+      if (isBegun && batchAt(waiting_.front())->verbs()[sending_.verb].mn == mn) sending_.current.left = 0;
+      return;
+    }
+  }
+  link.fail(onDone);
+}
+
+void TcpSession::lookResumed(uint64_t now) {
+  const auto onDone = [this](uint32_t offset) { verbDone(offset); };
+  for (auto& link : links_) {
+    if (!link->isResuming()) continue;
+    const TcpLink::Resumed came = link->lookResumed(now, onDone);
+    if (came == TcpLink::Resumed::kNotYet) continue;
+    resuming_--;
+    if (came == TcpLink::Resumed::kFailed) link->fail(onDone);
+  }
 }
 
 void TcpSession::verbDone(uint32_t offset) {

@@ -25,8 +25,10 @@ struct TcpSessionOptions {
 // Rules:
 // - A verb is sent when there is room for it; one that finds none waits, and all behind it. So memory is
 //   bounded, and order to one node is kept, also across batches.
-// - A broken connection stays so: everything to that node FAILs, at once and for ever. Whether the node is
-//   dead only the view says.
+// - A connection that breaks is followed by another (`tcp_resume.h`), for a second at most, while verbs to
+//   that node wait, and all behind them. Nothing FAILs by that, and nothing executes twice.
+// - When none follows, the connection is broken and stays so: everything to that node FAILs, at once and for
+//   ever. Whether the node is dead only the view says.
 class TcpSession final : public SessionCore {
  public:
   // Connects to all nodes, one after the other. Blocks until then, or the time-out.
@@ -36,6 +38,9 @@ class TcpSession final : public SessionCore {
   void doorbell() override;
   void close() override;
   std::vector<uint64_t> memoryBytes() const override;
+  // Connects to another address in place of an MN's. Nothing may be under way. Blocks until then, or the
+  // deadline; when it fails the MN is one whose connection is broken.
+  bool reattach(uint32_t mn, const std::string& address, uint64_t deadlineNs, Failure& failure);
   // By MN: what each node has drawn at its start; 0 of a dead one.
   std::vector<uint64_t> nodes() const;
 
@@ -45,17 +50,19 @@ class TcpSession final : public SessionCore {
         options_(std::move(options)) {}
   bool connect(Failure& failure);
   // The batch that is being sent, and how far it has got.
-  struct Sending {
-    uint32_t verb;
-    uint32_t count;
-    bool isBegun;     // the verb's header has been sent, and what follows lies here:
-    uint32_t local;
-    uint32_t left;
+  struct SendingBatch {
+    uint32_t verb = 0;
+    uint32_t count = 0;
+    bool isBegun = false;  // the header of that verb has been sent
+    Sending current;
   };
   void sendAll(uint64_t now);
   bool sendBatch(uint32_t offset, uint64_t now);
   bool sendVerb(uint32_t offset, Descriptor& verb, uint64_t now);
-  void beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, uint64_t now);
+  bool sendAgain(TcpLink& link, uint64_t now);
+  bool beginVerb(TcpLink& link, uint32_t offset, Descriptor& verb, Sending& sending, uint64_t now);
+  bool putBytes(TcpLink& link, Sending& sending);
+  void lookResumed(uint64_t now);
   void receiveAll(uint64_t now);
   void sleepAWhile();
   void breakLink(uint32_t mn);
@@ -64,7 +71,8 @@ class TcpSession final : public SessionCore {
   TcpSessionOptions options_;
   std::vector<std::unique_ptr<TcpLink>> links_;
   std::deque<uint32_t> waiting_;  // batches that are not sent altogether, the first one in part
-  Sending sending_{};
+  SendingBatch sending_;
+  uint32_t resuming_ = 0;  // connections that are broken and may be followed by others
   uint64_t calls_ = 0;
   uint32_t idleDoorbells_ = 0;
   bool hasHeard_ = false;

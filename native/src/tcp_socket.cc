@@ -126,6 +126,7 @@ OwnedFd connectTo(const std::string& address, uint64_t deadlineNs, Failure& fail
     if (error == 0) return fd;
   }
   failure.system("memory node " + address + " cannot be reached", error);
+  errno = error;
   return OwnedFd();
 }
 

@@ -119,3 +119,54 @@ export async function nodeByHand(
   await once(server, 'listening');
   return { port: (server.address() as AddressInfo).port, server };
 }
+
+/** Hands on what comes to a node and from it, over connections that can be cut. */
+export class Relay {
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** The port of the node that it leads to. */
+  to: number;
+  /** Times that something was cut. */
+  cuts = 0;
+
+  private constructor(server: Server, to: number) {
+    this.#server = server;
+    this.to = to;
+    server.on('connection', (near: Socket) => {
+      const far = openSocket(this.to, '127.0.0.1');
+      const pair = [near, far] as const;
+      this.#pairs.add(pair);
+      for (const [from, into] of [pair, [far, near] as const]) {
+        from.setNoDelay(true);
+        from.on('error', () => {});
+        from.on('data', (chunk: Buffer) => into.write(chunk));
+        from.on('close', () => {
+          into.destroy();
+          this.#pairs.delete(pair);
+        });
+      }
+    });
+  }
+
+  static async open(to: number): Promise<Relay> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new Relay(server, to);
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Cuts all connections; what is on its way is lost. */
+  cut(): void {
+    if (this.#pairs.size > 0) this.cuts++;
+    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  close(): void {
+    this.#server.close();
+    this.cut();
+  }
+}
