@@ -65,6 +65,7 @@ export const Control = {
   CRC_BYTES: 5,
   CRC_SEED: 6,
   CRC_RESULT: 7,
+  LEASE_NS: 8,
   RINGS: 16,
 } as const;
 

@@ -68,8 +68,8 @@ export interface ConnectOptions {
    * have made on this host
    */
   readonly secretFile?: string;
-  /** Called when the master has declared this client dead: nothing of it may go on. */
-  readonly onExpelled?: () => void;
+  /** Called when this client counts as dead, or may: nothing of it may go on. */
+  readonly onExpelled?: (why?: string) => void;
   /** Maps the pool's memory ahead of use: slower to connect, no page faults later. @default false */
   readonly prefault?: boolean;
 }
@@ -81,9 +81,9 @@ export interface ConnectOptions {
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   let client: Client | undefined;
-  const onExpelled = (): void => {
-    client?.expelled();
-    options?.onExpelled?.();
+  const onExpelled = (why?: string): void => {
+    client?.expelled(why);
+    options?.onExpelled?.(why);
   };
   client = new Client(await openSession(isObject(options) ? { ...options, onExpelled } : options), options);
   return client;
@@ -129,7 +129,11 @@ async function hasViewChanged(options: ConnectOptions, link: MasterLink): Promis
 
 async function openLinked(
   options: ConnectOptions,
-  { coroutines, link, onExpelled }: { coroutines: number; link: MasterLink | null; onExpelled?: () => void },
+  {
+    coroutines,
+    link,
+    onExpelled,
+  }: { coroutines: number; link: MasterLink | null; onExpelled?: (why?: string) => void },
 ): Promise<Session<HostFabric>> {
   const { view, places } = await findPool(options, link?.view);
   const { config } = view.geometry;
@@ -175,7 +179,13 @@ async function openLinked(
             failover.adopt(next, decided, how);
           },
           takeMarks: () => failover.takeMarks(),
-          expelled: () => onExpelled?.(),
+          expelled: (why) => {
+            onExpelled?.(why);
+            // Whoever waits for an answer that nobody will ever take is told so.
+            if (why !== undefined) fabric.close();
+          },
+          // On shared memory nobody outlives its fence.
+          ...(fabric.kind === 'tcp' ? { keeper: fabric } : {}),
           viewNumber: () => view.number,
           cacheCounts: () => {
             const { hits, misses, bypassed } = state.cache;

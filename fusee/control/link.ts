@@ -6,6 +6,7 @@ import { thisHost, thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
+import { Lease, type LeaseKeeper } from './lease.js';
 import type { CacheCounts, FromMaster, ToldView } from './messages.js';
 import { type MasterAddress, Session } from './session.js';
 
@@ -19,14 +20,18 @@ export interface Obedient {
   adopt(view: ToldView, decided: Decisions, how: { joins?: number; isWhole: boolean }): void;
   /** What it has written to since it was asked to note it: nothing of it is under way any more. */
   takeMarks?(): string[] | undefined;
-  /** This client counts as dead: it must not go on. */
-  expelled(): void;
+  /** This client counts as dead, or may: it must not go on. @param why it was not the master that said so. */
+  expelled(why?: string): void;
+  /** Takes no answer of a node when its lease has ended; where a fence is less than death. */
+  readonly keeper?: LeaseKeeper;
   /** What its index cache has counted so far. */
   cacheCounts(): CacheCounts;
   /** The number of the view that it works in. */
   viewNumber(): number;
 }
 
+/** Number of a renewal by joining: others are above it. */
+const JOIN_SEQ = 0;
 /** Renewals in the time of a lease. */
 const RENEWALS = 4;
 /** From one try to reach a master again to the next. */
@@ -49,6 +54,7 @@ export class MasterLink {
   #heard = 0;
   /** How it says that it goes, until a master has heard it. */
   #farewell: { as: 'leave' | 'resign'; marks: string[] | undefined; untilMs: number } | undefined;
+  #lease: Lease | undefined;
   #isClosed = false;
   #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
   readonly #suspects = new Set<number>();
@@ -78,6 +84,7 @@ export class MasterLink {
     this.#member = member;
     this.#clientKey = clientKey;
     this.#obedient = obedient;
+    if (obedient.keeper !== undefined) this.#lease = new Lease(obedient.keeper);
     return new Promise((resolve, reject) => {
       this.#entry = { resolve, reject };
       this.#introduce();
@@ -136,6 +143,7 @@ export class MasterLink {
     const { pid, startTime } = thisProcess();
     const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
     const view = obedient.viewNumber();
+    this.#lease?.asks(JOIN_SEQ);
     this.#session.send({ type: 'join', cid, place, pid, startTime, host: thisHost(), view, ...key });
     clearInterval(this.#renewal);
     if (this.#isClosed) return;
@@ -143,7 +151,10 @@ export class MasterLink {
     this.#renewal = setInterval(() => {
       // A master that hears nobody for a whole lease has stopped, or is cut off: another may lead.
       if (this.#seq - this.#heard > RENEWALS) this.#session.socket.destroy();
+      if (this.#lease?.isLost(this.#session.leaseMs) === true)
+        obedient.expelled("no master has renewed this client's lease for a long time; connect again");
       this.#seq++;
+      this.#lease?.asks(this.#seq);
       this.#session.send({ type: 'renew', seq: this.#seq, cache: obedient.cacheCounts() });
     }, this.#session.leaseMs / RENEWALS);
     // Neither the link nor its renewals keep a process alive that has nothing else to do.
@@ -187,7 +198,11 @@ export class MasterLink {
 
   #obey(message: FromMaster): void {
     switch (message.type) {
+      case 'renewed':
+        this.#lease?.granted(message.seq, this.#session.leaseMs);
+        return;
       case 'in':
+        this.#lease?.granted(JOIN_SEQ, this.#session.leaseMs);
         // From now on the link keeps no process alive that has nothing else to do, unless it waits for the
         // master.
         this.#session.socket.unref();

@@ -108,6 +108,11 @@ export abstract class NativeFabric implements Fabric {
     return count;
   }
 
+  /** Hands no batch back after that time, until it is a later one; see `control/lease.ts`. */
+  leaseUntil(atNs: number): void {
+    this.#controlDoubles[Control.LEASE_NS >>> 1] = atNs;
+  }
+
   nowNs(): number {
     this.#stampNow();
     return this.#controlDoubles[Control.NOW_NS >>> 1];

@@ -373,7 +373,7 @@ export class MasterHost implements Listener {
     // One that has resigned has detached: none of its verbs executes any more.
     if (client !== undefined) {
       await fenceAtLast(client, this.#options, {
-        nodes: () => this.#seat.watch.living(this.#master.view.dead),
+        nodes: () => this.#seat.watch.living(this.#master.gone),
         isOver: () => this.#isClosed,
         onFailure: (error) => this.#log(`client ${cid} cannot be fenced yet: ${error.message}`),
       });

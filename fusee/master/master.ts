@@ -88,6 +88,14 @@ export class Master {
     return this.#view;
   }
 
+  /**
+   * Nodes that are dead by what was heard, be it that the view does not say so yet: it will before anybody
+   * who is fenced by then is recovered, so nobody need be fenced there.
+   */
+  get gone(): number[] {
+    return [...new Set([...this.#view.dead, ...this.#lost, ...(this.#next?.dead ?? [])])];
+  }
+
   /** True while a view is being changed. */
   get isChanging(): boolean {
     return this.#next !== undefined;

@@ -253,6 +253,74 @@ describe('a client whose connections are cut', () => {
   });
 });
 
+describe('a client that its master cannot reach', () => {
+  it('takes no answer of a node that its master cannot reach either, and gives up in the end', async () => {
+    const pool = `e2e-far-${process.pid}-${count++}`;
+    const nodes = [0, 1, 2].map((id) => startNode(pool, HERE, id));
+    await Promise.all(nodes.map((node) => node.says(/is ready/)));
+    const addresses = nodes.map(({ stdout }) => /tcp ([\d.]+:\d+)/.exec(stdout)?.[1] ?? '');
+    const portOf = (address: string): number => Number(address.split(':')[1]);
+    // The master reaches node 0 by a way of its own.
+    const toNode = await Relay.open(portOf(addresses[0]));
+    const reach = [
+      '--pool',
+      pool,
+      '--fabric',
+      'tcp',
+      ...secret,
+      '--lease',
+      '500ms',
+      '--listen',
+      '127.0.0.1:0',
+    ];
+    const master = new Running([
+      'master',
+      ...reach,
+      '--nodes',
+      [toNode.address, ...addresses.slice(1)].join(','),
+    ]);
+    running.push(master);
+    await master.says(/is ready/);
+    const at = /is ready \(tcp ([\d.]+:\d+)\)/.exec(master.stdout)?.[1] ?? '';
+    const toMaster = await Relay.open(portOf(at));
+    try {
+      const access = { pool, fabric: 'tcp' as const, nodes: addresses, secretFile };
+      const alone = await connect({ ...access, master: [toMaster.address], coroutines: 32 });
+      const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
+      for (const key of keys) expect(await alone.put(key, 'old')).toEqual({ outcome: 'OK' });
+      // It reads all the time, by slots that are in its cache.
+      const seen: { begunMs: number; value: string }[] = [];
+      const loops = keys.map(async (key) => {
+        for (;;) {
+          const begunMs = performance.now();
+          const found = await alone.search(key);
+          const value = found.outcome === 'OK' ? Buffer.from(found.value).toString() : found.outcome;
+          seen.push({ begunMs, value });
+        }
+      });
+      const ends = Promise.allSettled(loops);
+      await until(() => seen.length > 300);
+      toNode.close();
+      toMaster.close();
+      const isOut = async (): Promise<boolean> =>
+        ((await askStatus({ pool, secretFile })) as MasterStatus).view.dead.length === 1;
+      for (const end = performance.now() + 20_000; !(await isOut()) && performance.now() < end; );
+      const other = await connect({ ...access, master: [at] });
+      for (const key of keys) expect(await other.put(key, 'new')).toEqual({ outcome: 'OK' });
+      const nowMs = performance.now();
+      expect((await ends).map((one) => one.status === 'rejected' && String(one.reason.message))).toEqual(
+        keys.map(() => expect.stringMatching(/no master has renewed|neither answers nor is dead/)),
+      );
+      expect(seen.filter(({ begunMs, value }) => begunMs > nowMs && value === 'old')).toEqual([]);
+      await alone.close();
+      await other.close();
+    } finally {
+      toNode.close();
+      toMaster.close();
+    }
+  });
+});
+
 describe('a client on another host', () => {
   it.skipIf(typeof hosts === 'string' && process.env.FUSEE_CI !== '1')(
     'is fenced when its wire is cut for a lease, and recovered, though nobody here sees its process',

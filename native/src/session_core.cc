@@ -47,6 +47,22 @@ void SessionCore::complete(uint32_t offset, uint64_t now) {
   else hold(offset, dueNs);
 }
 
+void SessionCore::keepToLease(double leaseNs) {
+  Control* shared = control();
+  uint32_t* completions = shared->submissions() + queueCapacity_;
+  const auto now = static_cast<double>(fusee::nowNs());
+  if (now >= leaseNs) {
+    lapsed_.insert(lapsed_.end(), completions, completions + shared->completed);
+    shared->completed = 0;
+    return;
+  }
+  for (const uint32_t offset : lapsed_) {
+    batchAt(offset)->completedNs = now;
+    pushCompletion(offset);
+  }
+  lapsed_.clear();
+}
+
 void SessionCore::hold(uint32_t offset, uint64_t dueNs) {
   uint32_t at = heldCount_++;
   // Nearly always the last: only a batch that waited for others is due before later ones.

@@ -19,7 +19,8 @@ struct Control {
   uint32_t crcBytes;
   uint32_t crcSeed;
   uint32_t crcResult;
-  uint32_t unused[8];
+  double leaseNs;  // no batch is handed back after that time; 0: whenever it is complete
+  uint32_t unused[6];
   uint32_t* submissions() { return reinterpret_cast<uint32_t*>(this + 1); }
 };
 static_assert(sizeof(Control) == 64);
@@ -66,12 +67,21 @@ class SessionCore {
   // All verbs of the batch have their status: it is handed back, at once or when its round trip would be
   // over. Its time is when it is handed over: a client that comes late for it has waited so long.
   void complete(uint32_t offset, uint64_t now);
+  // Ends the doorbell of a fabric whose fence is less than death, behind releaseHeld(): while the client's
+  // lease may have ended, what is complete waits. It is looked at when answers have been taken: so whatever
+  // is handed back was executed while the client counted as a member.
+  void keepToLease() {
+    const double leaseNs = control()->leaseNs;
+    if (leaseNs == 0 || (control()->completed == 0 && lapsed_.empty())) return;
+    keepToLease(leaseNs);
+  }
   // Ends a doorbell.
   void releaseHeld() {
     if (heldCount_ != 0) release(fusee::nowNs());
   }
 
  private:
+  void keepToLease(double leaseNs);
   struct Held {
     uint32_t offset;
     uint64_t dueNs;
@@ -87,6 +97,7 @@ class SessionCore {
   uint64_t localBytes_;
   uint32_t queueCapacity_;
   uint64_t rttNs_;
+  std::vector<uint32_t> lapsed_;  // complete, but for the lease
   std::vector<Held> held_;  // a ring, by due time
   uint32_t heldFirst_ = 0;
   uint32_t heldCount_ = 0;

@@ -93,6 +93,7 @@ void TcpSession::doorbell() {
   sendAll(now);
   receiveAll(now);
   releaseHeld();
+  keepToLease();
   if (hasHeard_) idleDoorbells_ = 0;
   else if (++idleDoorbells_ > kSleepDoorbells) sleepAWhile();
   else if (idleDoorbells_ > kIdleDoorbells) sched_yield();
