@@ -43,14 +43,16 @@ void TcpResumption::tryAll() {
         TcpLink::open(former_.address, former_.identity, former_.deadlineNs, failure, &isFinal);
     if (candidate != nullptr) {
       // One that has come back empty is another.
-      if (candidate->node() == former_.node && askExecuted(*candidate)) link = std::move(candidate);
-      return;
+      const bool isSame = candidate->node() == former_.node;
+      const Answer answer = isSame ? askExecuted(*candidate) : Answer::kUnknown;
+      if (answer == Answer::kKnown) link = std::move(candidate);
+      isFinal = answer != Answer::kUnheard;
     }
     if (!isFinal) nanosleep(&kPause, nullptr);
   }
 }
 
-bool TcpResumption::askExecuted(TcpLink& candidate) {
+TcpResumption::Answer TcpResumption::askExecuted(TcpLink& candidate) {
   TcpRequest request{};
   request.opcode = kTcpResume;
   request.remote = former_.name;
@@ -59,15 +61,15 @@ bool TcpResumption::askExecuted(TcpLink& candidate) {
   const int fd = candidate.fd();
   if (!sendAll(fd, &request, sizeof request, former_.deadlineNs) ||
       !receiveAll(fd, &response, sizeof response, former_.deadlineNs)) {
-    return false;
+    return Answer::kUnheard;
   }
   if (response.kind != kTcpResumed || response.status != kOk ||
       response.bytes > kFoundMax * sizeof(TcpFound) || response.bytes % sizeof(TcpFound) != 0) {
-    return false;
+    return Answer::kUnknown;
   }
   executed = response.found;
   found.resize(response.bytes / sizeof(TcpFound));
-  return receiveAll(fd, found.data(), response.bytes, former_.deadlineNs);
+  return receiveAll(fd, found.data(), response.bytes, former_.deadlineNs) ? Answer::kKnown : Answer::kUnheard;
 }
 
 // Takes over what came of it.

@@ -34,7 +34,9 @@ class TcpResumption {
   explicit TcpResumption(Former former) : former_(std::move(former)) {}
   static void* run(void* self);
   void tryAll();
-  bool askExecuted(TcpLink& candidate);
+  // What the node answers; kUnheard: the connection has broken too, and another may bring the answer.
+  enum class Answer { kKnown, kUnknown, kUnheard };
+  Answer askExecuted(TcpLink& candidate);
 
   Former former_;
   std::atomic<bool> isOver_{false};

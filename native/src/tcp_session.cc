@@ -1,7 +1,6 @@
 #include "tcp_session.h"
 
 #include <poll.h>
-#include <sched.h>
 
 #include <algorithm>
 
@@ -11,11 +10,10 @@ namespace {
 // A connection that breaks is to be followed by another within this time: below the time that a request has.
 constexpr uint64_t kResumeNs = 800'000'000;
 constexpr uint64_t kDrainNs = 1'000'000'000;
-// Doorbells in vain before others get the processor, since the node may need this very core; and before the
-// thread sleeps until something comes: where more run than there are cores, who never sleeps waits the
-// longest.
+// Doorbells in vain before the thread sleeps until something comes: the node may need this very core, and
+// where more run than there are cores, who never sleeps waits the longest. To yield is no way out: whoever
+// yields comes last, while a sleeper that has something to do is let in at once.
 constexpr uint32_t kIdleDoorbells = 32;
-constexpr uint32_t kSleepDoorbells = 256;
 constexpr timespec kSleep{0, 50'000};
 
 }  // namespace
@@ -95,8 +93,7 @@ void TcpSession::doorbell() {
   releaseHeld();
   keepToLease();
   if (hasHeard_) idleDoorbells_ = 0;
-  else if (++idleDoorbells_ > kSleepDoorbells) sleepAWhile();
-  else if (idleDoorbells_ > kIdleDoorbells) sched_yield();
+  else if (++idleDoorbells_ > kIdleDoorbells) sleepAWhile();
 }
 
 void TcpSession::sleepAWhile() {
