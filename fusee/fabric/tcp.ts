@@ -3,9 +3,9 @@
  *
  * What one {@link TcpFabric.poll} finds posted goes to each node by one system call, and nothing is waited
  * for. Verbs to a node execute in the order of their posting, RPCs take their place in it when they are
- * delivered. FAIL says that the connection is broken, or that the node was silent for too long while it owed
- * answers: what had been sent may have executed or not. A broken connection stays broken. Who polls in vain
- * for long sleeps for at most 50 µs, until something comes.
+ * delivered. A connection that breaks is followed by another, which goes on where it stood: that is a delay.
+ * FAIL says that none follows within 0.8 s: what had been sent may have executed or not, and from then on the
+ * connection stays broken. Who polls in vain sleeps for at most 50 µs, until something comes.
  */
 import { randomBytes } from 'node:crypto';
 import { native, type TcpSession, type TcpSessionOptions } from '../../native/index.js';
