@@ -25,6 +25,7 @@ interface Flags {
   most: number;
   tolerance: number;
   repeats: number;
+  requireTrust: boolean;
   out: string;
   json: boolean;
 }
@@ -67,6 +68,7 @@ export function saturateCommand(): Command {
     .option('--most <n>', 'highest load to try', parseCount('the highest load'), 1_000_000)
     .option('--tolerance <share>', 'how close the search is to come', parseShare('the tolerance'), 0.1)
     .option('--repeats <n>', 'repetitions of one load, at most', parseCount('repetitions'), 9)
+    .option('--require-trust', 'repetitions with noise count for neither side', false)
     .option('--out <folder>', 'folder of all runs', 'results/runs')
     .option('--json', 'print one JSON object', false)
     .addHelpText(
@@ -116,6 +118,7 @@ function saturateOptions(flags: Flags): SaturateOptions {
     },
     openLoop: { arrivals: flags.arrivals, skipAfterNs: null },
     boundNs: flags.p99,
+    requireTrust: flags.requireTrust,
     fromOps: flags.from,
     leastOps: flags.least,
     mostOps: flags.most,
@@ -134,11 +137,12 @@ function describe({ saturation, rows, folder }: SaturateOutcome, { p99 }: Flags)
     one.offeredOps,
     one.kept,
     one.broken,
+    one.unreliable,
     one.verdict,
     p99s(one.offeredOps),
   ]);
   return [
-    ...textTable([['offered/s', 'kept', 'broken', 'verdict', 'p99 µs of each'], ...lines]),
+    ...textTable([['offered/s', 'kept', 'broken', 'unreliable', 'verdict', 'p99 µs of each'], ...lines]),
     verdictOf(saturation, `a p99 of ${p99 / 1000} µs`),
     folder,
   ].join('\n');

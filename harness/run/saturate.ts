@@ -9,7 +9,7 @@ import { benchProvenance } from './bench-provenance.js';
 import type { LiveView } from './live.js';
 import { type BenchOptions, planBench } from './plan-bench.js';
 import type { OpenLoopOptions } from './plan-open-loop.js';
-import { findSaturation, type Saturation, type SearchOptions } from './saturation.js';
+import { findSaturation, type Repetition, type Saturation, type SearchOptions } from './saturation.js';
 
 /** What to search with: a bench of one workload, whose rate and requests the search sets. */
 export interface SaturateOptions extends SearchOptions {
@@ -17,6 +17,8 @@ export interface SaturateOptions extends SearchOptions {
   readonly openLoop: Omit<OpenLoopOptions, 'rates'>;
   /** For the p99 response time of all operations together. */
   readonly boundNs: number;
+  /** Noise speaks for neither side; otherwise only what is unusable does not. */
+  readonly requireTrust: boolean;
 }
 
 /** What a search brought, and where it is stored. */
@@ -53,7 +55,7 @@ export async function runSaturate(
   process.once('exit', onExit);
   const rows: ResultRow[] = [];
   try {
-    const keeps = async (offeredOps: number, repetition: number): Promise<boolean> => {
+    const repeat = async (offeredOps: number, repetition: number): Promise<Repetition> => {
       abort.throwIfAborted();
       const bench = benchAt(options, offeredOps, repetition);
       const [planned] = await planBench(bench);
@@ -63,9 +65,9 @@ export async function runSaturate(
       abort.throwIfAborted();
       if (fault !== null || result === null) throw new FabricError(fault ?? 'nothing was measured');
       rows.push(result.row);
-      return isWithin(result.row, options.boundNs);
+      return judgeRow(result.row, options);
     };
-    const saturation = await findSaturation(keeps, options);
+    const saturation = await findSaturation(repeat, options);
     store(run, options, saturation);
     return { saturation, rows, folder: run.finish() };
   } catch (error) {
@@ -80,12 +82,20 @@ export async function runSaturate(
   }
 }
 
-/** A load that was not sustained keeps no bound, whatever the requests say that did begin. */
-export const isWithin = ({ openLoop }: Pick<ResultRow, 'openLoop'>, boundNs: number): boolean =>
-  openLoop !== null &&
-  openLoop.verdict === 'sustained' &&
-  openLoop.responseNs !== null &&
-  openLoop.responseNs.p99 <= boundNs;
+/** What a repetition says. A load that was not sustained keeps no bound, whatever the requests say that did begin. */
+export function judgeRow(
+  { openLoop, trust }: Pick<ResultRow, 'openLoop' | 'trust'>,
+  { boundNs, requireTrust }: Pick<SaturateOptions, 'boundNs' | 'requireTrust'>,
+): Repetition {
+  const verdict = trust?.verdict ?? 'unusable';
+  if (verdict === 'unusable' || (requireTrust && verdict !== 'ok')) return 'unreliable';
+  const isKept =
+    openLoop !== null &&
+    openLoop.verdict === 'sustained' &&
+    openLoop.responseNs !== null &&
+    openLoop.responseNs.p99 <= boundNs;
+  return isKept ? 'kept' : 'broken';
+}
 
 function benchAt({ bench, openLoop }: SaturateOptions, offeredOps: number, repetition: number): BenchOptions {
   const seconds = bench.secondsMax + (bench.warmupMs ?? WARMUP_S_MAX * 1000) / 1000;
