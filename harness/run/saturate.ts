@@ -1,9 +1,12 @@
 /** `fusee saturate`: the highest offered load whose p99 response time stays within a bound; all rows are kept. */
+import { join } from 'node:path';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
+import { isSweep, sweepFigure } from '../../plots/sweep-figure.js';
 import { cellKeyOf } from '../../results/cell-key.js';
 import type { ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
+import { readRun } from '../../results/stored-run.js';
 import { attempt } from './attempt.js';
 import { benchProvenance } from './bench-provenance.js';
 import type { LiveView } from './live.js';
@@ -19,6 +22,8 @@ export interface SaturateOptions extends SearchOptions {
   readonly boundNs: number;
   /** Noise speaks for neither side; otherwise only what is unusable does not. */
   readonly requireTrust: boolean;
+  /** Draw p99 over throughput. */
+  readonly figures: boolean;
 }
 
 /** What a search brought, and where it is stored. */
@@ -26,6 +31,8 @@ export interface SaturateOutcome {
   readonly saturation: Saturation;
   readonly rows: readonly ResultRow[];
   readonly folder: string;
+  /** What was drawn: nothing for a single load. */
+  readonly figures: readonly string[];
 }
 
 /** Beyond the window, for the warm-up, and for chance. */
@@ -69,7 +76,9 @@ export async function runSaturate(
     };
     const saturation = await findSaturation(repeat, options);
     store(run, options, saturation);
-    return { saturation, rows, folder: run.finish() };
+    const folder = run.finish();
+    const figures = options.figures && isSweep({ rows }) ? await draw(folder) : [];
+    return { saturation, rows, folder, figures };
   } catch (error) {
     if (run.state === 'running') {
       if (abort.aborted && error === abort.reason) run.interrupt();
@@ -134,6 +143,12 @@ function check({
   if (!(repetitionsMax >= 3 && repetitionsMax <= 99)) {
     throw new UsageError(`${repetitionsMax} repetitions can decide nothing; choose 3 to 99`);
   }
+}
+
+/** Drawing takes libraries that are slow to load. */
+async function draw(folder: string): Promise<string[]> {
+  const { writeFigure } = await import('../../plots/ycsb.js');
+  return writeFigure(sweepFigure(readRun(folder)), { outFolder: join(folder, 'figures') });
 }
 
 /** What was found is in the run's events, besides its rows. */
