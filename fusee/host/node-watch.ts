@@ -64,7 +64,7 @@ export class NodeWatch {
     return dead;
   }
 
-  /** Behind a look that is under way: over a network it takes its time, and a closed fabric answers nobody. */
+  /** Waits for a look that is under way: over a network it takes its time; a closed fabric answers nobody. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#looking;

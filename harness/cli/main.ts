@@ -4,7 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
 import { explain } from './explain.js';
 
-/** Every command, in the order of the help. Only what is asked for is loaded: that is most of a short command. */
+/**
+ * Every command, in the order of the help. Only what is asked for is loaded, which is most of what a short
+ * command takes.
+ */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   bench: async () => (await import('./bench-command.js')).benchCommand(),
   experiment: async () => (await import('./experiment-command.js')).experimentCommand(),

@@ -91,7 +91,10 @@ export async function runSaturate(
   }
 }
 
-/** What a repetition says. A load that was not sustained keeps no bound, whatever the requests say that did begin. */
+/**
+ * What a repetition says. A load that was not sustained keeps no bound, whatever the requests say that did
+ * begin.
+ */
 export function judgeRow(
   { openLoop, trust }: Pick<ResultRow, 'openLoop' | 'trust'>,
   { boundNs, requireTrust }: Pick<SaturateOptions, 'boundNs' | 'requireTrust'>,
