@@ -93,7 +93,7 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
     return { term, secret, left, access: given, fabric, watch, state, key };
   } catch (error) {
     fabric.close();
-    watch?.close();
+    await watch?.close();
     throw error;
   }
 }
