@@ -54,6 +54,7 @@ export class MasterLink {
   #heard = 0;
   /** How it says that it goes, until a master has heard it. */
   #farewell: { as: 'leave' | 'resign'; marks: string[] | undefined; untilMs: number } | undefined;
+  #wasIn = false;
   #lease: Lease | undefined;
   #isClosed = false;
   #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
@@ -144,7 +145,17 @@ export class MasterLink {
     const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
     const view = obedient.viewNumber();
     this.#lease?.asks(JOIN_SEQ);
-    this.#session.send({ type: 'join', cid, place, pid, startTime, host: thisHost(), view, ...key });
+    this.#session.send({
+      type: 'join',
+      cid,
+      place,
+      pid,
+      startTime,
+      host: thisHost(),
+      view,
+      isBack: this.#wasIn,
+      ...key,
+    });
     clearInterval(this.#renewal);
     if (this.#isClosed) return;
     this.#heard = this.#seq;
@@ -202,6 +213,7 @@ export class MasterLink {
         this.#lease?.granted(message.seq, this.#session.leaseMs);
         return;
       case 'in':
+        this.#wasIn = true;
         this.#lease?.granted(JOIN_SEQ, this.#session.leaseMs);
         // From now on the link keeps no process alive that has nothing else to do, unless it waits for the
         // master.

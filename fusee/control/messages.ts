@@ -69,6 +69,8 @@ export const fromClient = z.discriminatedUnion('type', [
     /** Which host that process runs on (`thisHost`). */
     host: z.string().max(200),
     view: whole(U32),
+    /** It has been let in before. */
+    isBack: z.boolean().optional(),
     /** What nodes know it by, over a network; a whole number below 2^64 in decimal. */
     key: z
       .string()

@@ -26,8 +26,7 @@ import { Chronicle, copyOf, lossOf, type MasterStatus } from './status.js';
 import { placesToTell, type Seat, takeOver } from './take-over.js';
 import { type Employer, Works } from './works.js';
 
-/** From one look at nodes and leases to the next. */
-const WATCH_MS = 10;
+const WATCH_MS = 10; // from one look at nodes and leases to the next
 /** Tries of an op that met silence, before the next look at nodes. */
 const RETRY_MS = 5;
 /** A master that has not looked for so long cannot tell which clients were silent; see `Master.tick`. */
@@ -272,9 +271,13 @@ export class MasterHost implements Listener {
       peer.send({ type: 'refused', reason });
       return;
     }
+    const isBack = this.#master.knows(cid);
+    // Over a network a client outlives its fence: it was recovered, and is nobody now.
+    const isStranger = message.isBack === true && key !== undefined && !isBack;
+    if (isStranger) peer.send({ type: 'expelled' });
+    if (isStranger) return;
     peer.cid = cid;
     this.#peers.set(cid, peer);
-    const isBack = this.#master.knows(cid);
     const process = { pid, startTime, host };
     this.#records.processes.set(cid, { process, key: key === undefined ? undefined : BigInt(key) });
     // It was stopped when the view changed, and its master died before it could say so.
