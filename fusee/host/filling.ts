@@ -14,7 +14,7 @@ import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
 import type { HostFabric } from '../fabric/open.js';
 import { ShmFabric } from '../fabric/shm.js';
-import { nextRegionName, regionName } from '../fabric/shm-process.js';
+import { nextRegionName, regionName, spareRegionName } from '../fabric/shm-process.js';
 import { type PoolConfig, View } from '../layout/index.js';
 import {
   Filler,
@@ -53,6 +53,10 @@ export interface FillingHost {
   offered(mn: number): void;
   withdrawn(mn: number): void;
   filled(mn: number): void;
+  /** Nobody can fill the place: of something nothing is left. */
+  bereft(mn: number): void;
+  /** The place is another process's. */
+  entered(mn: number): void;
   log(line: string): void;
 }
 
@@ -60,6 +64,8 @@ export interface FillingHost {
 interface Candidate {
   readonly mn: number;
   readonly peer: Peer;
+  /** The name of its memory until it has its place. */
+  readonly region: string;
   readonly fabric: ShmFabric;
   /** The view that sources are looked up in. */
   readonly view: View;
@@ -163,7 +169,7 @@ export class Filling {
     const { mn, filler } = candidate;
     filler.rounds++;
     if (filler.isBereft) {
-      this.#dismiss(mn, 'what it is to have has lost its last replica');
+      this.#dismissBereft(mn);
       return undefined;
     }
     if (!filler.isNearlyDone && !repair.isAgain) return 'more';
@@ -176,17 +182,17 @@ export class Filling {
     for (const mn of [...this.#candidates.keys()]) this.#dismiss(mn, 'the master ends');
   }
 
-  async #offer(peer: Peer, { mn, isReplacing }: { mn: number; isReplacing: boolean }): Promise<void> {
+  async #offer(peer: Peer, offer: Extract<FromClient, { type: 'offer' }>): Promise<void> {
+    const { mn } = offer;
     await this.#host.look();
-    const refusal = this.#objection(mn, isReplacing);
+    const refusal = this.#objection(mn, offer.isReplacing);
     if (refusal !== undefined) {
       peer.send({ type: 'refused', reason: refusal });
       return;
     }
     try {
-      const candidate = await this.#attach(mn, peer);
-      if (candidate.filler.isBereft)
-        this.#dismiss(mn, 'of what it is to have nothing is left: start the pool anew');
+      const candidate = await this.#attach(offer, peer);
+      if (candidate.filler.isBereft) this.#dismissBereft(mn);
       else this.#host.offered(mn);
     } catch (error) {
       this.#dismiss(mn, (error as Error).message);
@@ -197,7 +203,7 @@ export class Filling {
   #objection(mn: number, isReplacing: boolean): string | undefined {
     const { nodes } = this.#host.cx.client.view.geometry.config;
     const { kind } = this.#host.fabric;
-    if (kind !== 'shm') return `the master reaches the pool over ${kind}, where no place can be filled yet`;
+    if (kind !== 'shm') return unfillable(kind);
     if (mn >= nodes) return `the pool has nodes 0 to ${nodes - 1}`;
     if (this.#candidates.has(mn)) return `another process waits for the place of node ${mn} already`;
     if (!isReplacing && !this.#host.isDead(mn))
@@ -205,14 +211,16 @@ export class Filling {
     return undefined;
   }
 
-  async #attach(mn: number, peer: Peer): Promise<Candidate> {
+  async #attach(offer: Extract<FromClient, { type: 'offer' }>, peer: Peer): Promise<Candidate> {
+    const { mn, pid, isSpare } = offer;
     const { pool, isDead, cx } = this.#host;
     const { geometry } = cx.client.view;
     const { nodes } = geometry.config;
     const regions = Array.from({ length: nodes }, (_, i) => (isDead(i) ? '' : regionName(pool, i)));
     const pieceBytes = pageBytesOf(geometry.nodeBytes);
+    const region = isSpare === true ? spareRegionName(pool, pid) : nextRegionName(pool, mn);
     const fabric = new ShmFabric({
-      regions: [...regions, nextRegionName(pool, mn)],
+      regions: [...regions, region],
       localBytes: fillBytes(pieceBytes) + (1 << 16),
       prefault: false,
     });
@@ -221,13 +229,18 @@ export class Filling {
       const view = new View(geometry, cx.client.view);
       const filler = new Filler({ local: fabric.local, view, mn, target: nodes, pieceBytes });
       const onTaken = (): void => {};
-      const candidate: Candidate = { mn, peer, fabric, view, filler, isCopying: false, onTaken };
+      const candidate: Candidate = { mn, peer, region, fabric, view, filler, isCopying: false, onTaken };
       this.#candidates.set(mn, candidate);
       return candidate;
     } catch (error) {
       fabric.close();
       throw error;
     }
+  }
+
+  #dismissBereft(mn: number): void {
+    this.#host.bereft(mn);
+    this.#dismiss(mn, 'of what it is to have nothing is left: start the pool anew');
   }
 
   #dismiss(mn: number, reason: string): void {
@@ -253,7 +266,7 @@ export class Filling {
     while (this.#candidates.get(mn) === candidate) {
       const isDone = await this.#runPolitely(candidate, filler.copy(false));
       if (isDone) break;
-      if (filler.isBereft) this.#dismiss(mn, 'what it is to have has lost its last replica');
+      if (filler.isBereft) this.#dismissBereft(mn);
       await pause(RETRY_MS);
       await this.#host.look();
     }
@@ -287,7 +300,7 @@ export class Filling {
     if (!(await this.#runPolitely(candidate, filler.copy(true)))) return undefined;
     if (this.#candidates.get(mn) !== candidate) return undefined;
     try {
-      fabric.reattach(mn, nextRegionName(pool, mn));
+      fabric.reattach(mn, candidate.region);
       view.change(repair.view.number, repair.view.dead, true);
       const { members } = repair;
       const isIn = await run(this.#usher.admit(mn, { before, members, highestCid }));
@@ -336,6 +349,7 @@ export class Filling {
     this.#candidates.delete(mn);
     this.#rest();
     peer.send({ type: 'entered' });
+    this.#host.entered(mn);
     for (const other of this.#candidates.values()) other.fabric.reattach(mn, regionName(this.#host.pool, mn));
     const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
     // One that was dead does not answer.
@@ -344,10 +358,18 @@ export class Filling {
 }
 
 function requireSame(its: PoolConfig, ours: PoolConfig): void {
-  for (const name of Object.keys(ours) as (keyof PoolConfig)[]) {
-    if (its[name] === ours[name]) continue;
-    throw new Error(
-      `it was started with ${name} ${its[name]}, the pool with ${ours[name]}; use the same options`,
-    );
-  }
+  const difference = differenceOf(its, ours);
+  if (difference !== undefined) throw new Error(difference);
 }
+
+/** What tells a fresh process from the pool, if anything does. */
+export function differenceOf(its: PoolConfig, ours: PoolConfig): string | undefined {
+  const name = (Object.keys(ours) as (keyof PoolConfig)[]).find((one) => its[one] !== ours[one]);
+  return name === undefined
+    ? undefined
+    : `it was started with ${name} ${its[name]}, the pool with ${ours[name]}; use the same options`;
+}
+
+/** Why the places of a pool cannot be filled, by what its master reaches it over. */
+export const unfillable = (kind: string): string | undefined =>
+  kind === 'shm' ? undefined : `the master reaches the pool over ${kind}, where no place can be filled yet`;

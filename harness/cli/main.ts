@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
 import { benchCommand } from './bench-command.js';
+import { drainCommand } from './drain-command.js';
 import { experimentCommand } from './experiment-command.js';
 import { explain } from './explain.js';
 import { fabricCommand } from './fabric-command.js';
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
     .addCommand(experimentCommand())
     .addCommand(kvCommand())
     .addCommand(nodeCommand())
+    .addCommand(drainCommand())
     .addCommand(masterCommand())
     .addCommand(recoverCommand())
     .addCommand(saturateCommand())
