@@ -6,6 +6,8 @@ import {
   CLIENTS_BASE,
   CLIENTS_MAX,
   DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
+  entryDepth,
   isReplacedWord,
   isTomb,
   LINE_BYTES,
@@ -16,11 +18,11 @@ import {
   type View,
 } from '../layout/index.js';
 import { type Lane, RpcOperation } from '../memory/index.js';
-import type { Context, OpenRound } from '../ops/index.js';
+import { type Context, loadDirectory, type OpenRound } from '../ops/index.js';
 import { type LoggedSlots, slotsOfObject, walkLogs } from '../recovery/index.js';
 import { type LocalMemory, type Op, sameWord, VerbBatch, type Word, word } from '../verbs/index.js';
 import { ARBITER_BYTES, Arbiter } from './arbitrate.js';
-import type { Repair } from './master.js';
+import type { Repair, StopReport } from './master.js';
 
 /** WRITEs of one batch. */
 const WRITES = 8;
@@ -59,10 +61,12 @@ export class Repairer {
     for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
       if (!view.isDead(mn) && !(yield* tellNode(cx.allocator.lane, mn, view))) return undefined;
     }
-    const decided = yield* this.#decide(repair, before);
-    if (decided === undefined) return undefined;
-    if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair))) return undefined;
-    return decided;
+    if (before.controlMn !== view.controlMn) {
+      const depth = yield* evenDirectory(room);
+      const seen = { version: cx.client.directory.version, depth };
+      if (depth < 0 || !(yield* makeTable(room, repair, seen))) return undefined;
+    }
+    return yield* this.#decide(repair, before);
   }
 
   /**
@@ -77,6 +81,10 @@ export class Repairer {
     const [cx, room] = [this.#cx, this.#room];
     const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
     const left: LoggedSlots[] = [];
+    const { directory } = cx.client;
+    const reads = { view: room.view, batch: cx.batch, into: cx.matchArea };
+    // Where the slots are that the dead have left open.
+    if (repair.dead.length > 0 && !(yield* loadDirectory(directory, reads))) return undefined;
     for (const { cid } of repair.dead) {
       const open = yield* leftByDead(cx, cid);
       if (open === undefined) return undefined;
@@ -180,15 +188,41 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
   return left;
 }
 
+/** Entries of the directory that are copied at a time. */
+const ENTRIES = CLIENTS_MAX;
+
+/**
+ * Makes the directory's backups equal to the one that is its primary now. Of a client that died while it
+ * changed entries some may have them, and some not; what only backups had, nobody has seen (`split.ts`).
+ * @returns the greatest local depth; -1: a node was silent.
+ */
+function* evenDirectory({ local, view, batch: b, words }: Room): Op<number> {
+  const { subtables, subtablesMax } = view.geometry.config;
+  let depth = Math.log2(subtables);
+  if (subtables === subtablesMax) return depth;
+  for (let first = 0; first < subtablesMax; first += ENTRIES) {
+    const count = Math.min(ENTRIES, subtablesMax - first);
+    b.reset().read(view.directoryMn(0), directoryOffset(first), words, 8 * count);
+    yield b;
+    if (b.anyFailed()) return -1;
+    for (let s = 0; s < count; s++) depth = Math.max(depth, entryDepth(local.words[(words >>> 2) + 2 * s]));
+    b.reset();
+    for (let r = 1; r < view.directoryCount; r++)
+      b.write(view.directoryMn(r), directoryOffset(first), words, 8 * count);
+    if (b.count > 0) yield b;
+    if (b.anyFailed()) return -1;
+  }
+  return depth;
+}
+
 /**
  * The client table on its new node, whole: this node may have had it before, with words of clients long gone.
  * A word for every member; those of the dead stand still, so no grace passes before they are recovered. The
  * directory's version is above all that anybody has seen: all load it anew.
  */
-function* makeTable(room: Room, { reports, members }: Repair): Op<boolean> {
+function* makeTable(room: Room, { reports, members }: Repair, seen: StopReport['directory']): Op<boolean> {
   const { local, view, batch: b } = room;
-  let version = 0;
-  let depth = 0;
+  let { version, depth } = seen;
   for (const { directory } of reports.values()) {
     version = Math.max(version, directory.version);
     depth = Math.max(depth, directory.depth);
