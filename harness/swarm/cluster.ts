@@ -11,7 +11,7 @@ import { Load } from './load.js';
 import { SimMaster } from './master.js';
 import { latencyOf, type SwarmPlan } from './plan.js';
 import { Recoverer } from './recoverer.js';
-import { memoriesOf } from './refill.js';
+import { memoriesOf, SPARE_DEATHS_MAX } from './refill.js';
 import { buffers } from './registered.js';
 import type { Run, SwarmHooks } from './run.js';
 import type { Trace } from './trace.js';
@@ -24,7 +24,7 @@ export interface Finding {
   readonly message: string;
 }
 
-/** Spares, and clients besides those that are to die anyway, that die while places are filled. */
+/** Clients that die while places are filled, besides those that are to die anyway. */
 const FILL_DEATHS_MAX = 3;
 /** A request that has not been answered for so long never will be. */
 const HANG_NS = 40 * DEADLINE_NS;
@@ -300,7 +300,7 @@ export class Cluster implements Run {
       if (!random.happens(fillDeath)) return;
       world.at(world.nowNs + random.below(random.pick([5, 20, 80]) * this.#roundTripNs), what);
     };
-    if (this.master.refill.deaths < FILL_DEATHS_MAX)
+    if (this.master.refill.deaths < SPARE_DEATHS_MAX)
       soon(() => this.master.refill.kill(mn, () => this.#sendSpare(world.nowNs)));
     soon(() => {
       const [next] = this.#doomed;

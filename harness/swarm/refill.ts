@@ -74,7 +74,7 @@ export class Refill {
   /** The one whose place is filled. */
   #fresh: Fresh | undefined;
   #spares = 0;
-  /** Numbers of memories that nobody uses. */
+  /** Numbers of memories that nobody has used: copies for one that died may still be under way. */
   readonly #vacant: number[];
   /** Nodes that have joined, times that more was copied first, and spares that died. */
   joined = 0;
@@ -196,12 +196,10 @@ export class Refill {
     this.#hands.provide();
   }
 
-  /** It stands ready no more: it has its place, or is gone. Its memory of before can be another's. */
-  #leave({ mn, place }: Fresh): void {
-    const { nodes } = this.#run.plan.pool;
+  /** It stands ready no more: it has its place, or is gone. */
+  #leave({ mn }: Fresh): void {
     this.#ready.delete(mn);
     if (this.#fresh?.mn === mn) this.#fresh = undefined;
-    if (place.mn >= nodes) this.#vacant.push(place.mn);
   }
 
   /** Everybody has stopped: what was written to is known. */
@@ -265,11 +263,8 @@ export class Refill {
     const { world, trace } = this.#run;
     const { view } = tools.cx.client;
     const before = new View(view.geometry, view);
-    const former = fresh.place.mn;
-    world.nodes.swap(mn, former);
+    world.nodes.swap(mn, fresh.place.mn);
     fresh.place.mn = mn;
-    // Where the dead one's memory is now.
-    this.#vacant.push(former);
     view.change(repair.view.number, repair.view.dead, true);
     this.#hands.drive(tools.fabric, this.#bringIn(mn, before, tools.usher), (isIn) => {
       if (isIn) {
@@ -290,6 +285,9 @@ export class Refill {
   }
 }
 
-/** Memories of spares that a run has: one for each place that may be vacant. */
+/** Spares that die in a run at most. */
+export const SPARE_DEATHS_MAX = 3;
+
+/** Memories of spares that a run has: one for each that may come. */
 export const memoriesOf = ({ refillNs = 0, nodeCrashes }: SwarmPlan): number =>
-  refillNs === 0 ? 0 : nodeCrashes;
+  refillNs === 0 ? 0 : nodeCrashes + SPARE_DEATHS_MAX;
