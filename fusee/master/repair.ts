@@ -63,8 +63,8 @@ export class Repairer {
     }
     if (before.controlMn !== view.controlMn) {
       const depth = yield* evenDirectory(room);
-      const seen = { version: cx.client.directory.version, depth };
-      if (depth < 0 || !(yield* makeTable(room, repair, seen))) return undefined;
+      const known = { version: cx.client.directory.version, depth };
+      if (depth < 0 || !(yield* makeTable(room, repair, known))) return undefined;
     }
     return yield* this.#decide(repair, before);
   }
@@ -194,7 +194,8 @@ const ENTRIES = CLIENTS_MAX;
 /**
  * Makes the directory's backups equal to the one that is its primary now. Of a client that died while it
  * changed entries some may have them, and some not; what only backups had, nobody has seen (`split.ts`).
- * @returns the greatest local depth; -1: a node was silent.
+ * @returns the greatest local depth, which is the global one: word 0 counts on primaries, so this one's may be
+ *   as old as the pool, nor need there be a client that could tell; -1: a node was silent.
  */
 function* evenDirectory({ local, view, batch: b, words }: Room): Op<number> {
   const { subtables, subtablesMax } = view.geometry.config;
@@ -220,17 +221,13 @@ function* evenDirectory({ local, view, batch: b, words }: Room): Op<number> {
  * A word for every member; those of the dead stand still, so no grace passes before they are recovered. The
  * directory's version is above all that anybody has seen: all load it anew.
  */
-function* makeTable(room: Room, { reports, members }: Repair, seen: StopReport['directory']): Op<boolean> {
+function* makeTable(room: Room, { reports, members }: Repair, known: StopReport['directory']): Op<boolean> {
   const { local, view, batch: b } = room;
-  let { version, depth } = seen;
-  for (const { directory } of reports.values()) {
-    version = Math.max(version, directory.version);
-    depth = Math.max(depth, directory.depth);
-  }
   b.reset().read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
   yield b;
   if (b.anyFailed()) return false;
-  const found = b.found(0, word());
+  let version = Math.max(b.found(0, word()).lo, known.version);
+  for (const { directory } of reports.values()) version = Math.max(version, directory.version);
   const table = room.words >>> 2;
   local.words.fill(0, table, table + 2 * CLIENTS_MAX);
   for (const { cid, place } of members) {
@@ -238,7 +235,7 @@ function* makeTable(room: Room, { reports, members }: Repair, seen: StopReport['
     local.words.set([of.lo, of.hi], table + 2 * place);
   }
   const versionAt = room.words + 8 * CLIENTS_MAX;
-  local.words.set([Math.max(version, found.lo) + 1, Math.max(depth, found.hi)], versionAt >>> 2);
+  local.words.set([version + 1, known.depth], versionAt >>> 2);
   b.reset();
   b.write(view.controlMn, CLIENTS_BASE, room.words, 8 * CLIENTS_MAX);
   b.write(view.controlMn, DIRECTORY_VERSION_OFFSET, versionAt, 8);
