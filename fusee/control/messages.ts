@@ -12,6 +12,9 @@
  *     master  -> status {status}                         client -> status
  *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, place, pid,
  *     master  -> entered                                           startTime}, taken
+ *     master  -> waiting, assign {mn, isReplacing}       spare -> spare {layout, config, pid, startTime},
+ *                                                                 and then what a fresh node sends
+ *     master  -> drained {mn}, refused {reason}          anybody -> drain {mn}
  */
 import { z } from 'zod';
 import type { Message } from './channel.js';
@@ -59,6 +62,20 @@ const processSchema = {
   startTime: z.number().min(0),
 };
 
+/** What a pool's layout follows from (`layout/geometry.ts`). */
+const configSchema = z.object({
+  poolId: z.number(),
+  nodes: z.number(),
+  indexReplicas: z.number(),
+  dataReplicas: z.number(),
+  regionBytes: z.number(),
+  blockBytes: z.number(),
+  regionsPerNode: z.number(),
+  subtables: z.number(),
+  subtablesMax: z.number(),
+  groupsPerSubtable: z.number(),
+});
+
 /** What clients send once they are accepted. */
 export const fromClient = z.discriminatedUnion('type', [
   z.object({
@@ -104,8 +121,12 @@ export const fromClient = z.discriminatedUnion('type', [
     isReplacing: z.boolean(),
     /** Over a network: where it listens. */
     place: z.string().min(3).max(300).optional(),
+    /** Its memory has the name of a spare's. */
+    isSpare: z.boolean().optional(),
     ...processSchema,
   }),
+  z.object({ type: z.literal('spare'), layout: whole(U32), config: configSchema, ...processSchema }),
+  z.object({ type: z.literal('drain'), mn: whole(63) }),
   z.object({ type: z.literal('taken') }),
   z.object({ type: z.literal('suspect'), mn: whole(63) }),
   z.object({ type: z.literal('status') }),
@@ -137,6 +158,9 @@ export const fromMaster = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('take') }),
   z.object({ type: z.literal('entered') }),
+  z.object({ type: z.literal('waiting') }),
+  z.object({ type: z.literal('assign'), mn: whole(63), isReplacing: z.boolean() }),
+  z.object({ type: z.literal('drained'), mn: whole(63) }),
   z.object({ type: z.literal('status'), status: z.unknown() }),
 ]);
 export type FromMaster = z.infer<typeof fromMaster>;

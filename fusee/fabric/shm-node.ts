@@ -2,7 +2,7 @@
 import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
 import { RPC_BYTES, UsageError } from '../verbs/index.js';
 import type { RpcHandler } from './memory-nodes.js';
-import { callNative, nextRegionName, regionName } from './shm-process.js';
+import { callNative, nextRegionName, regionName, spareRegionName } from './shm-process.js';
 
 /** What a memory node on shared memory takes. */
 export interface ShmNodeOptions {
@@ -11,6 +11,8 @@ export interface ShmNodeOptions {
   mn: number;
   /** It waits to take the place of another process, under a name of its own: {@link ShmNode.takePlace}. */
   isNext?: boolean;
+  /** It waits for any place, under a name of its own, and has no number yet: {@link ShmNode.aimAt}. */
+  isSpare?: boolean;
   /** Bytes of MN memory, a multiple of 8; all of it is reserved at once. */
   memoryBytes: number;
   /** Maps all pages now rather than at first access. @default true */
@@ -30,20 +32,23 @@ export class ShmNode {
   readonly memoryBytes: number;
   readonly process: ProcessId;
   readonly #region: NodeRegion;
-  readonly #placeName: string;
+  readonly #pool: string;
+  #placeName: string;
   #memory: ArrayBuffer | undefined;
   #isClosed = false;
 
   /** @throws FabricError when the name is taken, or /dev/shm has too little room; nothing stays behind. */
   constructor(options: ShmNodeOptions) {
-    const { memoryBytes, prefault = true } = options;
+    const { pool, memoryBytes, prefault = true } = options;
     if (!(Number.isInteger(options.mn) && options.mn >= 0))
       throw new UsageError(`MN ${options.mn} is no index`);
     if (!(memoryBytes > 0 && memoryBytes % 8 === 0 && memoryBytes < 2 ** 48)) {
       throw new UsageError(`an MN of ${memoryBytes} bytes: choose a multiple of 8 below 2^48`);
     }
-    this.#placeName = regionName(options.pool, options.mn);
-    this.name = options.isNext === true ? nextRegionName(options.pool, options.mn) : this.#placeName;
+    this.#pool = pool;
+    this.#placeName = regionName(pool, options.mn);
+    this.name = options.isNext === true ? nextRegionName(pool, options.mn) : this.#placeName;
+    if (options.isSpare === true) this.name = spareRegionName(pool, process.pid);
     this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
     this.memoryBytes = memoryBytes;
     this.process = this.#region.owner;
@@ -66,6 +71,11 @@ export class ShmNode {
   /** Lets clients attach. */
   ready(): void {
     this.#region.ready();
+  }
+
+  /** It is to have that place. */
+  aimAt(mn: number): void {
+    this.#placeName = regionName(this.#pool, mn);
   }
 
   /** Takes the name of its place, whoever has it: clients find it there from now on. */

@@ -11,6 +11,9 @@ export const regionName = (pool: string, mn: number): string => `fusee-${pool}-$
 /** The name of the region of a process that is to take an MN's place. */
 export const nextRegionName = (pool: string, mn: number): string => `${regionName(pool, mn)}.next`;
 
+/** The name of the region of a process that waits for any place. */
+export const spareRegionName = (pool: string, pid: number): string => `fusee-${pool}-spare.${pid}`;
+
 /**
  * A region that is there: what tells it from any other that has borne its name, and when it was made, in ms
  * since 1970. undefined: there is none.

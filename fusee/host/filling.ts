@@ -13,7 +13,7 @@ import { readNodeConfig } from '../client/connect.js';
 import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
 import { type HostFabric, type NodeAccess, openFabric } from '../fabric/open.js';
-import { nextRegionName, regionName } from '../fabric/shm-process.js';
+import { nextRegionName, regionName, spareRegionName } from '../fabric/shm-process.js';
 import { type PoolConfig, View } from '../layout/index.js';
 import {
   Filler,
@@ -54,6 +54,10 @@ export interface FillingHost {
   offered(mn: number): void;
   withdrawn(mn: number): void;
   filled(mn: number): void;
+  /** Nobody can fill the place: of something nothing is left. */
+  bereft(mn: number): void;
+  /** The place is another process's. */
+  entered(mn: number): void;
   log(line: string): void;
 }
 
@@ -61,7 +65,7 @@ export interface FillingHost {
 interface Candidate {
   readonly mn: number;
   readonly peer: Peer;
-  /** Where it is reached before it has its place, and behind that. */
+  /** Where it is reached before it has its place, and {@link placeTaken}. */
   readonly place: string;
   readonly placeTaken: string;
   readonly fabric: HostFabric;
@@ -81,8 +85,7 @@ export class Filling {
   readonly #host: FillingHost;
   readonly #usher: Usher;
   readonly #candidates = new Map<number, Candidate>();
-  /** Places for which somebody is being looked at. */
-  readonly #arriving = new Set<number>();
+  readonly #arriving = new Set<number>(); // places for which somebody is being looked at
   /** Who has left nothing untold. */
   readonly #told = new Set<number>();
   /** What the master writes itself. */
@@ -169,7 +172,7 @@ export class Filling {
     const { mn, filler } = candidate;
     filler.rounds++;
     if (filler.isBereft) {
-      this.#dismiss(mn, 'what it is to have has lost its last replica');
+      this.#dismissBereft(mn);
       return undefined;
     }
     if (!filler.isNearlyDone && !repair.isAgain) return 'more';
@@ -193,8 +196,7 @@ export class Filling {
     this.#arriving.add(mn);
     try {
       const candidate = await this.#attach(offer, peer);
-      if (candidate.filler.isBereft)
-        this.#dismiss(mn, 'of what it is to have nothing is left: start the pool anew');
+      if (candidate.filler.isBereft) this.#dismissBereft(mn);
       else this.#host.offered(mn);
     } catch (error) {
       this.#dismiss(mn, (error as Error).message);
@@ -218,11 +220,13 @@ export class Filling {
     return undefined;
   }
 
-  async #attach({ mn, place }: { mn: number; place?: string | undefined }, peer: Peer): Promise<Candidate> {
+  async #attach(offer: Extract<FromClient, { type: 'offer' }>, peer: Peer): Promise<Candidate> {
+    const { mn, pid, isSpare, place } = offer;
     const { access, key, isDead, cx, watch } = this.#host;
     const { geometry } = cx.client.view;
     const { nodes } = geometry.config;
-    const where = place ?? nextRegionName(access.pool, mn);
+    const region = isSpare === true ? spareRegionName(access.pool, pid) : nextRegionName(access.pool, mn);
+    const where = place ?? region;
     const places = Array.from({ length: nodes }, (_, i) => (isDead(i) ? '' : watch.places[i]));
     const pieceBytes = pageBytesOf(geometry.nodeBytes);
     const fabric = await openFabric(access, [...places, where], {
@@ -243,6 +247,11 @@ export class Filling {
       fabric.close();
       throw error;
     }
+  }
+
+  #dismissBereft(mn: number): void {
+    this.#host.bereft(mn);
+    this.#dismiss(mn, 'of what it is to have nothing is left: start the pool anew');
   }
 
   #dismiss(mn: number, reason: string): void {
@@ -268,7 +277,7 @@ export class Filling {
     while (this.#candidates.get(mn) === candidate) {
       const isDone = await this.#runPolitely(candidate, filler.copy(false));
       if (isDone) break;
-      if (filler.isBereft) this.#dismiss(mn, 'what it is to have has lost its last replica');
+      if (filler.isBereft) this.#dismissBereft(mn);
       await pause(RETRY_MS);
       await this.#host.look();
     }
@@ -322,12 +331,10 @@ export class Filling {
   }
 
   #goBack(mn: number): void {
-    const { fabric, watch, log } = this.#host;
     try {
-      fabric.reattach(mn, watch.places[mn]);
+      this.#host.fabric.reattach(mn, this.#host.watch.places[mn]);
     } catch (error) {
-      // It is silent now, and dead by the next look at nodes.
-      log(`node ${mn} cannot be reached any more: ${(error as Error).message}`);
+      this.#host.log(`node ${mn} cannot be reached any more: ${(error as Error).message}`);
     }
   }
 
@@ -367,6 +374,7 @@ export class Filling {
     this.#candidates.delete(mn);
     this.#rest();
     peer.send({ type: 'entered' });
+    this.#host.entered(mn);
     for (const other of this.#candidates.values()) other.fabric.reattach(mn, placeTaken);
     const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
     // One that was dead does not answer.
@@ -375,10 +383,18 @@ export class Filling {
 }
 
 function requireSame(its: PoolConfig, ours: PoolConfig): void {
-  for (const name of Object.keys(ours) as (keyof PoolConfig)[]) {
-    if (its[name] === ours[name]) continue;
-    throw new Error(
-      `it was started with ${name} ${its[name]}, the pool with ${ours[name]}; use the same options`,
-    );
-  }
+  const difference = differenceOf(its, ours);
+  if (difference !== undefined) throw new Error(difference);
 }
+
+/** What tells a fresh process from the pool, if anything does. */
+export function differenceOf(its: PoolConfig, ours: PoolConfig): string | undefined {
+  const name = (Object.keys(ours) as (keyof PoolConfig)[]).find((one) => its[one] !== ours[one]);
+  return name === undefined
+    ? undefined
+    : `it was started with ${name} ${its[name]}, the pool with ${ours[name]}; use the same options`;
+}
+
+/** Why the places of a pool cannot be filled by spares, by what its master reaches it over. */
+export const unfillable = (kind: string): string | undefined =>
+  kind === 'shm' ? undefined : `the master reaches the pool over ${kind}, where spares take no places yet`;

@@ -61,11 +61,11 @@ export class MasterHost implements Listener {
       carryOut: (effect) => this.#carryOut(effect),
       log: (line) => this.#log(line),
     });
-    this.#works = new Works(seat, this.#employer);
     const leaseNs = this.leaseMs * 1e6;
     this.#excuses = new Excuses(leaseNs);
     const rules = { leaseNs, sleepNs: Math.max(leaseNs / 4, SLEEP_LEAST_NS) };
     this.#master = new Master(rules, seat.left?.record, seat.fabric.nowNs());
+    this.#works = new Works(seat, this.#employer);
   }
 
   /**
@@ -97,10 +97,8 @@ export class MasterHost implements Listener {
       chronicle: this.#chronicle,
       lookAtNodes: () => this.#lookAtNodes(),
       log: (line) => this.#log(line),
-      isDead: (mn) => this.#master.view.dead.includes(mn),
-      offered: (mn) => this.#apply(this.#master.offer(mn)),
-      withdrawn: (mn) => this.#apply(this.#master.withdraw(mn)),
-      filled: (mn) => this.#apply(this.#master.filled(mn)),
+      master: this.#master,
+      apply: (effects) => this.#apply(effects),
     };
   }
 
@@ -146,6 +144,7 @@ export class MasterHost implements Listener {
       leaseMs: this.leaseMs,
       view: copyOf(this.#master.view),
       filling: this.#works.filling.progress,
+      spares: this.#master.spares.waiting,
       lost: lossOf(this.#seat.state.view, this.#seat.state.view.geometry),
       clients: this.#master.living,
       ...this.#chronicle.report,
@@ -200,7 +199,7 @@ export class MasterHost implements Listener {
     this.#isClosed = true;
     this.#effects.isClosed = true;
     clearTimeout(this.#timer);
-    this.#works.filling.close();
+    this.#works.close();
     await this.#server?.close();
     await this.#works.idle;
     this.#seat.fabric.close();
@@ -210,7 +209,7 @@ export class MasterHost implements Listener {
   /** @internal */
   heard(peer: Peer, message: FromClient): void {
     // Whoever gets no answer looks for the master that leads.
-    if (!this.isLeading || this.#works.filling.heard(peer, message)) return;
+    if (!this.isLeading || this.#works.heard(peer, message)) return;
     const nowNs = this.#seat.fabric.nowNs();
     switch (message.type) {
       case 'join':
@@ -251,7 +250,7 @@ export class MasterHost implements Listener {
 
   /** @internal */
   gone(peer: Peer): void {
-    this.#works.filling.gone(peer);
+    this.#works.gone(peer);
     if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.#isClosed) return;
     this.#peers.delete(peer.cid);
     const process = this.#records.processes.get(peer.cid);
@@ -352,7 +351,8 @@ export class MasterHost implements Listener {
         this.#peers.get(effect.cid)?.send({ type: 'in', view: this.view });
         return;
       case 'fill':
-        this.#works.filling.fill(effect.mn);
+      case 'assign':
+        this.#works.provide(effect);
         return;
       case 'fence':
         void this.#fence(effect.cid);

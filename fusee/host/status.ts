@@ -39,6 +39,8 @@ export interface MasterStatus {
   readonly view: MasterView;
   /** How far a place is filled, if one is. */
   readonly filling?: FillProgress;
+  /** Processes that wait for any place. */
+  readonly spares: number;
   /** Data that has no replica left: regions and subtables. */
   readonly lost: { readonly regions: number; readonly subtables: number };
   readonly clients: number;

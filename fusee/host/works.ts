@@ -4,15 +4,18 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { complete } from '../client/call.js';
+import type { FromClient } from '../control/messages.js';
+import type { Peer } from '../control/server.js';
 import type { HostFabric, NodeAccess } from '../fabric/open.js';
 import { View } from '../layout/index.js';
-import { type Member, type Repair, Repairer } from '../master/index.js';
+import { type Effect, type Master, type Member, type Repair, Repairer } from '../master/index.js';
 import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
 import { type RecoveryStep, recoverClient } from '../recovery/index.js';
 import type { Term } from '../store/index.js';
 import type { Op, Word } from '../verbs/index.js';
-import { Filling, type FillingHost } from './filling.js';
+import { Filling } from './filling.js';
 import type { NodeWatch } from './node-watch.js';
+import { SpareDesk } from './spare-desk.js';
 import { type Chronicle, StepTimes } from './status.js';
 
 /** Tries of an op that met silence, before the next look at nodes. */
@@ -30,8 +33,11 @@ export interface Tools {
 }
 
 /** Whom the works of a master serve. */
-export interface Employer extends Pick<FillingHost, 'isDead' | 'offered' | 'withdrawn' | 'filled'> {
+export interface Employer {
   isClosed(): boolean;
+  readonly master: Master;
+  /** Has effects of the master carried out. */
+  apply(effects: readonly Effect[]): void;
   readonly chronicle: Chronicle;
   /** Looks for nodes that have died: one was silent. */
   lookAtNodes(): Promise<void>;
@@ -41,6 +47,7 @@ export interface Employer extends Pick<FillingHost, 'isDead' | 'offered' | 'with
 /** Repairs and recoveries of one master. */
 export class Works {
   readonly filling: Filling;
+  readonly #desk: SpareDesk;
   readonly #tools: Tools;
   readonly #employer: Employer;
   readonly #cx: Context;
@@ -54,6 +61,13 @@ export class Works {
     this.#employer = employer;
     this.#cx = makeCoroutine(tools.state, 0).cx;
     this.#repairer = new Repairer(this.#cx);
+    const { apply, master, log } = employer;
+    const isDead = (mn: number): boolean => master.view.dead.includes(mn);
+    this.#desk = new SpareDesk({
+      ...{ config: tools.state.view.geometry.config, fabricKind: tools.fabric.kind },
+      ...{ spares: master.spares, isDead, log },
+      changed: () => apply(master.provide()),
+    });
     this.filling = new Filling({
       ...tools,
       cx: this.#cx,
@@ -61,12 +75,37 @@ export class Works {
       cid: tools.state.cid,
       run: (steps) => this.#run(steps),
       look: () => employer.lookAtNodes(),
-      isDead: (mn) => employer.isDead(mn),
-      offered: (mn) => employer.offered(mn),
-      withdrawn: (mn) => employer.withdrawn(mn),
-      filled: (mn) => employer.filled(mn),
-      log: (line) => employer.log(line),
+      isDead,
+      offered: (mn) => apply(master.offer(mn)),
+      withdrawn: (mn) => apply(master.withdraw(mn)),
+      filled: (mn) => apply(master.filled(mn)),
+      bereft: (mn) => master.spares.bereft(mn),
+      entered: (mn) => this.#desk.entered(mn),
+      log,
     });
+  }
+
+  /** True: the message was of no client's. */
+  heard(peer: Peer, message: FromClient): boolean {
+    return this.#desk.heard(peer, message) || this.filling.heard(peer, message);
+  }
+
+  /** A connection has ended: maybe of a process that is to have a place. */
+  gone(peer: Peer): void {
+    this.filling.gone(peer);
+    this.#desk.gone(peer);
+  }
+
+  /** A place is to be filled, or a spare to have one. */
+  provide(effect: Extract<Effect, { do: 'fill' | 'assign' }>): void {
+    if (effect.do === 'fill') this.filling.fill(effect.mn);
+    else this.#desk.assign(effect);
+  }
+
+  /** No place is filled any more. */
+  close(): void {
+    this.#desk.close();
+    this.filling.close();
   }
 
   /** Resolves when all that waits by now is done. */

@@ -25,6 +25,8 @@ export function told(effects: readonly Effect[]): string[] {
         return [`recover ${effect.member.cid}`];
       case 'fill':
         return [`fill ${effect.mn}`];
+      case 'assign':
+        return [`spare ${effect.spare} ${effect.isReplacing ? 'replaces' : 'gets'} ${effect.mn}`];
       default:
         return [`${effect.do} ${effect.cid}`];
     }

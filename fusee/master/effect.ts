@@ -1,6 +1,7 @@
 /** What a master remembers, is told, and has done: the types of its state machine (`master.ts`). */
 import type { OpenRound } from '../ops/index.js';
 import type { MasterView, NextView } from './next-view.js';
+import type { Assignment } from './spares.js';
 
 /** A member that is not recovered yet: its id, and its place in the client table. */
 export interface Member {
@@ -63,5 +64,7 @@ export type Effect =
   | { readonly do: 'halt'; readonly cid: number }
   /** What is not copied yet of a place is to be copied, while clients work; then `filled`. */
   | { readonly do: 'fill'; readonly mn: number }
+  /** A spare is to offer itself for a place. */
+  | ({ readonly do: 'assign' } & Assignment)
   /** The record has changed. */
   | { readonly do: 'store'; readonly record: MasterRecord };

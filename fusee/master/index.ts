@@ -5,3 +5,4 @@ export * from './marks.js';
 export * from './master.js';
 export * from './next-view.js';
 export * from './repair.js';
+export * from './spares.js';

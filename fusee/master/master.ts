@@ -21,6 +21,7 @@
 
 import type { Effect, MasterRecord, Member, StopReport } from './effect.js';
 import { type MasterView, type NextView, Places } from './next-view.js';
+import { Spares } from './spares.js';
 
 export type { Effect, MasterRecord, Member, Repair, StopReport } from './effect.js';
 
@@ -63,6 +64,8 @@ export class Master {
   /** The view that the former master was making. */
   readonly #inherited: NextView | undefined;
   readonly #places = new Places();
+  /** Who waits for any place; whoever changes them has {@link provide} look who may have one. */
+  readonly spares: Spares = new Spares();
   #isRepairing = false;
   #tickedNs: number;
   /** A node was to join since everybody has stopped: rounds may have been decided already, and all are. */
@@ -103,7 +106,8 @@ export class Master {
 
   /** True when nothing is under way, and nobody dead is left. */
   get isSettled(): boolean {
-    const isQuiet = !this.isChanging && this.#lost.size === 0 && this.#places.isQuiet;
+    const areSeated = this.#places.isQuiet && this.spares.isQuiet;
+    const isQuiet = !this.isChanging && this.#lost.size === 0 && areSeated;
     return isQuiet && [...this.#members.values()].every(({ state }) => state === LIVE);
   }
 
@@ -235,6 +239,12 @@ export class Master {
     return this.#taken();
   }
 
+  /** Gives places to spares, if there are such and such. */
+  provide(): Effect[] {
+    this.#goOn();
+    return this.#taken();
+  }
+
   /** A client has stopped: all that it had posted is answered, and it posts nothing more. */
   stopped(cid: number, report: StopReport): Effect[] {
     const known = this.#members.get(cid);
@@ -286,6 +296,8 @@ export class Master {
     if (next !== undefined) this.#disconnect(next);
     if (this.#next === undefined) {
       for (const known of this.#members.values()) if (known.state === FENCED) this.#recover(known);
+      const given = this.spares.assign(this.#view, (mn) => this.#places.isOffered(mn));
+      for (const one of given) this.#do({ do: 'assign', ...one });
       return;
     }
     const all = [...this.#members.values()];
@@ -321,6 +333,7 @@ export class Master {
   #publish(): void {
     const next = this.#next as NextView;
     const toFill = this.#places.made(next, this.#view);
+    if (next.joins !== undefined) this.spares.filled(next.joins);
     const { joins: _, ...view } = next;
     this.#view = view;
     this.#next = undefined;

@@ -31,6 +31,11 @@ export class Places {
     return this.#offered.size === 0;
   }
 
+  /** Does a process stand ready for the place? */
+  isOffered(mn: number): boolean {
+    return this.#offered.has(mn);
+  }
+
   offer(mn: number): void {
     this.#offered.add(mn);
   }

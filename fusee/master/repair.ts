@@ -2,8 +2,6 @@
  * What a master does to the memory between two views, with nobody at work (FUSEE section 5.2, Algorithm 3):
  * nodes learn the view, open slots are decided, and the client table is made anew where it is kept now.
  */
-
-import type { Directory } from '../index/index.js';
 import {
   CLIENTS_BASE,
   CLIENTS_MAX,
@@ -20,11 +18,11 @@ import {
   type View,
 } from '../layout/index.js';
 import { type Lane, RpcOperation } from '../memory/index.js';
-import type { Context, OpenRound } from '../ops/index.js';
+import { type Context, loadDirectory, type OpenRound } from '../ops/index.js';
 import { type LoggedSlots, slotsOfObject, walkLogs } from '../recovery/index.js';
 import { type LocalMemory, type Op, sameWord, VerbBatch, type Word, word } from '../verbs/index.js';
 import { ARBITER_BYTES, Arbiter } from './arbitrate.js';
-import type { Repair } from './master.js';
+import type { Repair, StopReport } from './master.js';
 
 /** WRITEs of one batch. */
 const WRITES = 8;
@@ -63,11 +61,12 @@ export class Repairer {
     for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
       if (!view.isDead(mn) && !(yield* tellNode(cx.allocator.lane, mn, view))) return undefined;
     }
-    const decided = yield* this.#decide(repair, before);
-    if (decided === undefined) return undefined;
-    if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair, cx.client.directory)))
-      return undefined;
-    return decided;
+    if (before.controlMn !== view.controlMn) {
+      const depth = yield* evenDirectory(room);
+      const known = { version: cx.client.directory.version, depth };
+      if (depth < 0 || !(yield* makeTable(room, repair, known))) return undefined;
+    }
+    return yield* this.#decide(repair, before);
   }
 
   /**
@@ -82,6 +81,10 @@ export class Repairer {
     const [cx, room] = [this.#cx, this.#room];
     const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
     const left: LoggedSlots[] = [];
+    const { directory } = cx.client;
+    const reads = { view: room.view, batch: cx.batch, into: cx.matchArea };
+    // Where the slots are that the dead have left open.
+    if (repair.dead.length > 0 && !(yield* loadDirectory(directory, reads))) return undefined;
     for (const { cid } of repair.dead) {
       const open = yield* leftByDead(cx, cid);
       if (open === undefined) return undefined;
@@ -185,16 +188,45 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
   return left;
 }
 
+/** Entries of the directory that are copied at a time. */
+const ENTRIES = CLIENTS_MAX;
+
+/**
+ * Makes the directory's backups equal to the one that is its primary now. Of a client that died while it
+ * changed entries some may have them, and some not; what only backups had, nobody has seen (`split.ts`).
+ * @returns the greatest local depth, which is the global one: word 0 counts on primaries, so this one's may be
+ *   as old as the pool, nor need there be a client that could tell; -1: a node was silent.
+ */
+function* evenDirectory({ local, view, batch: b, words }: Room): Op<number> {
+  const { subtables, subtablesMax } = view.geometry.config;
+  let depth = Math.log2(subtables);
+  if (subtables === subtablesMax) return depth;
+  for (let first = 0; first < subtablesMax; first += ENTRIES) {
+    const count = Math.min(ENTRIES, subtablesMax - first);
+    b.reset().read(view.directoryMn(0), directoryOffset(first), words, 8 * count);
+    yield b;
+    if (b.anyFailed()) return -1;
+    for (let s = 0; s < count; s++) depth = Math.max(depth, entryDepth(local.words[(words >>> 2) + 2 * s]));
+    b.reset();
+    for (let r = 1; r < view.directoryCount; r++)
+      b.write(view.directoryMn(r), directoryOffset(first), words, 8 * count);
+    if (b.count > 0) yield b;
+    if (b.anyFailed()) return -1;
+  }
+  return depth;
+}
+
 /**
  * The client table on its new node, whole: this node may have had it before, with words of clients long gone.
  * A word for every member; those of the dead stand still, so no grace passes before they are recovered. The
  * directory's version is above all that anybody has seen: all load it anew.
  */
-function* makeTable(room: Room, { reports, members }: Repair, known: Directory): Op<boolean> {
+function* makeTable(room: Room, { reports, members }: Repair, known: StopReport['directory']): Op<boolean> {
   const { local, view, batch: b } = room;
-  const found = yield* readWord0(room);
-  if (found === undefined) return false;
-  let version = Math.max(found.lo, known.version);
+  b.reset().read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
+  yield b;
+  if (b.anyFailed()) return false;
+  let version = Math.max(b.found(0, word()).lo, known.version);
   for (const { directory } of reports.values()) version = Math.max(version, directory.version);
   const table = room.words >>> 2;
   local.words.fill(0, table, table + 2 * CLIENTS_MAX);
@@ -203,31 +235,10 @@ function* makeTable(room: Room, { reports, members }: Repair, known: Directory):
     local.words.set([of.lo, of.hi], table + 2 * place);
   }
   const versionAt = room.words + 8 * CLIENTS_MAX;
-  local.words.set([version + 1, found.hi], versionAt >>> 2);
+  local.words.set([version + 1, known.depth], versionAt >>> 2);
   b.reset();
   b.write(view.controlMn, CLIENTS_BASE, room.words, 8 * CLIENTS_MAX);
   b.write(view.controlMn, DIRECTORY_VERSION_OFFSET, versionAt, 8);
   yield b;
   return !b.anyFailed();
-}
-
-/**
- * Word 0 of a directory whose primary is the node only now: its version as it stands there, and its global
- * depth by its entries. Word 0 counts on primaries, so this one may be as old as the pool; nor need there be
- * a client that could tell the depth. Undefined: the node was silent.
- */
-function* readWord0({ local, view, batch: b, words }: Room): Op<Word | undefined> {
-  const { subtablesMax } = view.geometry.config;
-  const atOnce = Math.floor(TABLE_BYTES / 8);
-  let depth = 0;
-  for (let first = 0; first < subtablesMax; first += atOnce) {
-    const count = Math.min(atOnce, subtablesMax - first);
-    b.reset().read(view.controlMn, directoryOffset(first), words, 8 * count);
-    yield b;
-    if (b.anyFailed()) return undefined;
-    for (let s = 0; s < count; s++) depth = Math.max(depth, entryDepth(local.words[(words >>> 2) + 2 * s]));
-  }
-  b.reset().read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
-  yield b;
-  return b.anyFailed() ? undefined : word(depth, b.found(0, word()).lo);
 }

@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   experiment: async () => (await import('./experiment-command.js')).experimentCommand(),
   kv: async () => (await import('./kv-command.js')).kvCommand(),
   node: async () => (await import('./node-command.js')).nodeCommand(),
+  drain: async () => (await import('./drain-command.js')).drainCommand(),
   master: async () => (await import('./master-command.js')).masterCommand(),
   recover: async () => (await import('./master-command.js')).recoverCommand(),
   saturate: async () => (await import('./saturate-command.js')).saturateCommand(),

@@ -129,6 +129,7 @@ function describe(status: MasterStatus): string {
   const { view, clients, recoveries } = status;
   const dead = view.dead.length === 0 ? 'all nodes alive' : `without node ${view.dead.join(', ')}`;
   const lines = [`view ${view.number}, ${dead}; ${clients} clients, lease ${status.leaseMs} ms`];
+  if (status.spares > 0) lines.push(`spares that wait for a place: ${status.spares}`);
   if (status.filling !== undefined) lines.push(describeFilling(status.filling));
   const loss = describeLoss(status);
   if (loss !== undefined) lines.push(loss);

@@ -10,6 +10,7 @@ import { keepSecret, makeControlFolder, readSecret, secretPath } from '../../fus
 import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { VerbsService } from '../../fusee/fabric/verbs-node.js';
+import { runSpare } from '../../fusee/host/spare-process.js';
 import { Geometry, MAX_NODES, type PoolConfig } from '../../fusee/layout/index.js';
 import { startShmNode } from '../../fusee/node/index.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
@@ -28,6 +29,7 @@ interface Flags extends RdmaFlags {
   regionSize: number;
   blockSize: number;
   replace?: boolean;
+  spare?: boolean;
   fabric: HostFabricKind;
   listen?: string;
   announce?: string;
@@ -37,7 +39,16 @@ interface Flags extends RdmaFlags {
 }
 
 /** What a pool's layout follows from. */
-type Shape = 'nodes' | 'indexReplicas' | 'dataReplicas' | 'memory' | 'keys' | 'regionSize' | 'blockSize';
+const SHAPE = [
+  'nodes',
+  'indexReplicas',
+  'dataReplicas',
+  'memory',
+  'keys',
+  'regionSize',
+  'blockSize',
+] as const satisfies readonly (keyof Flags)[];
+type Shape = (typeof SHAPE)[number];
 
 /** A node that is told that another process has its place ends so much later: its answer is heard. */
 const PART_MS = 100;
@@ -79,6 +90,11 @@ export function nodeCommand(): Command {
       '--replace',
       'drain the process that has this place: it ends when all that it holds is here, while clients run',
     )
+    .option(
+      '--spare',
+      'wait for any place of a running pool, and take it when its node dies or is drained; of the other ' +
+        'options it needs --pool alone, and takes the shape from the pool',
+    )
     .addOption(fabricOption())
     .option('--listen <host:port>', `over a network: where (default: 127.0.0.1, ${PORT} and its number)`)
     .option(
@@ -101,14 +117,17 @@ export function nodeCommand(): Command {
       `
 In a running pool that has a master, a node takes the place of one that has died: it comes up empty, and
 has everything copied to it while clients go on. A master of another host is named by --master, which is left
-out when the nodes of a pool are started for the first time.
+out when the nodes of a pool are started for the first time. A spare does so by itself, whichever node dies.
 
 Example: a pool of two nodes that keep everything twice
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 0 &
   fusee node --pool demo --nodes 2 --index-replicas 2 --data-replicas 2 --id 1 &
 `,
     )
-    .action((flags: Flags) => serve(flags));
+    .action((flags: Flags, command: Command) => {
+      const isGiven = (name: keyof Flags): boolean => command.getOptionValueSource(name) === 'cli';
+      return flags.spare === true ? serveSpare(flags, isGiven) : serve(flags);
+    });
 }
 
 /** The largest pool whose nodes fit `memory` each. @throws UsageError when not even the smallest does. */
@@ -129,25 +148,42 @@ export function poolOfMemory(flags: Pick<Flags, Shape>): PoolConfig {
     ...growingIndexOf(flags.keys),
     regionsPerNode: 1,
   };
-  const smallest = new Geometry(base);
-  const regions = Math.floor(
-    (flags.memory - smallest.dataBase) / (smallest.regionStride * flags.dataReplicas),
-  );
+  return withRegions(base, flags.memory, `an index of ${flags.keys} keys`);
+}
+
+/** As many regions as fit a memory. */
+function withRegions(base: PoolConfig, memory: number, index: string): PoolConfig {
+  const smallest = new Geometry({ ...base, regionsPerNode: 1 });
+  const regions = Math.floor((memory - smallest.dataBase) / (smallest.regionStride * base.dataReplicas));
   if (regions < 1) {
     throw new UsageError(
-      `the memory is ${flags.memory} bytes, but a node needs at least ${smallest.nodeBytes} ` +
-        `for an index of ${flags.keys} keys and one region per replica; ` +
+      `the memory is ${memory} bytes, but a node needs at least ${smallest.nodeBytes} ` +
+        `for ${index} and one region per replica; ` +
         'give it more with --memory, or plan for fewer --keys or a smaller --region-size',
     );
   }
   if (regions > REGIONS_MAX) {
-    const most = smallest.dataBase + REGIONS_MAX * smallest.regionStride * flags.dataReplicas;
+    const most = smallest.dataBase + REGIONS_MAX * smallest.regionStride * base.dataReplicas;
     throw new UsageError(
-      `the memory is ${flags.memory} bytes; one node takes at most ${most}: ` +
+      `the memory is ${memory} bytes; one node takes at most ${most}: ` +
         'use more nodes with less each, or larger regions',
     );
   }
   return { ...base, regionsPerNode: regions };
+}
+
+/** A pool's own configuration, but for what was given: the master refuses a spare of another shape. */
+export function shapeOfSpare(pool: PoolConfig, given: Partial<Pick<Flags, Shape>>): PoolConfig {
+  const base: PoolConfig = {
+    ...pool,
+    nodes: given.nodes ?? pool.nodes,
+    indexReplicas: given.indexReplicas ?? pool.indexReplicas,
+    dataReplicas: given.dataReplicas ?? pool.dataReplicas,
+    regionBytes: given.regionSize ?? pool.regionBytes,
+    blockBytes: given.blockSize ?? pool.blockBytes,
+    ...(given.keys === undefined ? {} : growingIndexOf(given.keys)),
+  };
+  return given.memory === undefined ? base : withRegions(base, given.memory, "the pool's index");
 }
 
 /**
@@ -206,18 +242,53 @@ function reachableAt(listening: string, { announce }: Flags): string {
   );
 }
 
+/** Waits for any place of a running pool, and serves there. */
+async function serveSpare(flags: Flags, isGiven: (name: keyof Flags) => boolean): Promise<void> {
+  const { pool, secretFile } = flags;
+  checkPoolName(pool);
+  for (const name of ['id', 'replace', 'fabric', 'listen', 'busyPoll'] as const) {
+    if (isGiven(name))
+      throw new UsageError(`a spare has no --${name}: it takes whatever place is free, on shared memory`);
+  }
+  const given = Object.fromEntries(SHAPE.filter(isGiven).map((name) => [name, flags[name]]));
+  sweepRegions(pool);
+  const abort = new AbortController();
+  let node: ShmNode | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      abort.abort();
+      node?.close();
+    });
+  }
+  const shapeOf = (its: PoolConfig): PoolConfig => {
+    const config = shapeOfSpare(its, given);
+    requireRoom(config, { nodes: 1 });
+    return config;
+  };
+  const onParted = (mn: number): void => part(node as ShmNode, { pool, id: mn });
+  const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+  const placed = await runSpare({ pool, secretFile, signal: abort.signal, shapeOf, onParted, say });
+  if (placed === undefined) return;
+  node = placed.node;
+  if (abort.signal.aborted) node.close();
+  else sayReady({ pool, id: placed.mn }, node.name);
+}
+
+/** Another process has the node's place. */
+function part(node: ShmNode, { pool, id }: Pick<Flags, 'pool' | 'id'>): void {
+  process.stdout.write(`node ${id} of pool '${pool}' has been drained; it ends\n`);
+  setTimeout(() => node.close(), PART_MS);
+}
+
 /** The node, until it is told to end, or another process has its place. */
 function start({ pool, id }: Flags, config: PoolConfig, isNext: boolean): ShmNode {
-  const onParted = (): void => {
-    process.stdout.write(`node ${id} of pool '${pool}' has been drained; it ends\n`);
-    setTimeout(() => node.close(), PART_MS);
-  };
+  const onParted = (): void => part(node, { pool, id });
   const node = startShmNode({ pool, mn: id, config, isNext, onParted });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => node.close());
   return node;
 }
 
-const sayReady = ({ pool, id }: Flags, where: string): boolean =>
+const sayReady = ({ pool, id }: Pick<Flags, 'pool' | 'id'>, where: string): boolean =>
   process.stdout.write(`node ${id} of pool '${pool}' is ready (${where}); end it with Ctrl-C\n`);
 
 async function serve(flags: Flags): Promise<void> {

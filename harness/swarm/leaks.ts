@@ -5,7 +5,7 @@
  * Rules of this file, what is excused and why:
  * - A client that lives on with a link cut has log entries of its own that differ: resets that no answer has
  *   waited for. As long as it has not left, it has blocks that it could not enter on all replicas, too.
- * - Where one index replica is all there is, or all that the view has left, no old value is logged, and
+ * - Where one index replica is all there is, or was all that a view had left, no old value is logged, and
  *   recovery cannot know what the dead had still to free (`recover-client.ts`): two cells at most for each
  *   log entry that it has walked then, and bits of theirs that reached some replicas only. One cell
  *   for each of its coroutines too: who rests there leaves a used bit that looks like a named object's.

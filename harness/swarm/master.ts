@@ -39,6 +39,10 @@ export interface MasterHands {
   recover(member: Member, onDone: () => void): void;
   /** Ends a recovery as it stands. */
   halt(cid: number): void;
+  /** The filling of a place has begun. */
+  filling(mn: number): void;
+  /** The view that those go by who look at the memory has changed. */
+  changed(): void;
 }
 
 /** Drives the master; what it decides reaches clients in virtual time. */
@@ -64,7 +68,10 @@ export class SimMaster {
       offer: (mn) => this.#apply(this.#master.offer(mn)),
       withdraw: (mn) => this.#apply(this.#master.withdraw(mn)),
       filled: (mn) => this.#apply(this.#master.filled(mn)),
-      isDead: (mn) => this.#master.view.dead.includes(mn),
+      nodeDied: (mn) => this.nodeDied(mn),
+      spares: this.#master.spares,
+      provide: () => this.#apply(this.#master.provide()),
+      begun: (mn) => hands.filling(mn),
       drive: (fabric, steps, onEnd) => this.#drive(fabric, steps, onEnd),
     });
   }
@@ -136,7 +143,10 @@ export class SimMaster {
         this.#apply(this.#master.fenced(effect.cid));
         return;
       case 'fill':
-        this.refill.fill();
+        this.refill.fill(effect.mn);
+        return;
+      case 'assign':
+        this.refill.assign(effect);
         return;
       case 'repair':
         this.#repair(effect.repair);
@@ -208,6 +218,7 @@ export class SimMaster {
       for (const [slot, { hi, lo }] of decided) run.world.note(slot ^ hi ^ lo);
       // Those who look at the memory when all is over look by the new view.
       run.view.change(repair.view.number, repair.view.dead, repair.isWhole);
+      this.#hands.changed();
       this.#apply(this.#master.repaired(true));
     };
   }

@@ -31,6 +31,7 @@ const RANGES: Readonly<Record<string, Range>> = {
   cuts: [0, 64],
   nodeCrashes: [0, 64],
   refillNs: [0, TIME_MAX_NS],
+  fillDeath: SHARE,
   leaseNs: TIME,
   recovererCrash: SHARE,
   boundNs: [0, TIME_MAX_NS],

@@ -31,6 +31,8 @@ export interface SeedReport {
   /** Fresh processes that have taken places of nodes, and times that more was copied first. */
   readonly nodeJoins: number;
   readonly fillRounds: number;
+  /** Processes that died while their places were filled. */
+  readonly fillDeaths: number;
   readonly slotsDecided: number;
   /** Memory that nobody has at the end. */
   readonly leaks: Leaks;
@@ -149,6 +151,7 @@ function reportOf(
     nodeCrashes: cluster.nodeCrashes,
     nodeJoins: cluster.master.refill.joined,
     fillRounds: cluster.master.refill.rounds,
+    fillDeaths: cluster.master.refill.deaths,
     slotsDecided: cluster.master.slotsDecided,
     ...checked,
     recovered: [...cluster.recovered],
