@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LatencyHistogram } from '../results/histogram.js';
+import { sampleRow } from '../results/sample.js';
+import type { OpenLoop } from '../results/schema.js';
 import { readRun } from '../results/stored-run.js';
 import { heatFigure, isHeatKnown } from './heat-figure.js';
 import { percentileFigure, percentilePoints } from './percentiles.js';
@@ -12,6 +14,20 @@ import { figureSpec } from './spec.js';
 import { seriesLooks } from './style.js';
 import { isSweep, sweepFigure } from './sweep-figure.js';
 import { drawRun } from './ycsb.js';
+
+const OPEN: OpenLoop = {
+  arrivals: 'poisson',
+  offeredOps: 0,
+  catchUp: 'all',
+  skipAfterNs: null,
+  scheduled: 1000,
+  late: 0,
+  lateAfterNs: 1e6,
+  skipped: 0,
+  dropped: 0,
+  verdict: 'sustained',
+  responseNs: null,
+};
 
 let root: string;
 beforeEach(() => {
@@ -94,6 +110,31 @@ describe('throughput and latency', () => {
     const written = await drawRun(folder, { outFolder: join(root, 'out'), onSkip: () => {} });
     expect(written.map((path) => basename(path))).toContain('throughput-latency.pdf');
   }, 60_000);
+
+  test('of open loops are response times over the loads that were offered, and say what was not sustained', () => {
+    const { provenance, status } = readRun(writeSampleRun({ root, workloads: 1, withoutLatency: true }));
+    const latency = (p99: number) => ({ p50: 1, p90: 1, p99, p999: p99, max: p99 });
+    const at = (offeredOps: number, p99Us: number, verdict: 'sustained' | 'not sustained') =>
+      sampleRow({
+        throughputOps: Math.min(offeredOps, 18_000),
+        openLoop: { ...OPEN, offeredOps, verdict },
+        responseNs: { search: latency(p99Us * 1000) },
+        // What would be drawn if nobody waited.
+        latencyNs: { search: latency(5000) },
+      });
+    const rows = [at(10_000, 30, 'sustained'), at(20_000, 900, 'not sustained'), at(5000, 20, 'sustained')];
+    expect(isSweep({ rows })).toBe(true);
+    const { panels, caption } = sweepFigure({ rows, provenance, status });
+    expect(panels[0].lines[0].points).toEqual([
+      { x: 5, y: 20, label: '5,000/s' },
+      { x: 10, y: 30, label: '10,000/s' },
+      { x: 18, y: 900, label: '20,000/s not sustained' },
+    ]);
+    expect(caption.join(' ')).toContain('labels: offered load; open loop: response times');
+    // A closed loop beside them is a curve of its own.
+    const mixed = sweepFigure({ rows: [...rows, sampleRow()], provenance, status });
+    expect(mixed.panels[0].lines.length).toBeGreaterThan(1);
+  });
 
   test('of one load are no curve', () => {
     expect(isSweep(readRun(writeSampleRun({ root, workloads: 2, withoutLatency: true })))).toBe(false);

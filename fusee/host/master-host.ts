@@ -200,7 +200,7 @@ export class MasterHost implements Listener {
     await this.#server?.close();
     await this.#works.idle;
     this.#seat.fabric.close();
-    this.#seat.watch.close();
+    await this.#seat.watch.close();
   }
 
   /** @internal */

@@ -13,6 +13,7 @@ export class NodeWatch {
   readonly places: string[];
   readonly #fabric: HostFabric;
   readonly #batch: VerbBatch;
+  #isClosed = false;
   #looking: Promise<number[]> | undefined;
 
   private constructor(fabric: HostFabric, places: readonly string[]) {
@@ -39,7 +40,8 @@ export class NodeWatch {
   }
 
   /** READs a word of every node but those known to be dead; the ones that have died. */
-  deadOf(known: readonly number[]): Promise<number[]> {
+  async deadOf(known: readonly number[]): Promise<number[]> {
+    if (this.#isClosed) return [];
     this.#looking ??= this.#look(known).finally(() => {
       this.#looking = undefined;
     });
@@ -62,7 +64,10 @@ export class NodeWatch {
     return dead;
   }
 
-  close(): void {
+  /** Waits for a look that is under way: over a network it takes its time; a closed fabric answers nobody. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#looking;
     this.#fabric.close();
   }
 }

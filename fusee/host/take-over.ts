@@ -88,7 +88,7 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
     return { term, secret, left, access, fabric, watch, state };
   } catch (error) {
     fabric.close();
-    watch?.close();
+    await watch?.close();
     throw error;
   }
 }

@@ -2,10 +2,14 @@
  * What a master does to the memory between two views, with nobody at work (FUSEE section 5.2, Algorithm 3):
  * nodes learn the view, open slots are decided, and the client table is made anew where it is kept now.
  */
+
+import type { Directory } from '../index/index.js';
 import {
   CLIENTS_BASE,
   CLIENTS_MAX,
   DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
+  entryDepth,
   isReplacedWord,
   isTomb,
   LINE_BYTES,
@@ -61,7 +65,8 @@ export class Repairer {
     }
     const decided = yield* this.#decide(repair, before);
     if (decided === undefined) return undefined;
-    if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair))) return undefined;
+    if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair, cx.client.directory)))
+      return undefined;
     return decided;
   }
 
@@ -185,18 +190,12 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
  * A word for every member; those of the dead stand still, so no grace passes before they are recovered. The
  * directory's version is above all that anybody has seen: all load it anew.
  */
-function* makeTable(room: Room, { reports, members }: Repair): Op<boolean> {
+function* makeTable(room: Room, { reports, members }: Repair, known: Directory): Op<boolean> {
   const { local, view, batch: b } = room;
-  let version = 0;
-  let depth = 0;
-  for (const { directory } of reports.values()) {
-    version = Math.max(version, directory.version);
-    depth = Math.max(depth, directory.depth);
-  }
-  b.reset().read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
-  yield b;
-  if (b.anyFailed()) return false;
-  const found = b.found(0, word());
+  const found = yield* readWord0(room);
+  if (found === undefined) return false;
+  let version = Math.max(found.lo, known.version);
+  for (const { directory } of reports.values()) version = Math.max(version, directory.version);
   const table = room.words >>> 2;
   local.words.fill(0, table, table + 2 * CLIENTS_MAX);
   for (const { cid, place } of members) {
@@ -204,10 +203,31 @@ function* makeTable(room: Room, { reports, members }: Repair): Op<boolean> {
     local.words.set([of.lo, of.hi], table + 2 * place);
   }
   const versionAt = room.words + 8 * CLIENTS_MAX;
-  local.words.set([Math.max(version, found.lo) + 1, Math.max(depth, found.hi)], versionAt >>> 2);
+  local.words.set([version + 1, found.hi], versionAt >>> 2);
   b.reset();
   b.write(view.controlMn, CLIENTS_BASE, room.words, 8 * CLIENTS_MAX);
   b.write(view.controlMn, DIRECTORY_VERSION_OFFSET, versionAt, 8);
   yield b;
   return !b.anyFailed();
+}
+
+/**
+ * Word 0 of a directory whose primary is the node only now: its version as it stands there, and its global
+ * depth by its entries. Word 0 counts on primaries, so this one may be as old as the pool; nor need there be
+ * a client that could tell the depth. Undefined: the node was silent.
+ */
+function* readWord0({ local, view, batch: b, words }: Room): Op<Word | undefined> {
+  const { subtablesMax } = view.geometry.config;
+  const atOnce = Math.floor(TABLE_BYTES / 8);
+  let depth = 0;
+  for (let first = 0; first < subtablesMax; first += atOnce) {
+    const count = Math.min(atOnce, subtablesMax - first);
+    b.reset().read(view.controlMn, directoryOffset(first), words, 8 * count);
+    yield b;
+    if (b.anyFailed()) return undefined;
+    for (let s = 0; s < count; s++) depth = Math.max(depth, entryDepth(local.words[(words >>> 2) + 2 * s]));
+  }
+  b.reset().read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
+  yield b;
+  return b.anyFailed() ? undefined : word(depth, b.found(0, word()).lo);
 }

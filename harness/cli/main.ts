@@ -2,19 +2,27 @@
 /** The `fusee` command. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
-import { benchCommand } from './bench-command.js';
-import { experimentCommand } from './experiment-command.js';
 import { explain } from './explain.js';
-import { fabricCommand } from './fabric-command.js';
-import { fsckCommand } from './fsck-command.js';
-import { kvCommand } from './kv-command.js';
-import { masterCommand, recoverCommand } from './master-command.js';
-import { nodeCommand } from './node-command.js';
-import { resultsCommand } from './results-command.js';
-import { saturateCommand } from './saturate-command.js';
-import { selfTestCommand } from './self-test-command.js';
-import { statsCommand } from './stats-command.js';
-import { verifyCommand } from './verify-command.js';
+
+/**
+ * Every command, in the order of the help. Only what is asked for is loaded, which is most of what a short
+ * command takes.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  bench: async () => (await import('./bench-command.js')).benchCommand(),
+  experiment: async () => (await import('./experiment-command.js')).experimentCommand(),
+  kv: async () => (await import('./kv-command.js')).kvCommand(),
+  node: async () => (await import('./node-command.js')).nodeCommand(),
+  master: async () => (await import('./master-command.js')).masterCommand(),
+  recover: async () => (await import('./master-command.js')).recoverCommand(),
+  saturate: async () => (await import('./saturate-command.js')).saturateCommand(),
+  results: async () => (await import('./results-command.js')).resultsCommand(),
+  stats: async () => (await import('./stats-command.js')).statsCommand(),
+  fsck: async () => (await import('./fsck-command.js')).fsckCommand(),
+  fabric: async () => (await import('./fabric-command.js')).fabricCommand(),
+  verify: async () => (await import('./verify-command.js')).verifyCommand(),
+  selftest: async () => (await import('./self-test-command.js')).selfTestCommand(),
+};
 
 const EXAMPLES = `
 Examples:
@@ -41,20 +49,11 @@ async function main(): Promise<void> {
   const program = new Command('fusee')
     .description('FUSEE, a key-value store on fully disaggregated memory, and its benchmark harness')
     .version(packageVersion)
-    .addHelpText('after', EXAMPLES)
-    .addCommand(benchCommand())
-    .addCommand(experimentCommand())
-    .addCommand(kvCommand())
-    .addCommand(nodeCommand())
-    .addCommand(masterCommand())
-    .addCommand(recoverCommand())
-    .addCommand(saturateCommand())
-    .addCommand(resultsCommand())
-    .addCommand(statsCommand())
-    .addCommand(fsckCommand())
-    .addCommand(fabricCommand())
-    .addCommand(verifyCommand())
-    .addCommand(selfTestCommand());
+    .addHelpText('after', EXAMPLES);
+  const asked = process.argv[2] ?? '';
+  // Help, and what may have been meant, need all of them.
+  const makers = Object.hasOwn(COMMANDS, asked) ? [COMMANDS[asked]] : Object.values(COMMANDS);
+  for (const command of await Promise.all(makers.map((make) => make()))) program.addCommand(command);
   harmonise(program);
   await program.parseAsync();
 }

@@ -25,6 +25,8 @@ interface Flags {
   most: number;
   tolerance: number;
   repeats: number;
+  requireTrust: boolean;
+  figures: boolean;
   out: string;
   json: boolean;
 }
@@ -67,6 +69,8 @@ export function saturateCommand(): Command {
     .option('--most <n>', 'highest load to try', parseCount('the highest load'), 1_000_000)
     .option('--tolerance <share>', 'how close the search is to come', parseShare('the tolerance'), 0.1)
     .option('--repeats <n>', 'repetitions of one load, at most', parseCount('repetitions'), 9)
+    .option('--require-trust', 'repetitions with noise count for neither side', false)
+    .option('--no-figures', 'draw nothing')
     .option('--out <folder>', 'folder of all runs', 'results/runs')
     .option('--json', 'print one JSON object', false)
     .addHelpText(
@@ -91,8 +95,8 @@ async function saturate(flags: Flags): Promise<void> {
     process.exitCode = 130;
     return;
   }
-  const { saturation, folder } = outcome;
-  const text = flags.json ? JSON.stringify({ ...saturation, folder }) : describe(outcome, flags);
+  const { saturation, folder, figures } = outcome;
+  const text = flags.json ? JSON.stringify({ ...saturation, folder, figures }) : describe(outcome, flags);
   process.stdout.write(`${text}\n`);
   process.exitCode = saturation.isSure ? 0 : 1;
 }
@@ -116,6 +120,8 @@ function saturateOptions(flags: Flags): SaturateOptions {
     },
     openLoop: { arrivals: flags.arrivals, skipAfterNs: null },
     boundNs: flags.p99,
+    requireTrust: flags.requireTrust,
+    figures: flags.figures,
     fromOps: flags.from,
     leastOps: flags.least,
     mostOps: flags.most,
@@ -124,7 +130,7 @@ function saturateOptions(flags: Flags): SaturateOptions {
   };
 }
 
-function describe({ saturation, rows, folder }: SaturateOutcome, { p99 }: Flags): string {
+function describe({ saturation, rows, folder, figures }: SaturateOutcome, { p99 }: Flags): string {
   const p99s = (offered: number): string =>
     rows
       .filter(({ openLoop }) => openLoop?.offeredOps === offered)
@@ -134,13 +140,15 @@ function describe({ saturation, rows, folder }: SaturateOutcome, { p99 }: Flags)
     one.offeredOps,
     one.kept,
     one.broken,
+    one.unreliable,
     one.verdict,
     p99s(one.offeredOps),
   ]);
   return [
-    ...textTable([['offered/s', 'kept', 'broken', 'verdict', 'p99 µs of each'], ...lines]),
+    ...textTable([['offered/s', 'kept', 'broken', 'unreliable', 'verdict', 'p99 µs of each'], ...lines]),
     verdictOf(saturation, `a p99 of ${p99 / 1000} µs`),
     folder,
+    ...figures,
   ].join('\n');
 }
 

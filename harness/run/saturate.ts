@@ -1,15 +1,18 @@
 /** `fusee saturate`: the highest offered load whose p99 response time stays within a bound; all rows are kept. */
+import { join } from 'node:path';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { FabricError, UsageError } from '../../fusee/verbs/index.js';
+import { isSweep, sweepFigure } from '../../plots/sweep-figure.js';
 import { cellKeyOf } from '../../results/cell-key.js';
 import type { ResultRow } from '../../results/schema.js';
 import { openRun, type Run } from '../../results/store.js';
+import { readRun } from '../../results/stored-run.js';
 import { attempt } from './attempt.js';
 import { benchProvenance } from './bench-provenance.js';
 import type { LiveView } from './live.js';
 import { type BenchOptions, planBench } from './plan-bench.js';
 import type { OpenLoopOptions } from './plan-open-loop.js';
-import { findSaturation, type Saturation, type SearchOptions } from './saturation.js';
+import { findSaturation, type Repetition, type Saturation, type SearchOptions } from './saturation.js';
 
 /** What to search with: a bench of one workload, whose rate and requests the search sets. */
 export interface SaturateOptions extends SearchOptions {
@@ -17,6 +20,10 @@ export interface SaturateOptions extends SearchOptions {
   readonly openLoop: Omit<OpenLoopOptions, 'rates'>;
   /** For the p99 response time of all operations together. */
   readonly boundNs: number;
+  /** Noise speaks for neither side; otherwise only what is unusable does not. */
+  readonly requireTrust: boolean;
+  /** Draw p99 over throughput. */
+  readonly figures: boolean;
 }
 
 /** What a search brought, and where it is stored. */
@@ -24,6 +31,8 @@ export interface SaturateOutcome {
   readonly saturation: Saturation;
   readonly rows: readonly ResultRow[];
   readonly folder: string;
+  /** What was drawn: nothing for a single load. */
+  readonly figures: readonly string[];
 }
 
 /** Beyond the window, for the warm-up, and for chance. */
@@ -53,7 +62,7 @@ export async function runSaturate(
   process.once('exit', onExit);
   const rows: ResultRow[] = [];
   try {
-    const keeps = async (offeredOps: number, repetition: number): Promise<boolean> => {
+    const repeat = async (offeredOps: number, repetition: number): Promise<Repetition> => {
       abort.throwIfAborted();
       const bench = benchAt(options, offeredOps, repetition);
       const [planned] = await planBench(bench);
@@ -63,11 +72,13 @@ export async function runSaturate(
       abort.throwIfAborted();
       if (fault !== null || result === null) throw new FabricError(fault ?? 'nothing was measured');
       rows.push(result.row);
-      return isWithin(result.row, options.boundNs);
+      return judgeRow(result.row, options);
     };
-    const saturation = await findSaturation(keeps, options);
+    const saturation = await findSaturation(repeat, options);
     store(run, options, saturation);
-    return { saturation, rows, folder: run.finish() };
+    const folder = run.finish();
+    const figures = options.figures && isSweep({ rows }) ? await draw(folder) : [];
+    return { saturation, rows, folder, figures };
   } catch (error) {
     if (run.state === 'running') {
       if (abort.aborted && error === abort.reason) run.interrupt();
@@ -80,12 +91,23 @@ export async function runSaturate(
   }
 }
 
-/** A load that was not sustained keeps no bound, whatever the requests say that did begin. */
-export const isWithin = ({ openLoop }: Pick<ResultRow, 'openLoop'>, boundNs: number): boolean =>
-  openLoop !== null &&
-  openLoop.verdict === 'sustained' &&
-  openLoop.responseNs !== null &&
-  openLoop.responseNs.p99 <= boundNs;
+/**
+ * What a repetition says. A load that was not sustained keeps no bound, whatever the requests say that did
+ * begin.
+ */
+export function judgeRow(
+  { openLoop, trust }: Pick<ResultRow, 'openLoop' | 'trust'>,
+  { boundNs, requireTrust }: Pick<SaturateOptions, 'boundNs' | 'requireTrust'>,
+): Repetition {
+  const verdict = trust?.verdict ?? 'unusable';
+  if (verdict === 'unusable' || (requireTrust && verdict !== 'ok')) return 'unreliable';
+  const isKept =
+    openLoop !== null &&
+    openLoop.verdict === 'sustained' &&
+    openLoop.responseNs !== null &&
+    openLoop.responseNs.p99 <= boundNs;
+  return isKept ? 'kept' : 'broken';
+}
 
 function benchAt({ bench, openLoop }: SaturateOptions, offeredOps: number, repetition: number): BenchOptions {
   const seconds = bench.secondsMax + (bench.warmupMs ?? WARMUP_S_MAX * 1000) / 1000;
@@ -124,6 +146,12 @@ function check({
   if (!(repetitionsMax >= 3 && repetitionsMax <= 99)) {
     throw new UsageError(`${repetitionsMax} repetitions can decide nothing; choose 3 to 99`);
   }
+}
+
+/** Drawing takes libraries that are slow to load. */
+async function draw(folder: string): Promise<string[]> {
+  const { writeFigure } = await import('../../plots/ycsb.js');
+  return writeFigure(sweepFigure(readRun(folder)), { outFolder: join(folder, 'figures') });
 }
 
 /** What was found is in the run's events, besides its rows. */

@@ -4,8 +4,12 @@
  * A load is judged by repetitions, each of which keeps the bound or does not. Wald's sequential test decides,
  * between "keeps it in at most a fifth of the repetitions" and "in at least four fifths", each with an error
  * below 2 %: as soon as one kind of repetition leads by three. A load for which none does, within as many
- * repetitions as are allowed, is near the edge or too noisy: it is named as undecided, never guessed.
+ * repetitions as are allowed, is near the edge or too noisy: it is named as undecided, never guessed. A
+ * repetition that cannot be relied on speaks for neither side, and is one of those allowed.
  */
+
+/** What one repetition says of its load. */
+export type Repetition = 'kept' | 'broken' | 'unreliable';
 
 /** What is known of one offered load. */
 export interface Judged {
@@ -13,6 +17,8 @@ export interface Judged {
   readonly verdict: 'under' | 'over' | 'undecided';
   readonly kept: number;
   readonly broken: number;
+  /** Repetitions that could not be relied on. */
+  readonly unreliable: number;
 }
 
 /** What a search brought. */
@@ -44,16 +50,16 @@ const LEAD = 3;
 
 /**
  * Searches. Doubles or halves from the start until the edge lies between two loads, then bisects, by ratio.
- * @param keeps runs one repetition of a load, and tells whether it kept the bound.
+ * @param repeat runs one repetition of a load, and tells whether it kept the bound.
  */
 export async function findSaturation(
-  keeps: (offeredOps: number, repetition: number) => Promise<boolean>,
+  repeat: (offeredOps: number, repetition: number) => Promise<Repetition>,
   options: SearchOptions,
 ): Promise<Saturation> {
   const { leastOps, mostOps, tolerance } = options;
   const judged: Judged[] = [];
   const judgeAt = async (offeredOps: number): Promise<boolean> => {
-    judged.push(await judge(offeredOps, keeps, options.repetitionsMax));
+    judged.push(await judge(offeredOps, repeat, options.repetitionsMax));
     return judged.at(-1)?.verdict === 'under';
   };
   let under: number | null = null;
@@ -82,20 +88,19 @@ export async function findSaturation(
 
 async function judge(
   offeredOps: number,
-  keeps: (offeredOps: number, repetition: number) => Promise<boolean>,
+  repeat: (offeredOps: number, repetition: number) => Promise<Repetition>,
   repetitionsMax: number,
 ): Promise<Judged> {
-  let kept = 0;
-  let broken = 0;
-  while (Math.abs(kept - broken) < LEAD && kept + broken < repetitionsMax) {
-    // Neither kind can lead by enough any more.
-    const left = repetitionsMax - kept - broken;
-    if (Math.abs(kept - broken) + left < LEAD) break;
-    if (await keeps(offeredOps, kept + broken)) kept++;
-    else broken++;
+  const count = { kept: 0, broken: 0, unreliable: 0 };
+  for (let repetition = 0; repetition < repetitionsMax; repetition++) {
+    const lead = Math.abs(count.kept - count.broken);
+    // Decided, or neither kind can lead by enough any more.
+    if (lead >= LEAD || lead + repetitionsMax - repetition < LEAD) break;
+    count[await repeat(offeredOps, repetition)]++;
   }
-  const verdict = kept - broken >= LEAD ? 'under' : broken - kept >= LEAD ? 'over' : 'undecided';
-  return { offeredOps, verdict, kept, broken };
+  const lead = count.kept - count.broken;
+  const verdict = lead >= LEAD ? 'under' : lead <= -LEAD ? 'over' : 'undecided';
+  return { offeredOps, verdict, ...count };
 }
 
 /** Three digits: as exact as anybody reads. */
