@@ -62,6 +62,8 @@ export class Cluster implements Run {
   readonly master: SimMaster;
   /** Log entries of the dead that were walked where no log tells what was replaced: `leaks.ts`. */
   entriesUnlogged = 0;
+  /** Cells that coroutines of the dead may have rested on there. */
+  restsUnlogged = 0;
   /** Writing requests of clients that died in a run in which a node died too. */
   roundsBereft = 0;
   readonly #recoverers = new Map<number, Recoverer>();
@@ -228,6 +230,7 @@ export class Cluster implements Run {
     let walked = 0;
     const onWalked = (entries: number): void => {
       if (!this.#isUnlogged) return;
+      if (walked === 0) this.restsUnlogged += this.plan.coroutines;
       this.entriesUnlogged += Math.max(0, entries - walked);
       walked = Math.max(walked, entries);
     };
