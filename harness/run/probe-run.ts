@@ -53,7 +53,10 @@ export function readProfile(path: string): ProbedCell[] {
   }
 }
 
-/** Probes a fabric to a node that is started for it, and ends with it. Over verbs `rdma` is the client's side. */
+/**
+ * Probes a fabric to a node that is started for it, and ends with it.
+ * @param options.rdma over verbs: the client's side.
+ */
 export async function probeOwn(
   fabric: HostFabricKind,
   { rdma, ...options }: Omit<ProbeOptions, 'offset'> & { rdma?: RdmaChoice },

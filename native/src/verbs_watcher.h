@@ -28,8 +28,8 @@ class VerbsWatcher {
   bool start(std::vector<Watched> watched, ibv_context* context, Failure& failure);
   void stop();
 
-  // What the device has said last of a port that is down, or nothing: queue pairs live on meanwhile, and their
-  // retries decide, but what they then complete with tells only half.
+  // What the device has said last of a port that is down, or nothing: queue pairs live on meanwhile, and
+  // their retries decide, but what they then complete with tells only half.
   std::string trouble();
 
   // True when something has happened since take().
