@@ -20,8 +20,13 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const ENTRIES = [
   ['fusee/client/index', 'fusee'],
   ['harness/run/client-process', 'harness/run/client-process', { isWhole: true }],
+  // These start often, and one file is read faster than many.
+  ['harness/run/node-process', 'harness/run/node-process'],
+  ['harness/run/master-process', 'harness/run/master-process'],
   ['harness/run/hotpath', 'harness/run/hotpath'],
   ['harness/run/overhead', 'harness/run/overhead'],
+  // Beside the processes that it starts.
+  ['harness/rdma/figures', 'harness/run/rdma-figures'],
   ['harness/endurance/client-process', 'harness/endurance/client-process'],
   ['harness/swarm/speed-process', 'harness/swarm/speed-process'],
   ['harness/swarm/worker', 'harness/swarm/worker'],

@@ -3,12 +3,13 @@ import { Argument, Command } from 'commander';
 import { HOST_FABRICS, type HostFabricKind } from '../../fusee/fabric/open.js';
 import type { ProbedCell } from '../../fusee/fabric/sim/profile.js';
 import { UsageError } from '../../fusee/verbs/index.js';
+import { type RdmaFlags, rdmaOf, withRdma } from './access.js';
 import { parseCount } from './parse.js';
 import { textTable } from './text-table.js';
 
 type ProbedKind = HostFabricKind | 'sim';
 
-interface Flags {
+interface Flags extends RdmaFlags {
   host?: string;
   pool: string;
   secretFile?: string;
@@ -20,7 +21,7 @@ interface Flags {
 
 /** The `fabric` command. */
 export function fabricCommand(): Command {
-  const probe = new Command('probe')
+  const probe = withRdma(new Command('probe'))
     .description('latency and rate of READ, WRITE, CAS and FAA by size and length of the chain')
     .addArgument(new Argument('<fabric>', 'what leads to the node').choices([...HOST_FABRICS, 'sim']))
     .option('--host <host:port>', 'a node elsewhere that nobody uses (default: one is started here)')
@@ -39,6 +40,8 @@ async function run(fabric: ProbedKind, flags: Flags): Promise<void> {
     throw new UsageError('--profile is for sim; a real fabric takes the time that it takes');
   if (flags.host !== undefined && (fabric === 'shm' || fabric === 'sim'))
     throw new UsageError(`--host is for fabrics over a network, which ${fabric} is not`);
+  if (fabric !== 'verbs' && rdmaOf(flags).rdma !== undefined)
+    throw new UsageError(`--device, --port, --gid and --connect are for verbs, which ${fabric} is not`);
   const cells = await probe(fabric, flags);
   if (flags.json) process.stdout.write(`${JSON.stringify({ fabric, cells })}\n`);
   else process.stdout.write(`${tableOf(cells)}\n`);
@@ -54,9 +57,10 @@ async function probe(fabric: ProbedKind, flags: Flags): Promise<ProbedCell[]> {
   const { probeAt, probeOwn, probeSim, readProfile } = await import('../run/probe-run.js');
   const { samples, host, pool, secretFile, profile } = flags;
   if (fabric === 'sim') return probeSim(profile === undefined ? null : readProfile(profile), { samples });
-  if (host === undefined) return probeOwn(fabric, { samples });
+  const rdma = rdmaOf(flags);
+  if (host === undefined) return probeOwn(fabric, { samples, ...rdma });
   const secret = secretFile === undefined ? {} : { secretFile };
-  return probeAt({ pool, fabric, nodes: [host], ...secret }, { samples });
+  return probeAt({ pool, fabric, nodes: [host], ...secret, ...rdma }, { samples });
 }
 
 function tableOf(cells: readonly ProbedCell[]): string {

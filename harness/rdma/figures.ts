@@ -4,8 +4,9 @@
  *
  * The yardstick posts the two READs of a SEARCH that hits (a slot, an object) by the addon alone, over the
  * same queue pair. Rounds alternate, each figure is a median over rounds: the ratio is the result, the times
- * depend on the machine, and on whoever else runs there. Then rates of one client with 8 coroutines, for a
- * comparison with those that others have published for such a guest.
+ * depend on the machine, and on whoever else runs there. Then rates of one client with 8 coroutines, beside
+ * those that the paper's authors' C++ implementation came to in such a guest (two processors by emulation,
+ * r_i = 1, r_d = 2, 8 coroutines of one thread, values of 1 KiB), which were taken elsewhere and another day.
  */
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
@@ -29,6 +30,10 @@ const PER_ROUND = 100;
 const OBJECT_BYTES = 1088;
 const COROUTINES = 8;
 const REQUESTS = 2000;
+/** Of all four kinds, of which the first lets V8 compile. */
+const CYCLES = 4;
+/** Requests per second that were measured of that implementation. */
+const PUBLIC_OPS = { insert: 4618, update: 2740, search: 9379, delete: 2200 };
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
@@ -102,7 +107,7 @@ async function main(): Promise<void> {
       clients: 2,
       coroutines: COROUTINES,
     },
-    ...{ records: 2 * keyCount, requests: 8 * REQUESTS, kvBytes: KV_BYTES },
+    ...{ records: 2 * keyCount, requests: 2 * CYCLES * REQUESTS, kvBytes: KV_BYTES },
   });
   const crew = new Crew<ToClient, FromClient>(`rdma-${process.pid}`, './client-process');
   try {
@@ -126,12 +131,14 @@ async function main(): Promise<void> {
       const ours = search();
       return { ours, native: median([...fabric.replay(batch, PER_ROUND)]) };
     });
+    const opsPerSecond = ratesOf(player);
     const figures = {
       searchHitP50Us: median(rounds.map(({ ours }) => ours)) / 1e3,
       nativeP50Us: median(rounds.map(({ native }) => native)) / 1e3,
       ratio: median(rounds.map(({ ours, native }) => ours / native)),
       read64P50Us: read64(fabric),
-      opsPerSecond: ratesOf(player),
+      opsPerSecond,
+      ofPublic: each((kind) => Number((opsPerSecond[kind] / PUBLIC_OPS[kind]).toFixed(2))),
     };
     process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
     fabric.close();
@@ -149,14 +156,27 @@ function read64(fabric: VerbsFabric): number {
   return median([...fabric.replay(batch, 500)]) / 1e3;
 }
 
-/** One client, 8 coroutines, r_i = 1, r_d = 2. */
-function ratesOf(player: Player): Record<string, number> {
+type Rates = Record<keyof typeof PUBLIC_OPS, number>;
+
+/** One client, 8 coroutines, r_i = 1, r_d = 2: medians over the cycles behind the first. */
+function ratesOf(player: Player): Rates {
   const own = { first: RECORDS, count: REQUESTS };
-  const rate = (kind: number): number => Math.round(player.play(dealt(kind, own, COROUTINES)).opsPerSecond);
-  const insert = rate(RequestKind.INSERT);
-  const update = rate(RequestKind.UPDATE);
-  const search = rate(RequestKind.SEARCH);
-  return { insert, update, search, delete: rate(RequestKind.DELETE) };
+  const rate = (kind: number): number => player.play(dealt(kind, own, COROUTINES)).opsPerSecond;
+  const cycle = (): Rates => {
+    const insert = rate(RequestKind.INSERT);
+    const update = rate(RequestKind.UPDATE);
+    const search = rate(RequestKind.SEARCH);
+    return { insert, update, search, delete: rate(RequestKind.DELETE) };
+  };
+  const cycles = Array.from({ length: CYCLES }, cycle).slice(1);
+  return each((kind) => Math.round(median(cycles.map((one) => one[kind]))));
 }
+
+const each = (of: (kind: keyof Rates) => number): Rates => ({
+  insert: of('insert'),
+  update: of('update'),
+  search: of('search'),
+  delete: of('delete'),
+});
 
 await main();

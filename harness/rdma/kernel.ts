@@ -15,6 +15,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -60,12 +61,27 @@ function output(command: string, args: readonly string[], cwd?: string): string 
   if (done.error !== undefined) {
     throw new UsageError(
       `${command} cannot be run (${done.error.message}); the guest needs the packages qemu-system-x86, ` +
-        'busybox-static, cpio, kmod and dpkg',
+        'busybox-static, cpio, kmod, dpkg and gcc',
     );
   }
   if (done.status !== 0)
     throw new FabricError(`${command} ${args.join(' ')} failed: ${done.stderr.trim() || done.signal}`);
   return done.stdout;
+}
+
+/**
+ * Compiles what stands in front of libibverbs where a device without atomics is wanted; the path of the
+ * library.
+ */
+export function prepareNoAtomics(): string {
+  const source = join(guestFolder, 'no_atomics.c');
+  const library = join(cache, 'no_atomics.so');
+  if (existsSync(library) && statSync(library).mtimeMs > statSync(source).mtimeMs) return library;
+  mkdirSync(cache, { recursive: true });
+  const linked = ['-Wl,--no-as-needed', '-libverbs', '-ldl'];
+  output('gcc', ['-shared', '-fPIC', '-o', `${library}.new`, source, ...linked]);
+  renameSync(`${library}.new`, library);
+  return library;
 }
 
 /** The full kernel: the one for clouds has no soft-RoCE. */

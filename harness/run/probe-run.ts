@@ -6,6 +6,7 @@ import type { Fabric } from '../../fusee/fabric/contract.js';
 import { type HostFabricKind, type NodeAccess, openFabric, placeOf } from '../../fusee/fabric/open.js';
 import { ConstantLatency, SimFabric, SimMemory, SimWorld } from '../../fusee/fabric/sim/index.js';
 import { type ProbedCell, ProfiledLatency } from '../../fusee/fabric/sim/profile.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import { Geometry, type PoolConfig } from '../../fusee/layout/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
 import { Crew } from './crew.js';
@@ -52,14 +53,17 @@ export function readProfile(path: string): ProbedCell[] {
   }
 }
 
-/** Probes a fabric to a node that is started for it, and ends with it. */
+/**
+ * Probes a fabric to a node that is started for it, and ends with it.
+ * @param options.rdma over verbs: the client's side.
+ */
 export async function probeOwn(
   fabric: HostFabricKind,
-  options: Omit<ProbeOptions, 'offset'>,
+  { rdma, ...options }: Omit<ProbeOptions, 'offset'> & { rdma?: RdmaChoice },
 ): Promise<ProbedCell[]> {
   const crew = new Crew<object, { type: string }>(`probe-${process.pid}`, './client-process');
   try {
-    await crew.whileWhole(crew.startNodes(CONFIG, { fabric }));
+    await crew.whileWhole(crew.startNodes(CONFIG, { fabric, ...(rdma === undefined ? {} : { rdma }) }));
     return await crew.whileWhole(probeAt(crew.access, options));
   } finally {
     await crew.end();

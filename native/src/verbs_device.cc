@@ -116,8 +116,7 @@ bool Device::examine(const DeviceChoice& choice, Failure& failure) {
     failure.system("RDMA device " + name() + " cannot be examined");
     return false;
   }
-  // FUSEE_VERBS_NO_ATOMICS makes a device of every test appear as one without.
-  if (limits.atomic_cap == IBV_ATOMIC_NONE || getenv("FUSEE_VERBS_NO_ATOMICS") != nullptr) {
+  if (limits.atomic_cap == IBV_ATOMIC_NONE) {
     failure.fabric("RDMA device " + name() + " has no atomics (CAS and FAA), which the store is built on: use "
                    "a NIC that has them; there are: " + describeDevices());
     return false;

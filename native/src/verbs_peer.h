@@ -43,6 +43,8 @@ class VerbsPeer {
   bool completed();
   // Takes answers of the node's CPU, sends them. False as readable().
   bool answer();
+  // It has had its time to prove itself, and to connect.
+  void expire() { end("it has not proved itself within 3 s, or has not connected"); }
   // Ends the queue pair at once, and withdraws calls; true when none of its calls is being served any more.
   bool fence();
   // Answers a FENCE that this connection has asked for.

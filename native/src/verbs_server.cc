@@ -260,7 +260,9 @@ void VerbsServer::closeOld() {
   for (size_t i = peers_.size(); i-- > 0;) {
     const auto stage = peers_[i]->stage();
     const bool isLate = stage == VerbsPeer::Stage::kProof || stage == VerbsPeer::Stage::kWaiting;
-    if (isLate && now - peers_[i]->openedNs() > kProofNs) drop(i);
+    if (!isLate || now - peers_[i]->openedNs() <= kProofNs) continue;
+    peers_[i]->expire();
+    drop(i);
   }
   for (size_t i = ending_.size(); i-- > 0;) {
     if (ending_[i]->fence()) ending_.erase(ending_.begin() + static_cast<ptrdiff_t>(i));

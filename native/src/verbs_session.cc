@@ -232,6 +232,7 @@ void VerbsSession::breakNode(uint32_t mn, const std::string& reason, uint32_t en
   Node& node = *nodes_[mn];
   node.isBroken = true;
   if (node.reason.empty()) node.reason = reason;
+  if (const std::string trouble = watcher_.trouble(); !trouble.empty()) node.reason += " (" + trouble + ")";
   node.link->breakOff();
   auto number = static_cast<uint32_t>(node.firstEntry);
   const std::deque<Entry> entries = std::exchange(node.entries, {});

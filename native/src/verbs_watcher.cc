@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace fusee {
@@ -45,6 +46,15 @@ void VerbsWatcher::tell(uint32_t mn, const std::string& reason) {
   hasNews_.store(true, std::memory_order_release);
 }
 
+void VerbsWatcher::tellAll(const std::string& reason) {
+  for (const Watched& one : watched_) tell(one.mn, reason);
+}
+
+std::string VerbsWatcher::trouble() {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
 void* VerbsWatcher::run(void* self) {
   pthread_setname_np(pthread_self(), "fusee-watch");
   static_cast<VerbsWatcher*>(self)->watch();
@@ -57,7 +67,7 @@ void VerbsWatcher::watch() {
   for (;;) {
     if (poll(fds.data(), fds.size(), -1) < 0) continue;
     if (fds[0].revents != 0) return;
-    if (fds[1].revents != 0) asyncEvent();
+    if (fds[1].revents != 0 && !asyncEvent()) fds[1].fd = -1;
     for (size_t i = 2; i < fds.size(); i++) {
       if (fds[i].revents == 0) continue;
       uint8_t byte;
@@ -70,19 +80,28 @@ void VerbsWatcher::watch() {
   }
 }
 
-void VerbsWatcher::asyncEvent() {
+bool VerbsWatcher::asyncEvent() {
   ibv_async_event event;
-  if (ibv_get_async_event(context_, &event) != 0) return;
+  if (ibv_get_async_event(context_, &event) != 0) {
+    if (errno == EAGAIN || errno == EINTR) return true;
+    tellAll(std::string("its RDMA device is gone: ") + std::strerror(errno));
+    return false;
+  }
   const std::string text = ibv_event_type_str(event.event_type);
   const auto type = event.event_type;
   const bool isQp = type == IBV_EVENT_QP_FATAL || type == IBV_EVENT_QP_REQ_ERR ||
                     type == IBV_EVENT_QP_ACCESS_ERR || type == IBV_EVENT_PATH_MIG_ERR;
   const uint32_t number = isQp ? event.element.qp->qp_num : 0;
   ibv_ack_async_event(&event);
-  const bool isAll = type == IBV_EVENT_DEVICE_FATAL || type == IBV_EVENT_CQ_ERR;
-  for (const Watched& one : watched_) {
-    if (isAll || (isQp && one.queuePair == number)) tell(one.mn, text);
+  if (type == IBV_EVENT_PORT_ERR || type == IBV_EVENT_PORT_ACTIVE) {
+    const std::lock_guard lock(mutex_);
+    trouble_ = type == IBV_EVENT_PORT_ERR ? text : "";
   }
+  if (type == IBV_EVENT_DEVICE_FATAL || type == IBV_EVENT_CQ_ERR) tellAll(text);
+  for (const Watched& one : watched_) {
+    if (isQp && one.queuePair == number) tell(one.mn, text);
+  }
+  return true;
 }
 
 }  // namespace fusee

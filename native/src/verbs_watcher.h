@@ -28,6 +28,10 @@ class VerbsWatcher {
   bool start(std::vector<Watched> watched, ibv_context* context, Failure& failure);
   void stop();
 
+  // What the device has said last of a port that is down, or nothing: queue pairs live on meanwhile, and
+  // their retries decide, but what they then complete with tells only half.
+  std::string trouble();
+
   // True when something has happened since take().
   bool hasNews() const { return hasNews_.load(std::memory_order_acquire); }
   struct End {
@@ -40,13 +44,16 @@ class VerbsWatcher {
   static void* run(void* self);
   void watch();
   void tell(uint32_t mn, const std::string& reason);
-  void asyncEvent();
+  // False: there will be no more events.
+  bool asyncEvent();
+  void tellAll(const std::string& reason);
 
   std::vector<Watched> watched_;
   ibv_context* context_ = nullptr;
   int stop_ = -1;
   std::mutex mutex_;
   std::vector<End> ends_;
+  std::string trouble_;
   std::atomic<bool> hasNews_{false};
   pthread_t thread_{};
   bool isRunning_ = false;
