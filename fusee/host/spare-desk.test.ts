@@ -72,7 +72,9 @@ describe('the desk of a master', () => {
     );
     const other = { ...CONFIG, blockBytes: 1 << 15 };
     expect(reasonOf(join({ ...SPARE, config: other }))).toMatch(/^it was started with blockBytes 32768, the/);
-    expect(reasonOf(deskOf([], { fabricKind: 'tcp' }).join(SPARE))).toMatch(/over tcp, where spares take no places yet/);
+    expect(reasonOf(deskOf([], { fabricKind: 'tcp' }).join(SPARE))).toMatch(
+      /over tcp, where spares take no places yet/,
+    );
   });
 
   it('has a node drained onto a spare, and says when that is so, or that it cannot be', () => {
