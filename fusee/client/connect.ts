@@ -182,7 +182,9 @@ async function openLinked(
           expelled: (why) => {
             onExpelled?.(why);
             // Whoever waits for an answer that nobody will ever take is told so.
-            if (why !== undefined) fabric.close();
+            if (why === undefined) return;
+            failover.abandon(why);
+            fabric.close();
           },
           // On shared memory nobody outlives its fence.
           ...(fabric.kind === 'tcp' ? { keeper: fabric } : {}),

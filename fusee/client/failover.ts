@@ -12,6 +12,7 @@
 import type { Fabric } from '../fabric/contract.js';
 import { Marks, type MasterView, type StopReport } from '../master/index.js';
 import { type ClientState, type Decisions, openRounds } from '../ops/index.js';
+import { FabricError } from '../verbs/index.js';
 
 /** Who drives generators at present. */
 export interface Driver {
@@ -40,6 +41,7 @@ export class Failover {
   #driver: Driver | null = null;
   #hasReported = true;
   #goOn: () => void = () => {};
+  #giveUp: (reason: Error) => void = () => {};
   #going: Promise<void> = Promise.resolve();
   #marks: Marks | null = null;
 
@@ -73,9 +75,12 @@ export class Failover {
   stop(): void {
     if (!this.isStopped) {
       this.isStopped = true;
-      this.#going = new Promise((resolve) => {
+      this.#going = new Promise((resolve, reject) => {
         this.#goOn = resolve;
+        this.#giveUp = reject;
       });
+      // Nobody may wait for it.
+      this.#going.catch(() => {});
     }
     this.#hasReported = false;
     this.look();
@@ -113,7 +118,12 @@ export class Failover {
     this.#goOn();
   }
 
-  /** Resolves when the client is not stopped. */
+  /** The client is out of the pool: whoever waits for it to go on is told so. */
+  abandon(why: string): void {
+    this.#giveUp(new FabricError(why));
+  }
+
+  /** Resolves when the client is not stopped. @throws FabricError when it has been expelled meanwhile. */
   goingOn(): Promise<void> {
     return this.#going;
   }

@@ -19,7 +19,7 @@ export interface LeaseKeeper {
 /** Clocks run within this share of each other. */
 const DRIFT = 1 / 64;
 /** A client that was not renewed for so many leases gives up: nobody will. */
-const LEASES_LOST = 10;
+export const LEASES_LOST = 10;
 /** Renewals that have no answer yet. */
 const ASKED_MAX = 64;
 

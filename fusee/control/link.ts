@@ -6,7 +6,7 @@ import { thisHost, thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
-import { Lease, type LeaseKeeper } from './lease.js';
+import { LEASES_LOST, Lease, type LeaseKeeper } from './lease.js';
 import type { CacheCounts, FromMaster, ToldView } from './messages.js';
 import { type MasterAddress, Session } from './session.js';
 
@@ -56,6 +56,8 @@ export class MasterLink {
   #farewell: { as: 'leave' | 'resign'; marks: string[] | undefined; untilMs: number } | undefined;
   #wasIn = false;
   #lease: Lease | undefined;
+  /** Since when it is stopped for a change of the view. */
+  #stoppedMs: number | undefined;
   #isClosed = false;
   #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
   readonly #suspects = new Set<number>();
@@ -164,6 +166,12 @@ export class MasterLink {
       if (this.#seq - this.#heard > RENEWALS) this.#session.socket.destroy();
       if (this.#lease?.isLost(this.#session.leaseMs) === true)
         obedient.expelled("no master has renewed this client's lease for a long time; connect again");
+      if (this.#hasStoppedForGood) {
+        this.#stoppedMs = undefined;
+        obedient.expelled(
+          'a change of the view has not ended for a long time, for want of a master; connect again',
+        );
+      }
       this.#seq++;
       this.#lease?.asks(this.#seq);
       this.#session.send({ type: 'renew', seq: this.#seq, cache: obedient.cacheCounts() });
@@ -178,6 +186,12 @@ export class MasterLink {
       this.#obey(message);
     };
     session.onClosed = () => this.#reopen();
+  }
+
+  /** It has stopped for a change of the view; its master has died, or stands still, and no other leads. */
+  get #hasStoppedForGood(): boolean {
+    if (this.#stoppedMs === undefined) return false;
+    return performance.now() - this.#stoppedMs > LEASES_LOST * this.#session.leaseMs;
   }
 
   /** Is there anything left to be said, or heard? */
@@ -198,7 +212,8 @@ export class MasterLink {
         () => this.#reopen(),
       );
     }, RETRY_MS);
-    this.#retry.unref();
+    // Who waits to be let in, or to go on, has something left to do.
+    if (this.#entry === undefined && this.#stoppedMs === undefined) this.#retry.unref();
   }
 
   /** The master knows that this client has gone. */
@@ -228,9 +243,11 @@ export class MasterLink {
       case 'stop':
         if (this.#isClosed) return;
         this.#session.socket.ref();
+        this.#stoppedMs ??= performance.now();
         this.#obedient?.stop();
         return;
       case 'adopt':
+        this.#stoppedMs = undefined;
         this.#session.socket.unref();
         this.#obedient?.adopt(
           message.view,

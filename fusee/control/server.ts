@@ -23,6 +23,8 @@ export interface Peer {
   /** Set when it has joined: its client id. */
   cid: number;
   send(message: FromMaster): void;
+  /** Ends the connection: whoever is a member comes back, and says again what was not heard. */
+  drop(): void;
 }
 
 /** What the master does with what it hears. */
@@ -39,6 +41,8 @@ export interface Listener {
   readonly isLeading: boolean;
 }
 
+/** So long a refusal may take to be read. */
+const REFUSAL_MS = 1000;
 /** Who connects has so long to prove itself, and so many may try at a time. */
 const PROOF_MS = 3000;
 const UNPROVEN_MAX = 64;
@@ -144,7 +148,10 @@ function serve(
   const refuse = (reason: string): void => {
     listener.refused(reason + name);
     send(socket, { type: 'refused', reason });
-    socket.end();
+    // Whoever does not take it, or does not close its end, must not keep a place that others wait for.
+    onSettled();
+    socket.end(() => socket.destroy());
+    setTimeout(() => socket.destroy(), REFUSAL_MS).unref();
   };
   const timer = setTimeout(() => refuse('no proof in time'), PROOF_MS);
   const prove = (message: Message): void => {
@@ -159,7 +166,7 @@ function serve(
     }
     clearTimeout(timer);
     onSettled();
-    peer = { cid: 0, send: (answer) => send(socket, answer as Message) };
+    peer = { cid: 0, send: (answer) => send(socket, answer as Message), drop: () => socket.destroy() };
     const { leaseMs, view, term } = listener;
     const own = proof(shared, 'master', [nonce, challenge, String(term)]);
     peer.send({ type: 'accepted', proof: own, leaseMs, view, term });

@@ -208,7 +208,7 @@ export class MasterHost implements Listener {
 
   /** @internal */
   heard(peer: Peer, message: FromClient): void {
-    // Whoever gets no answer looks for the master that leads.
+    if (!this.isLeading) peer.drop();
     if (!this.isLeading || this.#works.heard(peer, message)) return;
     const nowNs = this.#seat.fabric.nowNs();
     switch (message.type) {

@@ -27,7 +27,7 @@ function deskOf(dead: readonly number[] = [], changes: Partial<DeskHost> & { off
   const desk: SpareDesk = new SpareDesk(host, changes);
   const join = (message: Parameters<SpareDesk['heard']>[1]): { peer: Peer; heard: FromMaster[] } => {
     const heard: FromMaster[] = [];
-    const peer: Peer = { cid: 0, send: (told) => heard.push(told) };
+    const peer: Peer = { cid: 0, send: (told) => heard.push(told), drop: () => {} };
     expect(desk.heard(peer, message)).toBe(true);
     return { peer, heard };
   };

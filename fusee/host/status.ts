@@ -3,6 +3,9 @@ import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
 import type { FillProgress, MasterView } from '../master/index.js';
 
+/** Recoveries and changes that are told: a status is one line of the control channel, which has a bound. */
+const KEPT_MAX = 1000;
+
 /** One recovery: what it found, and how long each step took. */
 export interface RecoveryReport {
   readonly cid: number;
@@ -112,6 +115,7 @@ export class Chronicle {
     const lostAtNs = this.#lostNs.get(cid) ?? 0;
     const fenceMs = ((this.#fencedNs.get(cid) ?? lostAtNs) - lostAtNs) / 1e6;
     this.#recoveries.push({ cid, lostAtNs, fenceMs, steps, totalMs, entries, attempts });
+    if (this.#recoveries.length > KEPT_MAX) this.#recoveries.shift();
     this.#lostNs.delete(cid);
     this.#fencedNs.delete(cid);
   }
@@ -126,6 +130,7 @@ export class Chronicle {
     const stopAtNs = this.#stopNs ?? nowNs;
     this.#changes.push({ number, dead, stopAtNs, milliseconds: (nowNs - stopAtNs) / 1e6, decided });
     this.#stopNs = undefined;
+    if (this.#changes.length > KEPT_MAX) this.#changes.shift();
   }
 
   /** What a client's index cache has counted by now. */

@@ -12,7 +12,7 @@ import { type Effect, type Master, type Member, type Repair, Repairer } from '..
 import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
 import { type RecoveryStep, recoverClient } from '../recovery/index.js';
 import type { Term } from '../store/index.js';
-import type { Op, Word } from '../verbs/index.js';
+import { CorruptionError, type Op, type Word } from '../verbs/index.js';
 import { Filling } from './filling.js';
 import type { NodeWatch } from './node-watch.js';
 import { SpareDesk } from './spare-desk.js';
@@ -168,7 +168,15 @@ export class Works {
   /** Recovers a fenced client when all that waits is done; `onRecovered` hears of its end, if it has one. */
   queueRecovery(member: Member, onRecovered: (cid: number) => void): void {
     this.queue(async () => {
-      if (await this.#recover(member)) onRecovered(member.cid);
+      try {
+        if (await this.#recover(member)) onRecovered(member.cid);
+      } catch (error) {
+        // The next master would meet the same: a pool with a client that keeps what it had is of more use.
+        if (!(error instanceof CorruptionError)) throw error;
+        this.#employer.log(
+          `client ${member.cid} cannot be recovered, and keeps its memory: ${error.message}`,
+        );
+      }
     });
   }
 

@@ -20,6 +20,16 @@ describe('a change of the view', () => {
     expect(master.isChanging).toBe(false);
   });
 
+  it('lets nobody in who has left meanwhile', () => {
+    const master = masterOf(1);
+    master.nodeDied(0);
+    for (const cid of [2, 3]) expect(told(master.join({ cid, place: cid }, 0))).toEqual([]);
+    expect(told(master.leave(2))).toEqual([]);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 3']);
+    expect(master.renew(2, 0)).toBe(false);
+  });
+
   it('needs nobody when nobody is there', () => {
     const master = masterOf();
     expect(told(master.nodeDied(1))).toEqual(['repair 2 without 1']);

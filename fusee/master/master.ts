@@ -54,7 +54,7 @@ export class Master {
   readonly #leaseNs: number;
   readonly #sleepNs: number;
   readonly #members = new Map<number, Known>();
-  readonly #joining: Known[] = [];
+  #joining: Known[] = [];
   readonly #reports = new Map<number, StopReport>();
   #view: MasterView;
   /** Nodes that are dead by what was heard, and not in the view yet. */
@@ -153,8 +153,9 @@ export class Master {
     return this.#taken();
   }
 
-  /** A client has left: it has nothing in flight, and has handed on what was its own. */
+  /** A client has left: it has nothing in flight, and handed its own on; nor is it let in any more. */
   leave(cid: number): Effect[] {
+    this.#joining = this.#joining.filter((one) => one.cid !== cid);
     const known = this.#members.get(cid);
     if (known !== undefined && known.state <= STOPPED) {
       this.#forget(cid);

@@ -144,7 +144,7 @@ export class Conductor {
       if (isOnMembers(fault)) {
         const { atNs, kind, client } = fault;
         const canRun = (): boolean => kind === 'join' || this.#members.isAtWork(client);
-        return [{ atNs, run: () => this.#changes.push(this.#change(fault)), canRun }];
+        return [{ atNs, run: () => this.#begin(this.#change(fault)), canRun }];
       }
       const { role, index } = fault.target;
       const canRun = (): boolean => role !== 'client' || this.#members.isAtWork(index);
@@ -172,6 +172,12 @@ export class Conductor {
     if (doneNs === null) return;
     const detail = { tookMs: (doneNs - toldNs) / 1e6 };
     this.#record({ fault, atNs: fault.kind === 'join' ? doneNs : toldNs, endNs: null, detail });
+  }
+
+  /** What comes of it is told at the end; until then nobody looks. */
+  #begin(change: Promise<void>): void {
+    change.catch(() => {});
+    this.#changes.push(change);
   }
 
   #strike(fault: ProcessFault): void {
