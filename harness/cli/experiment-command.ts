@@ -46,7 +46,7 @@ Experiments:
 }
 
 async function experiment(name: (typeof NAMES)[number], flags: Flags): Promise<void> {
-  const [{ EXPERIMENTS }, { describeConclusion, runExperiment }, { liveView, silentView }] =
+  const [{ EXPERIMENTS, hasBrokenPromise }, { describeConclusion, runExperiment }, { liveView, silentView }] =
     await Promise.all([
       import('../experiments/index.js'),
       import('../experiments/run-experiment.js'),
@@ -65,5 +65,6 @@ async function experiment(name: (typeof NAMES)[number], flags: Flags): Promise<v
   }
   if (!flags.json) for (const path of bench.paths) process.stdout.write(`${path}\n`);
   for (const fault of bench.faults) process.stderr.write(`fusee: ${fault}\n`);
-  process.exitCode = bench.faults.length > 0 ? 1 : bench.interrupted ? 130 : 0;
+  const isBroken = conclusion !== null && hasBrokenPromise(conclusion);
+  process.exitCode = bench.faults.length > 0 ? 1 : bench.interrupted ? 130 : isBroken ? 1 : 0;
 }

@@ -224,7 +224,7 @@ describe('a client whose connections are cut', () => {
       const access = { pool: pool.pool, fabric: 'tcp' as const, nodes, master: [master], secretFile };
       const client = await connect(access);
       const latest = new Map<string, string>();
-      for (let round = 0; round < 60; round++) {
+      for (let round = 0; round < 25; round++) {
         const work = Array.from({ length: 24 }, async (_, i) => {
           const key = `k${i}`;
           const isGone = i % 6 === round % 6;
@@ -242,7 +242,7 @@ describe('a client whose connections are cut', () => {
         expect([i, value]).toEqual([i, latest.get(`k${i}`)]);
       }
       await client.close();
-      expect(relays.reduce((sum, { cuts }) => sum + cuts, 0)).toBeGreaterThan(20);
+      expect(relays.reduce((sum, { cuts }) => sum + cuts, 0)).toBeGreaterThan(8);
     } finally {
       for (const relay of relays) relay.close();
     }

@@ -172,7 +172,7 @@ describe('leases', () => {
     // Long enough for some leases of each; `npm run test:leases` takes ten minutes.
     const sizes = ['--records', '2000', '--requests', '8000000', '--kv-bytes', '128'];
     const bench = new Running(
-      out.bench('-w', 'ycsb-c', '-c', '8', '--seconds', '8', '--masters', '1', ...sizes),
+      out.bench('-w', 'ycsb-c', '-c', '8', '--seconds', '8', '--masters', '1', '--lease', '1s', ...sizes),
     );
     running.push(bench);
     const { status, stderr } = await bench.ended;

@@ -7,7 +7,7 @@ import type { ResultRow } from '../../results/schema.js';
 import { openRun } from '../../results/store.js';
 import { readRun, type StoredRun } from '../../results/stored-run.js';
 import { crashEverySecond } from './deaths.js';
-import type { Conclusion } from './experiment.js';
+import { type Conclusion, hasBrokenPromise } from './experiment.js';
 import { fig20 } from './fig20.js';
 import { fig21 } from './fig21.js';
 import { EXPERIMENTS } from './index.js';
@@ -176,6 +176,12 @@ describe('deaths under load', () => {
     expect(holds(conclusion)).toEqual([true, true, true]);
     const bad = stored(times(40, 1), kills, [{ lostKeys: 1, wrongValues: null, linearizable: false }]);
     expect(holds(crashEverySecond.conclude(bad))).toEqual([false, null, false]);
+    // What decides of the exit status: the store's promises, known to be kept.
+    expect(hasBrokenPromise(conclusion)).toBe(false);
+    const unknown = stored(times(40, 1), kills, [{ lostKeys: null, wrongValues: 0, linearizable: true }]);
+    for (const run of [bad, unknown]) expect(hasBrokenPromise(crashEverySecond.conclude(run))).toBe(true);
+    const figure = { text: '', asked: '', measured: '', holds: false };
+    expect(hasBrokenPromise({ verdicts: [figure] })).toBe(false);
   });
 });
 

@@ -103,10 +103,18 @@ function concludeDeaths(run: StoredRun, title: string): Conclusion {
 function verdictsOf({ wrongValues, lostKeys, linearizable }: StoredRun['rows'][number]): Verdict[] {
   const said = (value: number | null): string => (value === null ? 'unknown' : String(value));
   const isZero = (value: number | null): boolean | null => (value === null ? null : value === 0);
+  const isPromise = true;
   return [
-    { text: 'acknowledged keys lost', asked: '0', measured: said(lostKeys), holds: isZero(lostKeys) },
-    { text: 'wrong values', asked: '0', measured: said(wrongValues), holds: isZero(wrongValues) },
     {
+      text: 'acknowledged keys lost',
+      asked: '0',
+      measured: said(lostKeys),
+      holds: isZero(lostKeys),
+      isPromise,
+    },
+    { text: 'wrong values', asked: '0', measured: said(wrongValues), holds: isZero(wrongValues), isPromise },
+    {
+      isPromise,
       text: 'the history of all clients, dead ones too',
       asked: 'linearizable',
       measured: linearizable === null ? 'undecided' : linearizable ? 'linearizable' : 'NOT LINEARIZABLE',

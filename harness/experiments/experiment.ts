@@ -22,6 +22,8 @@ export interface Verdict {
   readonly asked: string;
   readonly measured: string;
   readonly holds: boolean | null;
+  /** Its failure is the store's, on whatever machine; others are figures, which a busy one misses. */
+  readonly isPromise?: true;
 }
 
 /** What a run came to, from what is stored of it alone. */
@@ -78,3 +80,7 @@ export const NO_NETWORK =
 /** What holding back means. */
 export const HELD =
   'our answers are held back by 200 µs, so that waiting and not the cores of this host bounds each client';
+
+/** Is a promise of the store broken, or not known to be kept? */
+export const hasBrokenPromise = ({ verdicts }: Pick<Conclusion, 'verdicts'>): boolean =>
+  verdicts.some(({ holds, isPromise }) => isPromise === true && holds !== true);

@@ -8,3 +8,5 @@ import { table1 } from './table1.js';
 
 /** In the order in which they are listed. */
 export const EXPERIMENTS: readonly Experiment[] = [table1, fig20, fig21, crashEverySecond, recovery, kills];
+
+export { hasBrokenPromise } from './experiment.js';

@@ -42,6 +42,8 @@ export function findFinished(
     for (const row of rows) {
       const { cellKey } = row;
       if (cellKey === null || found.has(cellKey) || row.reusedFrom !== null || !good.has(cellKey)) continue;
+      // What is damaged would be stored anew, and look whole.
+      if (readCellLatency(place.folder, cellKey).damage.length > 0) continue;
       found.set(cellKey, { id: place.id, row, run: once(place) });
     }
   }
@@ -59,7 +61,7 @@ const once = (place: RunPlace): (() => StoredRun) => {
 /**
  * Copies a finished cell into the run: its row, series, events and latencies.
  * @returns the row as stored.
- * @throws ResultError when its run has been damaged or removed since.
+ * @throws ResultError when its run has been removed since.
  */
 export function reuse(run: Run, cell: KeyedCell, finished: FinishedCell): ResultRow {
   const stored = finished.run();
