@@ -10,6 +10,7 @@ const ranks = [
   ['fusee/fabric'],
   ['fusee/node'],
   ['fusee/control'],
+  ['fusee/store'],
   ['fusee/client'],
   ['fusee/host'],
 ];

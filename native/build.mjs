@@ -20,6 +20,9 @@ const folder = sanitizer === 'none' ? here : join(here, 'build', sanitizer);
 const output = join(folder, 'build', 'Release', 'fusee.node');
 const stamp = join(folder, 'build', 'fusee.stamp');
 
+/** The verbs addon is built where rdma-core's headers are; `fusee/fabric` says how to get them. */
+const hasVerbs = hasRdmaCore() ? 'yes' : 'no';
+
 const hash = hashSources();
 if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) {
   console.log(`addon is up to date (${output})`);
@@ -38,13 +41,21 @@ console.log(`addon is built (${output})`);
 /** The sources, the build itself, and the Node that the addon is for. */
 function hashSources() {
   const sum = createHash('sha256');
-  sum.update(`${process.versions.modules} ${process.version} ${process.arch} ${sanitizer}\n`);
+  sum.update(
+    `${process.versions.modules} ${process.version} ${process.arch} ${sanitizer} verbs ${hasVerbs}\n`,
+  );
   for (const name of ['binding.gyp', 'build.mjs']) sum.update(readFileSync(join(here, name)));
   for (const name of readdirSync(join(here, 'src')).sort()) {
     sum.update(`${name}\n`);
     sum.update(readFileSync(join(here, 'src', name)));
   }
   return sum.digest('hex');
+}
+
+function hasRdmaCore() {
+  const found = spawnSync('pkg-config', ['--exists', 'libibverbs', 'librdmacm']);
+  if (found.error === undefined) return found.status === 0;
+  return existsSync('/usr/include/infiniband/verbs.h') && existsSync('/usr/include/rdma/rdma_cma.h');
 }
 
 /** Headers that came with this Node, so that nothing is downloaded; else node-gyp decides. */
@@ -64,7 +75,7 @@ function run(args) {
   const gyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
   const done = spawnSync(process.execPath, [gyp, ...args, '-C', folder, '--loglevel=warn'], {
     stdio: 'inherit',
-    env: { ...process.env, JOBS: process.env.JOBS ?? 'max' },
+    env: { ...process.env, JOBS: process.env.JOBS ?? 'max', FUSEE_VERBS: hasVerbs },
   });
   if (done.status !== 0) {
     console.error(

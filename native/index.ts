@@ -29,12 +29,19 @@ export interface NodeRegion {
   window(offset: number, bytes: number): ArrayBuffer;
   /** Lets clients attach. */
   ready(): void;
+  /** Takes another name, in place of whatever had it. */
+  rename(name: string): void;
   /** Calls `onRequests` on this thread when requests wait. */
   serve(onRequests: () => void): void;
   /** Copies the next request into `into`; returns slot * 128 + length, or -1 when none waits. */
   take(into: Uint8Array): number;
   /** Answers the request of that slot; null refuses it. */
   respond(slot: number, response: Uint8Array | null): void;
+  /** Serves the memory over TCP, at the port returned; `log` hears what an operator may want to know. */
+  listen(
+    options: { address: string; secret: Uint8Array; busyPollNs: number },
+    log: (line: string) => void,
+  ): number;
   /** Stops the service, lets verbs FAIL and removes the name; memory stays mapped while it is referred to. */
   close(): void;
 }
@@ -58,6 +65,7 @@ export const Control = {
   CRC_BYTES: 5,
   CRC_SEED: 6,
   CRC_RESULT: 7,
+  LEASE_NS: 8,
   RINGS: 16,
 } as const;
 
@@ -70,10 +78,44 @@ export interface ClientSession {
   readonly doorbell: () => void;
   readonly stampNow: () => void;
   readonly checksum: () => void;
-  /** Executes recorded batches natively; returns nanoseconds. */
-  replay(images: Uint32Array, offsets: Uint32Array, doorbellEnds: Uint32Array, passes: number): number;
   close(): void;
 }
+
+/** A session over shared memory. */
+export interface ShmSession extends ClientSession {
+  /** Executes recorded batches natively; returns nanoseconds. */
+  replay(images: Uint32Array, offsets: Uint32Array, doorbellEnds: Uint32Array, passes: number): number;
+  /** Some node is served over verbs: its atomics are its NIC's. */
+  meetsNic(): boolean;
+  /** Attaches to another region in place of node `mn`'s; returns the bytes of its memory. */
+  reattach(mn: number, name: string): number;
+}
+
+/** What a session over TCP takes. */
+export interface TcpSessionOptions {
+  addresses: readonly string[];
+  secret: Uint8Array;
+  /** Names the client; not 0. */
+  key: bigint;
+  localBytes: number;
+  queueCapacity: number;
+  rttNs: number;
+  rpcTimeoutNs: number;
+  connectTimeoutNs: number;
+  silenceNs: number;
+}
+
+/** A session over TCP. */
+export interface TcpSession extends ClientSession {
+  /** What each node has drawn at its start. */
+  readonly nodes: readonly bigint[];
+  /** Connects to another address in place of node `mn`'s, for so long at most; what is there. */
+  reattach(mn: number, address: string, timeoutNs: number): { memoryBytes: number; node: bigint };
+}
+
+declare const opened: unique symbol;
+/** Connections that are not a session yet. */
+export type OpenedTcpSession = { readonly [opened]: true };
 
 /** Everything the addon exports. */
 export interface NativeAddon {
@@ -87,7 +129,19 @@ export interface NativeAddon {
     readonly fabricVersion: number;
   };
   readonly NodeRegion: new (options: NodeRegionOptions) => NodeRegion;
-  readonly ClientSession: new (options: ClientSessionOptions) => ClientSession;
+  readonly ClientSession: new (options: ClientSessionOptions) => ShmSession;
+  /** Connects at once, and blocks meanwhile, or takes over what is connected. */
+  readonly TcpClientSession: new (
+    options: TcpSessionOptions | OpenedTcpSession,
+  ) => TcpSession;
+  openTcpSession(options: TcpSessionOptions): Promise<OpenedTcpSession>;
+  fenceTcpClient(options: {
+    addresses: readonly string[];
+    secret: Uint8Array;
+    key: bigint;
+    fenced: bigint;
+    deadlineNs: number;
+  }): Promise<void>;
   crc32c(bytes: Uint8Array, seed: number, isPortable: boolean): number;
   isAlive(process: ProcessId): boolean;
   /** The living process of that pid, or null. */

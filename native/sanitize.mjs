@@ -1,4 +1,4 @@
-// Runs the tests of the addon and of the shared-memory fabric under a sanitizer:
+// Runs the tests of the addon and of the shared-memory and TCP fabrics under a sanitizer:
 // `node native/sanitize.mjs address|thread [test files]`. Fails when a test fails or any process reported an
 // error.
 import { spawnSync } from 'node:child_process';
@@ -13,7 +13,8 @@ if (runtime === undefined) {
   console.error('usage: node native/sanitize.mjs address|thread');
   process.exit(2);
 }
-const filters = process.argv.length > 3 ? process.argv.slice(3) : ['native/', 'fusee/fabric/shm'];
+const filters =
+  process.argv.length > 3 ? process.argv.slice(3) : ['native/', 'fusee/fabric/shm', 'fusee/fabric/tcp'];
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 

@@ -1,9 +1,9 @@
 /** Specification of a bar figure. */
 import type { TopLevelSpec } from 'vega-lite';
 import type { BarFigure } from './figure.js';
+import { textWidth } from './fonts.js';
 import { axisTitle, COLOUR, frameTitle, legendLayers, originNotes } from './frame.js';
 import { DASH, distinctSeries, INK, type Origin, seriesColours, TEXT_SIZE, THEME } from './style.js';
-import { textWidth } from './text-width.js';
 
 /** Bars of one column figure are this wide together, whatever their number. */
 const PLOT_WIDTH = 300;

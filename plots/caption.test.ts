@@ -5,7 +5,7 @@ import type { RunStatus } from '../results/stored-run.js';
 import { type Caption, runCaption } from './caption.js';
 import { groupCells, median, workloadLabel } from './cells.js';
 
-const finished: RunStatus = { state: 'finished', started: '', ended: null, reason: null };
+const finished: RunStatus = { state: 'finished', started: '', ended: null, reason: null, owner: null };
 const captionOf = (rows: readonly ResultRow[], changes: object = {}): Caption =>
   runCaption({ rows, provenance: sampleProvenance, status: finished, ...changes });
 

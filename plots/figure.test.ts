@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type BarFigure, figureRows, formatCsv, type LineFigure } from './figure.js';
+import { textWidth } from './fonts.js';
 import { figureSpec } from './spec.js';
 import { PALETTE, seriesColours } from './style.js';
-import { textWidth, wrapText } from './text-width.js';
+import { wrapText } from './wrap-text.js';
 
 const frame = { title: 'T', caption: ['c'], trusted: true, y: { label: 'Throughput', unit: 'kops/s' } };
 const bar = { category: 'A', series: 's', origin: 'measured', value: 1, low: 1, high: 1 } as const;

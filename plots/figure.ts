@@ -46,6 +46,8 @@ export interface LinePoint {
   readonly y: number;
   readonly low?: number;
   readonly high?: number;
+  /** Stands beside the point where it is marked. */
+  readonly label?: string;
 }
 
 /** One curve of a panel; `marks` are single points of it to be seen. */
@@ -79,15 +81,47 @@ export interface Panel {
 /** Panels of curves over the same axes. */
 export interface LineFigure extends FigureText {
   readonly kind: 'lines';
-  readonly x: Axis & { readonly scale: 'linear' | 'log'; readonly domain: readonly [number, number] };
-  readonly y: Axis & { readonly domain: readonly [number, number] };
-  /** Whether a value holds until the next point, as in a CDF, rather than being joined to it. */
-  readonly step: boolean;
+  /** On the scale `nines` a value is 1 / (1 - p), and its label the percentile p. */
+  readonly x: Axis & {
+    readonly scale: 'linear' | 'log' | 'nines';
+    readonly domain: readonly [number, number];
+  };
+  /** @default linear */
+  readonly y: Axis & { readonly scale?: 'linear' | 'log'; readonly domain: readonly [number, number] };
+  /**
+   * Whether a value holds until the next point, as in a CDF, rather than being joined to it; `before`: since
+   * the last one.
+   */
+  readonly step: boolean | 'before';
   readonly panels: readonly Panel[];
 }
 
+/** One cell of a heatmap: `count` operations between two times and two latencies. */
+export interface HeatCell {
+  readonly x: number;
+  readonly x2: number;
+  readonly y: number;
+  readonly y2: number;
+  readonly count: number;
+}
+
+/** Panels of cells over the same axes, the darker the more operations. */
+export interface HeatFigure extends FigureText {
+  readonly kind: 'heat';
+  readonly x: Axis & { readonly domain: readonly [number, number] };
+  /** Logarithmic. */
+  readonly y: Axis & { readonly domain: readonly [number, number] };
+  readonly colour: Axis;
+  readonly panels: readonly {
+    readonly title: string;
+    readonly origin: Origin;
+    readonly cells: readonly HeatCell[];
+    readonly rules?: readonly Rule[];
+  }[];
+}
+
 /** Any figure. */
-export type Figure = BarFigure | LineFigure;
+export type Figure = BarFigure | LineFigure | HeatFigure;
 
 /** One number of a figure, as it stands in the CSV and JSON beside it. */
 export type FigureRow = Readonly<Record<string, string | number | null>>;
@@ -95,6 +129,11 @@ export type FigureRow = Readonly<Record<string, string | number | null>>;
 /** The numbers of a figure, one record for each bar or point. */
 export const figureRows = (figure: Figure): FigureRow[] => {
   if (figure.kind === 'bars') return figure.bars.map((bar) => ({ ...bar }));
+  if (figure.kind === 'heat') {
+    return figure.panels.flatMap(({ title, origin, cells }) =>
+      cells.map((cell) => ({ panel: title, origin, ...cell })),
+    );
+  }
   return figure.panels.flatMap((panel) =>
     panel.lines.flatMap(({ series, origin, points }) =>
       points.map(({ x, y, low, high }) => ({

@@ -8,9 +8,10 @@ import {
   type Series,
   SOFT_INK,
   seriesColours,
+  seriesLooks,
   WARNING_INK,
 } from './style.js';
-import { wrapText } from './text-width.js';
+import { wrapText } from './wrap-text.js';
 
 /** Title and caption as vega-lite's title, the caption wrapped to `widthPx`. */
 export const frameTitle = (frame: {
@@ -29,6 +30,9 @@ export const frameTitle = (frame: {
 /** Parts joined by dots that stay at the ends of lines; a short part is not torn apart, a long one may be. */
 const joinParts = (parts: readonly string[]): string =>
   parts.map((part) => (part.length <= 50 ? part.replaceAll(' ', '\u00a0') : part)).join('\u00a0· ');
+
+/** A stroke that no symbol is long enough to end; an empty dash or one without gaps not all formats know. */
+const SOLID = [1000, 1];
 
 /** Marks carry their colour as data, so that {@link legendLayers} alone decides what the legend shows. */
 export const COLOUR = { field: 'colour', type: 'nominal', scale: null } as const;
@@ -50,7 +54,7 @@ export const legendLayers = (
     direction: 'horizontal',
     symbolType: symbol.shape,
     symbolOpacity: 1,
-    symbolSize: symbol.shape === 'square' ? 90 : 250,
+    symbolSize: symbol.shape === 'square' ? 90 : 700,
     offset: symbol.offset,
   };
   const by = (range: readonly unknown[]): object => ({
@@ -61,11 +65,16 @@ export const legendLayers = (
   });
   // Published bars have no outline, so theirs is not dotted.
   const solid = (origin: Origin): boolean =>
-    origin === 'measured' || (origin === 'published' && symbol.shape === 'square');
+    symbol.shape === 'square' && (origin === 'measured' || origin === 'published');
+  const looks = seriesLooks(series);
+  const dashOf = ({ origin }: Series, at: number): number[] =>
+    symbol.shape === 'square' ? DASH[origin] : looks[at].dash;
   // Channels over the same field share one legend.
   const channels = {
     stroke: by(colours),
-    strokeDash: by(series.map(({ origin }) => (solid(origin) ? [1, 0] : DASH[origin]))),
+    strokeDash: by(
+      series.map((one, at) => (solid(one.origin) || dashOf(one, at).length === 0 ? SOLID : dashOf(one, at))),
+    ),
     ...(symbol.shape === 'square' ? { fill: by(hollow) } : {}),
   };
   return [{ data: { values: [] }, mark: symbol.shape === 'square' ? 'bar' : 'line', encoding: channels }];

@@ -2,15 +2,16 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { Line, LineFigure, LinePoint, Panel } from './figure.js';
 import { axisTitle, COLOUR, frameTitle, legendLayers, originNotes } from './frame.js';
+import { ruleLayers } from './rules.js';
 import {
-  DASH,
   distinctSeries,
   INK,
-  type Origin,
+  type Look,
   type Series,
   SOFT_INK,
   SPAN_TINT,
   seriesColours,
+  seriesLooks,
   TEXT_SIZE,
   THEME,
 } from './style.js';
@@ -19,10 +20,6 @@ import {
 const COLUMNS = 3;
 const ROW_WIDTH = 500;
 const SINGLE_WIDTH = 320;
-/** Rows of rules' labels, and the height of one. */
-const RULE_ROWS = 4;
-const RULE_ROW_PX = 11;
-
 /** All panels; since they share their axes, titles stand only at the left and in the last row. */
 export const lineSpec = (figure: LineFigure): TopLevelSpec => {
   const lines = figure.panels.flatMap((panel) => panel.lines);
@@ -81,17 +78,29 @@ const xAxis = (figure: LineFigure, place: { last: boolean; widthPx: number }): o
     title: place.last ? axisTitle(figure.x) : null,
     labelOverlap: true,
     // Few ticks: a logarithmic axis would crowd.
-    ...(scale === 'log'
-      ? { values: logTicks(domain), format: '.3~r' }
-      : { tickCount: place.widthPx > 200 ? 6 : 4 }),
+    ...(scale === 'log' ? { values: logTicks(domain), format: '.3~r' } : {}),
+    ...(scale === 'linear' ? { tickCount: place.widthPx > 200 ? 6 : 4 } : {}),
+    ...(scale === 'nines' ? { values: nineTicks(domain), labelExpr: NINES_LABEL } : {}),
   };
-  return { type: 'quantitative', scale: { type: scale, domain, nice: false }, axis };
+  const type = scale === 'linear' ? 'linear' : 'log';
+  return { type: 'quantitative', scale: { type, domain, nice: false }, axis };
 };
+
+/** Of 1 / (1 - p) the percentile, with as many digits as it takes. */
+const NINES_LABEL = "format(100 * (1 - 1 / datum.value), '.7~r') + ' %'";
+
+/** The median, and 90 %, 99 %, 99.9 % and so on. */
+const nineTicks = ([lowest, highest]: readonly [number, number]): number[] =>
+  [2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].filter((tick) => tick >= lowest && tick <= highest);
 
 const yAxis = (figure: LineFigure, outer: boolean): object => ({
   type: 'quantitative',
-  scale: { domain: figure.y.domain, nice: false },
-  axis: { title: outer ? axisTitle(figure.y) : null, labels: outer, tickCount: 5 },
+  scale: { domain: figure.y.domain, nice: false, type: figure.y.scale ?? 'linear' },
+  axis: {
+    title: outer ? axisTitle(figure.y) : null,
+    labels: outer,
+    ...(figure.y.scale === 'log' ? { values: logTicks(figure.y.domain), format: '.3~r' } : { tickCount: 5 }),
+  },
 });
 
 /** Powers of ten within a domain; with their double and fivefold when there would be fewer than two. */
@@ -118,23 +127,35 @@ const panelLayers = (figure: LineFigure, panel: Panel, series: readonly Series[]
   });
   const [lowest, highest] = figure.x.domain;
   const visible = ({ x }: LinePoint): boolean => x >= lowest && x <= highest;
-  const values = panel.lines.flatMap((line) => line.points.map((point) => drawn(line, point)));
+  const values = panel.lines.flatMap((line) =>
+    line.points.map((point, at) => ({ ...drawn(line, point), at })),
+  );
   const marks = panel.lines.flatMap((line) =>
     (line.marks ?? []).filter(visible).map((point) => drawn(line, point)),
   );
-  const origins = [...new Set(panel.lines.map((line) => line.origin))];
+  const looks = seriesLooks(series);
+  const ofSeries = distinctSeries(panel.lines).map((one) => ({
+    ...one,
+    look: looks[series.findIndex(({ name }) => name === one.name)],
+  }));
   const banded = values.some((value) => value.low !== undefined && value.low !== value.high);
   return [
     ...legendLayers(series, { shape: 'stroke', orient: 'bottom', offset: 6 }),
     ...spanLayers(panel),
     ...ruleLayers(panel, figure.x.domain),
     ...(banded ? [bandLayer(values)] : []),
-    ...origins.map((origin) => curveLayer(values, origin, figure.step)),
-    ...origins.map((origin) => markLayer(marks, origin)),
+    ...ofSeries.map((one) => curveLayer(values, one, figure.step)),
+    ...ofSeries.map((one) => markLayer(marks, one)),
+    ...(marks.some((mark) => mark.label !== undefined) ? [labelLayer(marks, figure.x.domain)] : []),
   ];
 };
 
-const only = (origin: Origin): object[] => [{ filter: `datum.origin === '${origin}'` }];
+/** A series of a panel, and how it is drawn. */
+interface Drawn extends Series {
+  readonly look: Look;
+}
+
+const only = ({ name }: Series): object[] => [{ filter: { field: 'series', equal: name } }];
 
 const bandLayer = (values: readonly object[]): object => ({
   data: { values },
@@ -143,30 +164,56 @@ const bandLayer = (values: readonly object[]): object => ({
   encoding: { x: X, y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' }, color: COLOUR },
 });
 
-const curveLayer = (values: readonly object[], origin: Origin, step: boolean): object => ({
+const curveLayer = (values: readonly object[], drawn: Drawn, step: LineFigure['step']): object => ({
   data: { values },
-  transform: only(origin),
+  transform: only(drawn),
   mark: {
     type: 'line',
     clip: true,
     strokeWidth: 1.5,
-    strokeDash: DASH[origin],
-    interpolate: step ? 'step-after' : 'linear',
+    strokeDash: drawn.look.dash,
+    interpolate: step === false ? 'linear' : step === 'before' ? 'step-before' : 'step-after',
   },
-  encoding: { x: X, y: Y, detail: { field: 'series' }, color: COLOUR },
+  encoding: {
+    x: X,
+    y: Y,
+    // As they come: a curve may turn back.
+    order: { field: 'at', type: 'quantitative' },
+    detail: { field: 'series' },
+    color: COLOUR,
+  },
 });
 
-const markLayer = (marks: readonly object[], origin: Origin): object => ({
+const markLayer = (marks: readonly object[], drawn: Drawn): object => ({
   data: { values: marks },
-  transform: only(origin),
+  transform: only(drawn),
   mark: {
     type: 'point',
     opacity: 1,
     clip: false,
-    ...(origin === 'simulated' ? { filled: false, fill: '#ffffff' } : { filled: true }),
+    shape: drawn.look.shape,
+    ...(drawn.origin === 'simulated' ? { filled: false, fill: '#ffffff' } : { filled: true }),
   },
-  encoding: { x: X, y: Y, size: { value: 26 }, color: COLOUR },
+  encoding: { x: X, y: Y, size: { value: 30 }, color: COLOUR },
 });
+
+/** Below its mark to the right, where no curve that rises passes; to the left where there is no room. */
+const labelLayer = (marks: readonly LinePoint[], [lowest, highest]: readonly [number, number]): object => {
+  const isRight = `datum.x > ${lowest + 0.9 * (highest - lowest)}`;
+  return {
+    data: { values: marks.filter(({ label }) => label !== undefined) },
+    mark: {
+      type: 'text',
+      fontSize: 8,
+      color: SOFT_INK,
+      clip: false,
+      dy: 9,
+      align: { expr: `${isRight} ? 'right' : 'left'` },
+      dx: { expr: `${isRight} ? -2 : 2` },
+    },
+    encoding: { x: X, y: Y, text: { field: 'label' } },
+  };
+};
 
 /** Behind everything: what lasted, in a tint that a grey band of repetitions is not mistaken for. */
 const spanLayers = (panel: Panel): object[] => {
@@ -178,29 +225,4 @@ const spanLayers = (panel: Panel): object[] => {
       encoding: { x: { field: 'from', type: 'quantitative' }, x2: { field: 'to' } },
     },
   ];
-};
-
-/** Labels that follow each other stand one below the other, and left of their rules in the right half. */
-const ruleLayers = (panel: Panel, [lowest, highest]: readonly [number, number]): object[] => {
-  if (!panel.rules?.length) return [];
-  const rules = [...panel.rules].sort((a, b) => a.x - b.x);
-  const labels = rules.map((rule, i) => {
-    const isRight = rule.x > (lowest + highest) / 2;
-    return {
-      data: { values: [rule] },
-      mark: {
-        type: 'text',
-        align: isRight ? 'right' : 'left',
-        baseline: 'top',
-        dx: isRight ? -3 : 3,
-        dy: 2 + (i % RULE_ROWS) * RULE_ROW_PX,
-        fontSize: 9,
-        color: INK,
-        clip: true,
-      },
-      encoding: { x: X, y: { value: 0 }, text: { field: 'label' } },
-    };
-  });
-  const mark = { type: 'rule', color: SOFT_INK, strokeWidth: 0.75, clip: true };
-  return [{ data: { values: rules }, mark, encoding: { x: X } }, ...labels];
 };

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { BarFigure, LineFigure } from './figure.js';
-import { pngFont, renderPng, renderSvg } from './render.js';
+import { FONT_FILES, textWidth } from './fonts.js';
+import { renderPdf } from './pdf.js';
+import { renderPng, renderSvg } from './render.js';
 import { figureSpec } from './spec.js';
 
 const bars: BarFigure = {
@@ -113,9 +115,31 @@ describe('PNG', { timeout: 30_000 }, () => {
     expect(Buffer.from(renderPng(svg)).equals(png)).toBe(true);
   });
 
-  test('says which font it uses, and names only files that exist', () => {
-    const font = pngFont();
-    expect(font.name).not.toBe('');
-    for (const file of font.files) expect(existsSync(file), file).toBe(true);
+  test('is drawn and laid out with the font that comes along', () => {
+    for (const file of Object.values(FONT_FILES)) expect(existsSync(file), file).toBe(true);
+    // DejaVu Sans: 974 thousandths for m, 278 for i; bold 1042.
+    expect(textWidth('m', 1000)).toBeCloseTo(974, 0);
+    expect(textWidth('iii', 1000) / 3).toBeCloseTo(278, 0);
+    expect(textWidth('m', 1000, true)).toBeCloseTo(1042, 0);
+  });
+});
+
+describe('PDF', { timeout: 30_000 }, () => {
+  test('is the same each time, of the size of the SVG in points, and holds lines and text, no picture', async () => {
+    const svg = await renderSvg(figureSpec(lines));
+    const pdf = Buffer.from(await renderPdf(svg, 'Lines'));
+    expect(Buffer.from(await renderPdf(svg, 'Lines')).equals(pdf)).toBe(true);
+    const text = pdf.toString('latin1');
+    expect(text).toMatch(/^%PDF-1\.\d/);
+    const width = Number(/width="([\d.]+)"/.exec(svg)![1]);
+    const box = /\/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]/.exec(text)!;
+    expect(Number(box[1])).toBeCloseTo(width * 0.75, 1);
+    expect(text).toMatch(/\/FontFile2/);
+    expect(text).toMatch(/DejaVuSans/);
+    expect(text).not.toMatch(/\/Subtype \/Image/);
+  });
+
+  test('is refused of an SVG without a size', async () => {
+    await expect(renderPdf('<svg></svg>', 'T')).rejects.toThrow(/without a width/);
   });
 });

@@ -32,6 +32,10 @@ export interface SampleRunOptions {
   readonly workloads?: number;
   readonly withoutLatency?: boolean;
   readonly withoutSeries?: boolean;
+  /** Store latencies by intervals of 100 ms. */
+  readonly byInterval?: boolean;
+  /** Clients of the rows of one workload each: a sweep, in place of repetitions. */
+  readonly sweep?: readonly number[];
 }
 
 /** Writes a finished run of all workloads; returns its folder. The same options give the same numbers. */
@@ -46,18 +50,27 @@ export const writeSampleRun = (options: SampleRunOptions): string => {
   });
   let startMs = 0;
   for (const { workload, throughputOps, shares } of MIXES.slice(0, options.workloads)) {
-    for (let repetition = 0; repetition < (options.repetitions ?? 3); repetition++) {
+    for (let repetition = 0; repetition < (options.sweep?.length ?? options.repetitions ?? 3); repetition++) {
+      const clients = options.sweep?.[repetition];
       const row = sampleRow({
         workload,
-        repetition,
+        repetition: clients === undefined ? repetition : 0,
         throughputOps: throughputOps * (0.95 + 0.1 * random()),
+        ...(clients === undefined ? {} : underLoad(clients, throughputOps)),
         ...options.changes,
       });
       run.appendRow(row);
       for (const [operation, share] of Object.entries(shares)) {
         if (options.withoutLatency) break;
-        const histogram = sampleHistogram(MEDIAN_NS[operation], 12_000 * share, random);
-        run.appendLatency({ tag: `${workload}/${operation}`, startMs, endMs: startMs + 5000, histogram });
+        const parts = options.byInterval ? 50 : 1;
+        for (let part = 0; part < parts; part++) {
+          // In one of the intervals everything waits for a while.
+          const medianNs = MEDIAN_NS[operation] * (parts > 1 && part === 25 ? 6 : 1);
+          const histogram = sampleHistogram(medianNs, (12_000 * share) / parts, random);
+          const from = startMs + (5000 / parts) * part;
+          const tag = `${workload}/${operation}`;
+          run.appendLatency({ tag, startMs: from, endMs: from + 5000 / parts, histogram });
+        }
       }
       if (!options.withoutSeries) run.appendSeries(sampleSeries(row, random));
       startMs += 5000;
@@ -71,6 +84,23 @@ export const writeSampleRun = (options: SampleRunOptions): string => {
     tMs: 2500,
   });
   return run.finish();
+};
+
+/** Throughput that saturates, and latencies that then rise. */
+const underLoad = (clients: number, mostOps: number): Partial<ResultRow> => {
+  const factor = 1 + (clients / 4) ** 2;
+  const latency = (ns: number) => ({
+    p50: ns,
+    p90: ns * 2,
+    p99: ns * 4 * factor,
+    p999: ns * 9,
+    max: ns * 90,
+  });
+  return {
+    clients,
+    throughputOps: mostOps * (1 - Math.exp(-clients / 3)) * (clients > 8 ? 0.94 : 1),
+    latencyNs: { search: latency(2100), update: latency(9800) },
+  };
 };
 
 /** Log-normal latencies with a share of slow ones, as retries and a busy machine make them. */

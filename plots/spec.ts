@@ -2,6 +2,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { barSpec } from './bars.js';
 import { checkDrawable, type Figure } from './figure.js';
+import { heatSpec } from './heat.js';
 import { lineSpec } from './lines.js';
 
 /**
@@ -10,5 +11,6 @@ import { lineSpec } from './lines.js';
  */
 export const figureSpec = (figure: Figure): TopLevelSpec => {
   checkDrawable(figure);
+  if (figure.kind === 'heat') return heatSpec(figure);
   return figure.kind === 'bars' ? barSpec(figure) : lineSpec(figure);
 };

@@ -5,7 +5,7 @@ import type { Config } from 'vega-lite';
 export type Origin = 'measured' | 'simulated' | 'published';
 
 /**
- * Fonts in order of preference. Layout follows the widths of the first whatever is installed; the others are
+ * Fonts that an SVG names, in order of preference. Layout follows the widths of the first; the others are
  * about as wide or narrower.
  */
 export const FONT_FAMILY = 'DejaVu Sans, Verdana, Liberation Sans, Arial, sans-serif';
@@ -44,6 +44,25 @@ export const seriesColours = (series: readonly Series[]): string[] =>
   series.map(({ name, origin }, at) =>
     origin === 'published' ? PUBLISHED_COLOUR : (OPERATION_COLOUR[name] ?? PALETTE[at % PALETTE.length]),
   );
+
+/** How a series is drawn, besides its colour: so that it is told apart without one too. */
+export interface Look {
+  readonly dash: number[];
+  readonly shape: string;
+}
+
+/** Long strokes, which are taken neither for the dashes of the simulator nor for published dots. */
+const MEASURED_DASHES = [[], [10, 2.5], [10, 2, 2, 2], [16, 2.5], [10, 2, 2, 2, 2, 2], [16, 2, 4, 2], [7, 2]];
+const SHAPES = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right'];
+
+/** Dash and marker of each series, as {@link seriesColours} gives its colour. */
+export const seriesLooks = (series: readonly Series[]): Look[] =>
+  series.map(({ name, origin }, at) => {
+    const operation = Object.keys(OPERATION_COLOUR).indexOf(name);
+    const place = (operation < 0 ? at : operation) % SHAPES.length;
+    const dash = origin === 'measured' ? MEASURED_DASHES[place] : DASH[origin];
+    return { dash, shape: SHAPES[place] };
+  });
 
 /** Text colours, sizes in px, and the grey of values others published. */
 export const INK = '#222222';

@@ -17,11 +17,13 @@ afterEach(() => {
 });
 
 describe('drawRun', () => {
-  test('writes each figure as SVG, PNG, JSON and CSV, the same each time', { timeout: 60_000 }, async () => {
+  test('writes each figure as SVG, PNG, PDF, JSON and CSV, the same each time', {
+    timeout: 60_000,
+  }, async () => {
     const folder = writeSampleRun({ root, workloads: 2, repetitions: 2 });
     const written = await drawRun(folder);
-    const names = ['throughput', 'latency', 'series'].flatMap((id) =>
-      ['svg', 'png', 'json', 'csv'].map((extension) => `${id}.${extension}`),
+    const names = ['throughput', 'latency', 'percentiles', 'series'].flatMap((id) =>
+      ['svg', 'png', 'pdf', 'json', 'csv'].map((extension) => `${id}.${extension}`),
     );
     expect(written.map((path) => basename(path))).toEqual(names);
     const again = await drawRun(folder, { outFolder: join(root, 'again') });
@@ -44,7 +46,7 @@ describe('drawRun', () => {
     const written = await drawRun(folder, {
       onSkip: (figure, reason) => skipped.push(`${figure}: ${reason}`),
     });
-    expect(written).toHaveLength(4);
+    expect(written).toHaveLength(5);
     expect(skipped).toEqual([
       'latency: the run recorded no latencies',
       'series: the run recorded no throughput over time',

@@ -5,17 +5,21 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ResultError } from '../results/error.js';
-import type { LatencyHistogram, LatencySummary } from '../results/histogram.js';
-import { mergeByTag, parseTag } from '../results/hlog.js';
-import type { ResultRow, RunEvent, SeriesPoint } from '../results/schema.js';
+import type { LatencySummary } from '../results/histogram.js';
+import type { ResultRow, SeriesPoint } from '../results/schema.js';
 import { readRun, type StoredRun } from '../results/stored-run.js';
 import { throughputUnit } from '../results/table.js';
-import { type Caption, runCaption } from './caption.js';
+import { runCaption } from './caption.js';
 import { cdfPoints } from './cdf.js';
 import { groupCells, median, rowOrigin, workloadLabel } from './cells.js';
 import { type BarFigure, type Figure, figureRows, formatCsv, type Line, type LineFigure } from './figure.js';
-import { pngFont, renderPng, renderSvg } from './render.js';
+import { heatFigure, isHeatKnown } from './heat-figure.js';
+import { renderPdf } from './pdf.js';
+import { percentileFigure } from './percentiles.js';
+import { renderPng, renderSvg } from './render.js';
+import { frame, latencies, logDomain, rulesOf } from './run-parts.js';
 import { figureSpec } from './spec.js';
+import { isSweep, sweepFigure } from './sweep-figure.js';
 
 /** Where figures go, and who is told about one that the run holds no data for. */
 export interface DrawOptions {
@@ -26,7 +30,8 @@ export interface DrawOptions {
 }
 
 /**
- * Draws a run's figures: `throughput`, `latency` and `series`, each as SVG, PNG, JSON and CSV.
+ * Draws a run's figures: `throughput`, `latency`, `percentiles` and `series`, `heatmap` where its latencies are
+ * stored by interval, and `throughput-latency` where its load was varied; each as SVG, PNG, PDF, JSON and CSV.
  * @returns the paths written.
  * @throws ResultError when the folder holds no run, or a run without rows.
  */
@@ -38,16 +43,21 @@ export const drawRun = async (runFolder: string, options: DrawOptions = {}): Pro
   if (run.rows.length === 0) throw new ResultError(`${runFolder} has no rows, so there is nothing to draw`);
   const figures: { figure: Figure; extra: object }[] = [{ figure: throughputFigure(run), extra: {} }];
   if (run.latency.length === 0) skip('latency', 'the run recorded no latencies');
-  else figures.push({ figure: latencyFigure(run), extra: { percentilesNs: latencySummaries(run) } });
+  else {
+    const extra = { percentilesNs: latencySummaries(run) };
+    figures.push({ figure: latencyFigure(run), extra }, { figure: percentileFigure(run), extra });
+  }
   if (run.series.length === 0) skip('series', 'the run recorded no throughput over time');
   else figures.push({ figure: seriesFigure(run), extra: {} });
+  if (isHeatKnown(run)) figures.push({ figure: heatFigure(run), extra: {} });
+  if (isSweep(run)) figures.push({ figure: sweepFigure(run), extra: {} });
   const written: string[] = [];
   for (const { figure, extra } of figures) written.push(...(await writeFigure(figure, { outFolder, extra })));
   return written;
 };
 
 /**
- * Writes one figure as SVG and PNG, and its numbers as JSON and CSV.
+ * Writes one figure as SVG, PNG and PDF, and its numbers as JSON and CSV.
  * @returns the paths written.
  */
 export const writeFigure = async (
@@ -57,10 +67,11 @@ export const writeFigure = async (
   const svg = await renderSvg(figureSpec(figure));
   const rows = figureRows(figure);
   const { id, title, caption, trusted, x, y } = figure;
-  const numbers = { id, title, caption, trusted, pngFont: pngFont().name, x, y, ...options.extra, rows };
+  const numbers = { id, title, caption, trusted, x, y, ...options.extra, rows };
   const contents: readonly [string, string | Uint8Array][] = [
     ['svg', svg],
     ['png', renderPng(svg)],
+    ['pdf', await renderPdf(svg, title)],
     ['json', `${JSON.stringify(numbers, null, 1)}\n`],
     ['csv', formatCsv(rows)],
   ];
@@ -166,51 +177,11 @@ export const seriesFigure = (run: StoredRun): LineFigure => {
   };
 };
 
-const frame = (caption: Caption, more: readonly string[]): { caption: string[]; trusted: boolean } => ({
-  caption: [...caption.parts, ...more],
-  trusted: caption.trusted,
-});
-
-interface Latency {
-  readonly workload: string;
-  readonly label: string;
-  readonly operation: string;
-  readonly histogram: LatencyHistogram;
-}
-
-/**
- * The merged histogram of each tag.
- * @throws ResultError when a workload ran in several cells and the tags do not say which: merged, their
- * latencies would be those of neither.
- */
-const latencies = (run: StoredRun): Latency[] => {
-  const found: Latency[] = [];
-  for (const [tag, histogram] of mergeByTag(run.latency)) {
-    const parts = parseTag(tag);
-    if (parts === null) throw new ResultError(`latency tag "${tag}" is not [label/]workload/operation`);
-    found.push({ ...parts, label: parts.label ?? '', histogram });
-  }
-  for (const { workload, label } of found) {
-    const cells = groupCells(run.rows).filter((cell) => cell.workload === workload);
-    if (cells.length > 1 && label === '') {
-      const labels = cells.map((cell) => cell.label).join('; ');
-      throw new ResultError(`latencies of ${workload} mix several cells (${labels}): tag each with a label`);
-    }
-  }
-  return found;
-};
-
 const latencySummaries = (run: StoredRun): object[] =>
   latencies(run).map(({ workload, label, operation, histogram }) => {
     const summary: LatencySummary | null = histogram.summary();
     return { workload, label, operation, count: histogram.count, overflow: histogram.overflow, ...summary };
   });
-
-/** From the smallest to the largest value, with a little room and at least one decade. */
-const logDomain = (valuesUs: readonly number[]): [number, number] => {
-  const low = Math.min(...valuesUs) / 1.15;
-  return [low, Math.max(Math.max(...valuesUs) * 1.15, low * 10)];
-};
 
 const rateOf = (point: SeriesPoint): number => (point.operations / point.intervalMs) * 1000;
 
@@ -239,8 +210,3 @@ const spansOf = (rows: readonly ResultRow[], workload: string): { from: number; 
     .filter((row) => row.workload === workload)
     .flatMap((row) => row.faults ?? [])
     .flatMap(({ atMs, endMs }) => (endMs === null ? [] : [{ from: atMs / 1000, to: endMs / 1000 }]));
-
-const rulesOf = (events: readonly RunEvent[], workload: string): { x: number; label: string }[] =>
-  events
-    .filter((event) => event.tMs !== null && event.workload === workload && event.label !== '')
-    .map((event) => ({ x: (event.tMs as number) / 1000, label: event.label }));

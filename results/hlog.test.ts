@@ -48,7 +48,8 @@ describe('a log', () => {
   });
 
   test('keeps exact extremes and overflow, which the format cannot', () => {
-    const intervals = readHlog(sampleLog(), 'latency.hlog');
+    const { intervals, damage } = readHlog(sampleLog(), 'latency.hlog');
+    expect(damage).toEqual([]);
     expect(intervals.map((i) => [i.tag, i.startMs, i.endMs])).toEqual([
       ['a/search', 0, 1000],
       ['a/update', 0, 1000],
@@ -61,14 +62,19 @@ describe('a log', () => {
 
   test('without our comments, as other tools write it, is read all the same', () => {
     const foreign = sampleLog().replace(/^#\[Beside.*\n/gm, '');
-    const search = mergeByTag(readHlog(foreign, 'x.hlog')).get('a/search')!;
+    const search = mergeByTag(readHlog(foreign, 'x.hlog').intervals).get('a/search')!;
     expect([search.count, search.overflow]).toEqual([4, 0]);
     expect(search.maxNs).toBeGreaterThanOrEqual(3_000_001);
   });
 
-  test('with a torn line is refused by file and line', () => {
-    expect(() => readHlog('#[x]\nTag=a/search,0.000,1.0', 'torn.hlog')).toThrow(/^torn\.hlog:2: /);
-    expect(() => readHlog('0.000,1.000,3.000,HISTFAAA', 'torn.hlog')).toThrow(/^torn\.hlog:1: /);
+  test('with a damaged line loses that line, and says which', () => {
+    const torn = readHlog(`${sampleLog()}Tag=a/search,0.000,1.0`, 'torn.hlog');
+    const lines = sampleLog().split('\n').length;
+    expect(torn.intervals).toHaveLength(3);
+    expect(torn.damage).toEqual([{ file: 'torn.hlog', line: lines, reason: 'not an interval line' }]);
+    const changed = sampleLog().replace(/(HISTFAAAA.{20})./, (_, kept: string) => `${kept}${'_'}`);
+    expect(readHlog(changed, 'x.hlog').intervals).toHaveLength(2);
+    expect(readHlog(changed, 'x.hlog').damage[0]).toMatchObject({ file: 'x.hlog' });
   });
 
   test('refuses an interval that runs backwards', () => {

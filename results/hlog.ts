@@ -7,6 +7,7 @@
 import { HistogramLogWriter } from 'hdr-histogram-js';
 import { ResultError } from './error.js';
 import { LatencyHistogram } from './histogram.js';
+import type { Damage } from './lines.js';
 
 /**
  * Interval_Max is in ms, as HdrHistogram's Java tools write it by default for values in ns. Always passed,
@@ -99,24 +100,24 @@ export class HlogWriter {
 }
 
 /**
- * The intervals of a log, in its order; also of logs other tools wrote, whose extremes are then those of the
- * outermost buckets. `file` is named in errors.
- * @throws ResultError naming file and line of what cannot be read.
+ * The intervals of a log, in its order, and the lines that cannot be read; also of logs other tools wrote,
+ * whose extremes are then those of the outermost buckets. `file` is named in what is damaged.
  */
-export const readHlog = (text: string, file: string): LatencyInterval[] => {
+export const readHlog = (text: string, file: string): { intervals: LatencyInterval[]; damage: Damage[] } => {
   const intervals: LatencyInterval[] = [];
+  const damage: Damage[] = [];
   let beside = {};
   for (const [number, line] of text.split(/\r?\n/).entries()) {
     try {
       if (line.startsWith(BESIDE_PREFIX)) beside = JSON.parse(line.slice(BESIDE_PREFIX.length, -1));
       if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
       intervals.push(parseInterval(line, beside));
-      beside = {};
     } catch (error) {
-      throw new ResultError(`${file}:${number + 1}: ${(error as Error).message}`, { cause: error });
+      damage.push({ file, line: number + 1, reason: (error as Error).message });
     }
+    if (!line.startsWith(BESIDE_PREFIX)) beside = {};
   }
-  return intervals;
+  return { intervals, damage };
 };
 
 const parseInterval = (line: string, beside: object): LatencyInterval => {

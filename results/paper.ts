@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { ResultError } from './error.js';
-import { parseAs } from './schema.js';
+import { parseAs } from './versions.js';
 
 const axisSchema = z.strictObject({ label: z.string().min(1), unit: z.string() });
 

@@ -2,10 +2,13 @@
  * Where a result comes from: the code, the machine and the time, from facts that stay the same between runs.
  */
 import { execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream, lstatSync } from 'node:fs';
 import os from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as z from 'zod';
+import { findNics, findPinning, hashBuild, nicSchema, pinningSchema } from './surroundings.js';
 
 const run = promisify(execFile);
 
@@ -15,7 +18,7 @@ export const provenanceSchema = z.strictObject({
   commit: z.string().nullable(),
   /** Whether the checkout differs from the commit; null outside one. */
   dirty: z.boolean().nullable(),
-  /** sha256 of `git diff HEAD` and the names of untracked files; null when nothing differs. */
+  /** sha256 of `git diff HEAD`, and of the names and contents of untracked files; null when nothing differs. */
   dirtyHash: z.string().nullable(),
   machine: z.strictObject({
     /** Hash of the other fields: equal classes may be compared. */
@@ -29,10 +32,30 @@ export const provenanceSchema = z.strictObject({
   node: z.string(),
   /** Version of the benchmark, where the caller gave one. */
   version: z.string().nullable(),
+  /** Hash of the compiled code that ran. */
+  build: z.string().nullable().default(null),
+  /** Version of the method: figures of different ones are not comparable, whatever the code. */
+  benchmark: z.int().nullable().default(null),
+  /** Of the experiment; null where it is not one for all its cells. */
+  fabric: z.string().nullable().default(null),
+  rttNs: z.number().nullable().default(null),
+  seed: z.int().nullable().default(null),
+  /** sha256 of the trace that is replayed; null when none is. */
+  traceHash: z.string().nullable().default(null),
+  pinning: pinningSchema.nullable().default(null),
+  nics: z.array(nicSchema).nullable().default(null),
   date: z.iso.datetime(),
 });
 /** Where a result comes from. */
 export type Provenance = z.infer<typeof provenanceSchema>;
+
+const NO_FACTS: ExperimentFacts = {
+  benchmark: null,
+  fabric: null,
+  rttNs: null,
+  seed: null,
+  traceHash: null,
+};
 
 /** Facts about a machine that do not change while it runs. */
 export interface MachineFacts {
@@ -42,9 +65,20 @@ export interface MachineFacts {
   readonly architecture: string;
 }
 
-/** Collects the provenance of a run of the code in `folder`. */
+/** What only the experiment knows of its provenance. */
+export type ExperimentFacts = Pick<Provenance, 'benchmark' | 'fabric' | 'rttNs' | 'seed' | 'traceHash'>;
+
+/**
+ * Collects the provenance of a run of the code in `folder`, whose compiled form lies in `built` below it.
+ */
 export const collectProvenance = async (
-  options: { readonly folder?: string; readonly version?: string | null; readonly now?: Date } = {},
+  options: {
+    readonly folder?: string;
+    readonly built?: readonly string[];
+    readonly version?: string | null;
+    readonly experiment?: ExperimentFacts;
+    readonly now?: Date;
+  } = {},
 ): Promise<Provenance> => {
   const folder = options.folder ?? process.cwd();
   const commit = await git(folder, ['rev-parse', 'HEAD']);
@@ -62,6 +96,10 @@ export const collectProvenance = async (
     kernel: `${os.type()} ${os.release()}`,
     node: process.version,
     version: options.version ?? null,
+    build: hashBuild((options.built ?? []).map((built) => join(folder, built))),
+    ...(options.experiment ?? NO_FACTS),
+    pinning: findPinning(),
+    nics: findNics(),
     date: (options.now ?? new Date()).toISOString(),
   };
 };
@@ -117,5 +155,19 @@ const hashChanges = async (folder: string): Promise<{ dirty: boolean; hash: stri
   const untracked = await git(top.replace(/\n$/, ''), ['ls-files', '--others', '--exclude-standard', '-z']);
   if (status !== 0 || untracked === null) return null;
   hash.update('\0untracked\0').update(untracked);
+  const root = top.replace(/\n$/, '');
+  for (const name of untracked.split('\0').filter((one) => one !== ''))
+    await hashFile(join(root, name), hash);
   return { dirty: bytes + untracked.length > 0, hash: hash.digest('hex') };
+};
+
+/** Adds a file's contents, in pieces; of what is no file, or cannot be read, the name alone counts. */
+const hashFile = async (path: string, hash: Hash): Promise<void> => {
+  try {
+    if (lstatSync(path).isFile())
+      for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
+  hash.update('\0');
 };

@@ -1,13 +1,15 @@
 /**
  * What is stored about one cell and repetition, and its neighbours in a run folder: versioned, validated when
- * written and when read. `null` means that something was not checked or does not apply; it is never written
- * as 0.
+ * written and when read (`versions.ts`, `lines.ts`). `null` means that something was not checked or does not
+ * apply; it is never written as 0. The descriptions here are what the reference page says, `SCHEMA.md`.
  */
 import * as z from 'zod';
-import { ResultError } from './error.js';
+import { conditionsSchema } from './conditions.js';
 
-/** Version that {@link resultRowSchema} describes. */
-export const SCHEMA_VERSION = 2;
+/**
+ * Version that {@link resultRowSchema} describes. 2: faults. 3: cells have keys, open loop, lines are sealed.
+ */
+export const SCHEMA_VERSION = 3;
 
 /** Operations as results name them. */
 export const OPERATIONS = ['search', 'insert', 'update', 'delete', 'put', 'rmw'] as const;
@@ -19,22 +21,28 @@ const count = z.int().min(0);
 const positive = z.int().min(1);
 const amount = z.number().min(0);
 const operation = z.enum(OPERATIONS);
+const cellKey = name
+  .nullable()
+  .default(null)
+  .describe('key of the cell: a hash over all that determines it, repetition included');
 
-const latencySchema = z.strictObject({ p50: amount, p90: amount, p99: amount, p999: amount, max: amount });
+const latencySchema = z
+  .strictObject({ p50: amount, p90: amount, p99: amount, p999: amount, max: amount })
+  .describe('percentiles in ns, from merged histograms; `max` is exact');
 
-/** Means per operation, apart from `count`; null where a system cannot count. */
-const perOperationSchema = z.strictObject({
-  count,
-  rtts: amount.nullable(),
-  verbs: amount.nullable(),
-  bytes: amount.nullable(),
-  casFailures: amount.nullable(),
-  backgroundVerbs: amount.nullable(),
-  backgroundBytes: amount.nullable(),
-  polls: amount.nullable(),
-});
+const perOperationSchema = z
+  .strictObject({
+    count,
+    rtts: amount.nullable(),
+    verbs: amount.nullable(),
+    bytes: amount.nullable(),
+    casFailures: amount.nullable(),
+    backgroundVerbs: amount.nullable(),
+    backgroundBytes: amount.nullable(),
+    polls: amount.nullable(),
+  })
+  .describe('means per operation, apart from `count`; null where a system cannot count');
 
-/** Garbage collections in the measured window. */
 const collectionsSchema = z.strictObject({
   count,
   milliseconds: amount,
@@ -42,13 +50,8 @@ const collectionsSchema = z.strictObject({
   shareOfWindow: z.number().min(0).max(1),
 });
 
-/** Look-ups in the clients' caches in the measured window; a hit is a hint, for a READ to bear out. */
 const cacheSchema = z.strictObject({ hits: count, misses: count, bypassed: count });
-
-/** Work in the measured window that no request waited for: reclaim, splits, announcements. */
 const backgroundSchema = z.strictObject({ rtts: count, verbs: count, bytes: count });
-
-/** What background work brought, from the first client's start to the end of the window. */
 const upkeepSchema = z.strictObject({ cellsReclaimed: count, blocksGivenBack: count, splits: count });
 
 const trustSchema = z.strictObject({
@@ -56,70 +59,114 @@ const trustSchema = z.strictObject({
   reasons: z.array(z.string()),
 });
 
+/** How requests arrive in an open loop. */
+export const ARRIVALS = ['poisson', 'constant'] as const;
+/** What becomes of requests whose start is late: each begins in its turn, or the latest are passed over. */
+export const CATCH_UPS = ['all', 'skip'] as const;
+
+const openLoopSchema = z.strictObject({
+  arrivals: z.enum(ARRIVALS).describe('intervals between intended starts'),
+  offeredOps: amount.describe('requests per second that were asked for, of all clients together'),
+  catchUp: z
+    .enum(CATCH_UPS)
+    .describe('all: each late request begins as soon as it can, in order; skip: see `skipAfterNs`'),
+  skipAfterNs: amount.nullable().describe('policy skip: requests later than this are passed over'),
+  scheduled: count.describe('requests with an intended start in the window, skipped and dropped ones too'),
+  late: count.describe('of those that began: by more than `lateAfterNs` behind their intended start'),
+  lateAfterNs: amount,
+  skipped: count.describe('passed over, by the policy `skip`'),
+  dropped: count.describe('due, and not begun when the window closed'),
+  verdict: z
+    .enum(['sustained', 'not sustained'])
+    .describe('not sustained: more than 1 % of the scheduled requests were skipped or dropped'),
+  responseNs: latencySchema.nullable().describe('response times of all operations together'),
+});
+
 /** Kinds of injected faults. */
 export const FAULT_KINDS = ['kill', 'stop', 'crash', 'delay', 'drop'] as const;
 
-/** One injected fault, and what it cost by the throughput series. */
-const faultSchema = z.strictObject({
-  /** When it happened, and ended where it has an end, since the start of the window. */
-  atMs: amount,
-  endMs: amount.nullable(),
-  kind: z.enum(FAULT_KINDS),
-  /** Such as "client 1", "node 0", "client 0 to node 1". */
-  target: name,
-  detail: z.record(z.string(), z.unknown()),
-  meanBeforeOps: amount.nullable(),
-  /** Until throughput was back at 90 % of the mean before; null when it never was, or nothing tells. */
-  recoveryMs: amount.nullable(),
-  /** Area between the mean before and the throughput until then, or to the end of the window. */
-  lostOperations: amount.nullable(),
-});
+const faultSchema = z
+  .strictObject({
+    atMs: amount.describe('since the start of the window'),
+    endMs: amount.nullable().describe('where it has an end'),
+    kind: z.enum(FAULT_KINDS),
+    target: name.describe('such as "client 1", "node 0", "client 0 to node 1"'),
+    detail: z.record(z.string(), z.unknown()),
+    meanBeforeOps: amount.nullable(),
+    recoveryMs: amount
+      .nullable()
+      .describe('until throughput was back at 90 % of the mean before; null: never, or nothing tells'),
+    lostOperations: amount
+      .nullable()
+      .describe('area between the mean before and the throughput until then, or to the end of the window'),
+  })
+  .describe('one injected fault, and what it cost by the throughput series');
 
 /** One result row: a cell of the experiment and one repetition of it. */
 export const resultRowSchema = z.strictObject({
   schemaVersion: z.literal(SCHEMA_VERSION),
+  cellKey,
+  reusedFrom: name
+    .nullable()
+    .default(null)
+    .describe('run that measured this row, where `--resume` took it from there; null: this run did'),
   system: name,
   workload: name,
-  /** Which reading of the workload's definition, such as ycsb-java. */
-  flavour: name,
-  /** shm, tcp, verbs or sim. */
-  fabric: name,
+  flavour: name.describe("which reading of the workload's definition, such as ycsb-java"),
+  fabric: name.describe('shm, tcp, verbs or sim'),
   clients: positive,
-  /** Operations in flight per client. */
-  coroutines: positive,
-  /** MNs. */
-  nodes: positive,
+  coroutines: positive.describe('operations in flight per client'),
+  nodes: positive.describe('MNs'),
   indexReplicas: positive,
   dataReplicas: positive,
   kvBytes: positive,
   seed: z.int(),
-  /** Counts from 0. */
-  repetition: count,
-  /** Time by which completions were held back, in ns. */
-  rttNs: amount,
-  /** Time that clients ran before the window. */
-  warmupMs: amount.nullable().default(null),
-  /** Operations completed in the window, and its length. */
-  operations: count,
-  seconds: amount,
+  repetition: count.describe('counts from 0'),
+  rttNs: amount.describe('time by which completions were held back'),
+  warmupMs: amount.nullable().default(null).describe('time that clients ran before the window'),
+  operations: count.describe('completed in the window'),
+  seconds: amount.describe('length of the window'),
   throughputOps: amount,
   wrongValues: count.nullable(),
   lostKeys: count.nullable(),
-  latencyNs: z.partialRecord(operation, latencySchema),
+  latencyNs: z
+    .partialRecord(operation, latencySchema)
+    .describe('service times: from the first post to the last completion'),
+  responseNs: z
+    .partialRecord(operation, latencySchema)
+    .nullable()
+    .default(null)
+    .describe('response times, from the intended start; null in a closed loop, which intends none'),
+  openLoop: openLoopSchema
+    .nullable()
+    .default(null)
+    .describe('the schedule of an open loop, and what became of it; null in a closed loop'),
   perOperation: z.partialRecord(operation, perOperationSchema),
-  /** How often each operation ended in which outcome. */
-  outcomes: z.partialRecord(operation, z.record(name, count)),
-  collections: collectionsSchema.nullable(),
-  cache: cacheSchema.nullable().default(null),
-  background: backgroundSchema.nullable().default(null),
-  upkeep: upkeepSchema.nullable().default(null),
-  trust: trustSchema.nullable(),
-  /** Hash of the stream of requests. */
-  streamHash: name.nullable(),
+  outcomes: z
+    .partialRecord(operation, z.record(name, count))
+    .describe('how often each operation ended in which outcome'),
+  collections: collectionsSchema.nullable().describe('garbage collections in the window'),
+  cache: cacheSchema
+    .nullable()
+    .default(null)
+    .describe("look-ups in the clients' caches in the window; a hit is a hint, for a READ to bear out"),
+  background: backgroundSchema
+    .nullable()
+    .default(null)
+    .describe('work in the window that no request waited for: reclaim, splits, announcements'),
+  upkeep: upkeepSchema
+    .nullable()
+    .default(null)
+    .describe("what background work brought, from the first client's start to the end of the window"),
+  trust: trustSchema.nullable().describe('whether the numbers can be relied on, and why not'),
+  conditions: conditionsSchema.nullable().default(null).describe('what the verdict rests on'),
+  streamHash: name.nullable().describe('hash of the stream of requests'),
   interrupted: z.boolean(),
   linearizable: z.boolean().nullable(),
-  /** Faults that were injected, in order; null when there were none to be. */
-  faults: z.array(faultSchema).nullable(),
+  faults: z
+    .array(faultSchema)
+    .nullable()
+    .describe('faults that were injected, in order; null when there were none to be'),
 });
 
 /** One result row. */
@@ -134,7 +181,8 @@ export type CacheCounts = z.infer<typeof cacheSchema>;
 export type BackgroundCounts = z.infer<typeof backgroundSchema>;
 /** What background work brought, loading included. */
 export type UpkeepCounts = z.infer<typeof upkeepSchema>;
-
+/** The schedule of an open loop, and what became of it. */
+export type OpenLoop = z.infer<typeof openLoopSchema>;
 /** One injected fault. */
 export type FaultRecord = z.infer<typeof faultSchema>;
 /** Garbage collections in the measured window. */
@@ -142,16 +190,15 @@ export type Collections = z.infer<typeof collectionsSchema>;
 
 /** One interval of throughput over time, of one cell and repetition. */
 export const seriesPointSchema = z.strictObject({
+  cellKey,
   system: name,
   workload: name,
   fabric: name,
   clients: positive,
   repetition: count,
-  /** Start of the interval since the start of the window, and the interval's length. */
-  tMs: amount,
+  tMs: amount.describe('start of the interval, since the start of the window'),
   intervalMs: z.number().positive().default(100),
-  /** Operations completed within the interval. */
-  operations: count,
+  operations: count.describe('completed within the interval'),
   p99Ns: amount.nullable(),
 });
 /** One interval of throughput over time. */
@@ -159,14 +206,13 @@ export type SeriesPoint = z.infer<typeof seriesPointSchema>;
 
 /** Something that happened during a run: a fault, a recovery, a phase. */
 export const runEventSchema = z.strictObject({
+  cellKey,
   at: z.iso.datetime(),
   kind: name,
-  /** Short text, drawn on figures. */
-  label: z.string(),
-  /** The cell it belongs to and the time since the start of that cell's window, where there is one. */
-  workload: name.nullable().default(null),
+  label: z.string().describe('short text, drawn on figures'),
+  workload: name.nullable().default(null).describe('of the cell that it belongs to, if any'),
   repetition: count.nullable().default(null),
-  tMs: z.number().nullable().default(null),
+  tMs: z.number().nullable().default(null).describe("since the start of that cell's window"),
   detail: z.record(z.string(), z.unknown()).default({}),
 });
 /** Something that happened during a run. */
@@ -174,8 +220,9 @@ export type RunEvent = z.infer<typeof runEventSchema>;
 
 /** One attempt at a cell: nothing is retried or skipped without one. */
 export const attemptSchema = z.strictObject({
+  cellKey,
   at: z.iso.datetime(),
-  cell: name,
+  cell: name.describe('workload'),
   repetition: count,
   attempt: positive,
   outcome: z.enum(['ok', 'failed', 'skipped', 'interrupted']),
@@ -186,89 +233,3 @@ export type Attempt = z.infer<typeof attemptSchema>;
 
 /** Whether a row comes from the simulator rather than from a measurement. */
 export const isSimulated = (row: { readonly fabric: string }): boolean => row.fabric === 'sim';
-
-/** Turns a row of the version it is filed under into one of the next version. */
-export type Migration = (row: Record<string, unknown>) => Record<string, unknown>;
-
-/** One entry for each version older than {@link SCHEMA_VERSION}. */
-const MIGRATIONS: Readonly<Record<number, Migration>> = {
-  // Nothing could be injected then.
-  1: (row) => ({ ...row, faults: null }),
-};
-
-/**
- * Brings a stored row up to version `current` by the migrations in between.
- * @throws ResultError for a row without a version, of a newer version, or of a version nothing migrates.
- */
-export const upgradeRow = (
-  row: unknown,
-  current: number,
-  migrations: Readonly<Record<number, Migration>>,
-): Record<string, unknown> => {
-  if (typeof row !== 'object' || row === null || Array.isArray(row)) throw new ResultError('not an object');
-  let upgraded = row as Record<string, unknown>;
-  const version = upgraded['schemaVersion'];
-  if (typeof version !== 'number' || !Number.isInteger(version)) {
-    throw new ResultError(`schemaVersion is ${JSON.stringify(version)}, not a whole number`);
-  }
-  if (version > current) {
-    throw new ResultError(
-      `schemaVersion is ${version}; this program reads up to ${current}: use a newer one`,
-    );
-  }
-  for (let from = version; from < current; from++) {
-    const migrate = migrations[from];
-    if (migrate === undefined)
-      throw new ResultError(`no way from schemaVersion ${from} to ${from + 1} is known`);
-    upgraded = { ...migrate(upgraded), schemaVersion: from + 1 };
-  }
-  return upgraded;
-};
-
-/**
- * A row as stored by this or an older version.
- * @throws ResultError that names `place` and each field that is wrong.
- */
-export const parseRow = (value: unknown, place: string): ResultRow =>
-  parseAs(resultRowSchema, place, () => upgradeRow(value, SCHEMA_VERSION, MIGRATIONS));
-
-/**
- * The rows of an NDJSON text; empty lines are skipped.
- * @throws ResultError naming file and line of the first bad row.
- */
-export const readRows = (text: string, file: string): ResultRow[] =>
-  readLines(text, file, (value, place) => parseRow(value, place));
-
-/** The lines of an NDJSON text, each checked against `schema`; throws ResultError naming file and line. */
-export const readNdjson = <T>(schema: z.ZodType<T>, text: string, file: string): T[] =>
-  readLines(text, file, (value, place) => parseAs(schema, place, () => value));
-
-/** `get()` checked against `schema`; throws ResultError naming `place` and the fields that are wrong. */
-export const parseAs = <T>(schema: z.ZodType<T>, place: string, get: () => unknown): T => {
-  let value: unknown;
-  try {
-    value = get();
-  } catch (error) {
-    throw new ResultError(`${place}: ${(error as Error).message}`, { cause: error });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'value'}: ${issue.message}`);
-  throw new ResultError(`${place}: ${issues.join('; ')}`);
-};
-
-const readLines = <T>(text: string, file: string, parse: (value: unknown, place: string) => T): T[] => {
-  const values: T[] = [];
-  for (const [number, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const place = `${file}:${number + 1}`;
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (error) {
-      throw new ResultError(`${place}: not JSON (${(error as Error).message})`, { cause: error });
-    }
-    values.push(parse(value, place));
-  }
-  return values;
-};

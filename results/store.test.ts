@@ -49,6 +49,8 @@ describe('a finished run', () => {
     const attempt = { at: '2026-01-02T03:04:05.000Z', cell: 'ycsb-a', repetition: 0, attempt: 1 } as const;
     run.appendAttempt({ ...attempt, outcome: 'failed', reason: 'MN 1 died' });
     run.appendLatency({ tag: 'ycsb-a/search', startMs: 0, endMs: 1000, histogram: histogramOf(5, 70) });
+    const interval = { tag: 'ycsb-a/update', startMs: 5, endMs: 9, histogram: histogramOf(8) };
+    run.appendLatency(interval, 'a1b2');
     const folder = run.finish();
 
     expect(basename(folder)).toBe(run.id);
@@ -63,7 +65,12 @@ describe('a finished run', () => {
     ]);
     expect(stored.events[0]).toMatchObject({ kind: 'kill', tMs: 50, repetition: null });
     expect(stored.attempts[0].reason).toBe('MN 1 died');
-    expect(stored.latency[0].histogram.maxNs).toBe(70);
+    expect(stored.latency.map(({ tag, histogram }) => [tag, histogram.maxNs])).toEqual([
+      ['ycsb-a/search', 70],
+      ['ycsb-a/update', 8],
+    ]);
+    expect(existsSync(join(folder, 'latency', 'a1b2.hlog'))).toBe(true);
+    expect(stored.damage).toEqual([]);
   });
 
   test('takes nothing more', () => {
@@ -141,12 +148,15 @@ describe('what is wrong', () => {
     expect(readFileSync(join(run.folder, 'rows.ndjson'), 'utf8').split('\n')).toHaveLength(2);
   });
 
-  test('in a stored file is named by file and line', () => {
+  test('in a stored file is named by file and line, and the rest is read', () => {
     const run = open();
     run.appendRow(sampleRow());
     const folder = run.finish();
-    appendFileSync(join(folder, 'series.ndjson'), '{"system":"fusee"}\n');
-    expect(() => readRun(folder)).toThrow(/series\.ndjson:1: workload/);
+    const file = join(folder, 'series.ndjson');
+    appendFileSync(file, '{"system":"fusee"}\n');
+    const stored = readRun(folder);
+    expect(stored.rows).toEqual([sampleRow()]);
+    expect(stored.damage).toMatchObject([{ file, line: 1, reason: expect.stringMatching(/^workload: /) }]);
   });
 
   test('in the name of an experiment is refused', () => {

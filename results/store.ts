@@ -3,8 +3,9 @@
  *
  * A run is written under `<id>.partial` and gets its plain name only when it finished. One that was stopped
  * ends as `<id>.interrupted`, one that failed as `<id>.failed`, and one whose process died stays `.partial`:
- * none of them can be taken for a result. Rows are only ever appended. Writing is synchronous: lines are
- * whole, and the last one is written before a signal handler returns.
+ * none of them can be taken for a result. Rows are only ever appended, sealed (`lines.ts`), by O_APPEND to
+ * files that one process alone has made, so writers cannot damage each other's. Writing is synchronous: lines
+ * are whole, and the last one is written before a signal handler returns.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -21,12 +22,13 @@ import { join } from 'node:path';
 import type * as z from 'zod';
 import { ResultError } from './error.js';
 import { HlogWriter, type LatencyInterval } from './hlog.js';
+import { sealLine } from './lines.js';
+import { type Owner, ownProcess } from './owner.js';
 import { type Provenance, provenanceSchema } from './provenance.js';
 import { makeFolders, removeEmpty } from './run-folder.js';
 import {
   type Attempt,
   attemptSchema,
-  parseAs,
   type ResultRow,
   type RunEvent,
   resultRowSchema,
@@ -34,6 +36,7 @@ import {
   type SeriesPoint,
   seriesPointSchema,
 } from './schema.js';
+import { parseAs } from './versions.js';
 
 /** Names of the files in a run's folder. */
 export const RunFile = {
@@ -41,7 +44,9 @@ export const RunFile = {
   PROVENANCE: 'provenance.json',
   STATUS: 'status.json',
   ROWS: 'rows.ndjson',
+  /** What belongs to no cell in particular; cells have files of their own in the folder below. */
   LATENCY: 'latency.hlog',
+  CELL_LATENCY: 'latency',
   SERIES: 'series.ndjson',
   EVENTS: 'events.ndjson',
   ATTEMPTS: 'attempts.ndjson',
@@ -128,7 +133,8 @@ export class Run {
   readonly started: Date;
   readonly #finalFolder: string;
   readonly #files = new Map<string, number>();
-  readonly #latency: HlogWriter;
+  /** By file. */
+  readonly #latency = new Map<string, HlogWriter>();
   #state: RunState = 'running';
   #rowCount = 0;
   #interruptedRowCount = 0;
@@ -141,10 +147,9 @@ export class Run {
     writeJson(join(this.folder, RunFile.EXPERIMENT), setup.resolved);
     writeJson(join(this.folder, RunFile.PROVENANCE), setup.provenance);
     writeStatus(this.folder, this.#state, this.started, null);
-    for (const file of [RunFile.ROWS, RunFile.SERIES, RunFile.EVENTS, RunFile.ATTEMPTS, RunFile.LATENCY]) {
+    for (const file of [RunFile.ROWS, RunFile.SERIES, RunFile.EVENTS, RunFile.ATTEMPTS]) {
       this.#files.set(file, openSync(join(this.folder, file), 'ax'));
     }
-    this.#latency = new HlogWriter((lines) => this.#append(RunFile.LATENCY, lines), setup.started.getTime());
   }
 
   /** Where the run is now; the name changes when it ends. */
@@ -175,13 +180,24 @@ export class Run {
   }
 
   /** Appends an attempt at a cell; throws ResultError when it breaks the schema. */
-  appendAttempt(attempt: Attempt): void {
-    this.#appendLines(RunFile.ATTEMPTS, attemptSchema, [attempt]);
+  appendAttempt(attempt: z.input<typeof attemptSchema>): void {
+    this.#appendLines<Attempt>(RunFile.ATTEMPTS, attemptSchema, [attempt]);
   }
 
-  /** Appends the merged latencies of one interval; times are milliseconds since the run started. */
-  appendLatency(interval: LatencyInterval): void {
-    this.#latency.append(interval);
+  /**
+   * Appends the merged latencies of one interval, to the log of a cell or of the run; times are milliseconds
+   * since the run started.
+   */
+  appendLatency(interval: LatencyInterval, cellKey: string | null = null): void {
+    this.#requireRunning(RunFile.LATENCY);
+    const file = cellKey === null ? RunFile.LATENCY : join(RunFile.CELL_LATENCY, `${cellKey}.hlog`);
+    let log = this.#latency.get(file);
+    if (log === undefined) {
+      if (cellKey !== null) mkdirSync(join(this.folder, RunFile.CELL_LATENCY), { recursive: true });
+      log = new HlogWriter((lines) => this.#appendOnce(file, lines), this.started.getTime());
+      this.#latency.set(file, log);
+    }
+    log.append(interval);
   }
 
   /**
@@ -208,16 +224,26 @@ export class Run {
   }
 
   #appendLines<T>(file: string, schema: z.ZodType<T>, values: readonly unknown[]): void {
-    const lines = values.map((value) => JSON.stringify(parseAs(schema, file, () => value)));
-    if (lines.length > 0) this.#append(file, `${lines.join('\n')}\n`);
+    const lines = values.map((value) => sealLine(parseAs(schema, file, () => value) as object));
+    const descriptor = this.#files.get(file);
+    if (descriptor === undefined) this.#requireRunning(file);
+    else if (lines.length > 0) writeAll(descriptor, `${lines.join('\n')}\n`);
   }
 
-  #append(file: string, lines: string): void {
-    const descriptor = this.#files.get(file);
-    if (descriptor === undefined)
+  /** Of files that are many, none stays open. */
+  #appendOnce(file: string, lines: string): void {
+    const descriptor = openSync(join(this.folder, file), 'a');
+    try {
+      writeAll(descriptor, lines);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  #requireRunning(file: string): void {
+    if (this.#state !== 'running')
       throw new ResultError(`run ${this.id} is ${this.#state}: ${file} is closed`);
-    const bytes = Buffer.from(lines);
-    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
   }
 
   #end(state: RunState, reason: string | null): string {
@@ -236,13 +262,21 @@ export class Run {
   }
 }
 
-const writeStatus = (folder: string, state: RunState, started: Date, reason: string | null): void => {
-  const ended = state === 'running' ? null : new Date().toISOString();
-  writeJson(join(folder, RunFile.STATUS), { state, started: started.toISOString(), ended, reason });
+const writeAll = (descriptor: number, text: string): void => {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
 };
 
+const writeStatus = (folder: string, state: RunState, started: Date, reason: string | null): void => {
+  const ended = state === 'running' ? null : new Date().toISOString();
+  const owner: Owner = ownProcess();
+  writeJson(join(folder, RunFile.STATUS), { state, started: started.toISOString(), ended, reason, owner });
+};
+
+/** Whole or not at all: a reader, or a crash, never sees half of it. */
 const writeJson = (path: string, value: unknown): void => {
   const text = JSON.stringify(value, null, 2);
   if (text === undefined) throw new ResultError(`${path}: nothing to write`);
-  writeFileSync(path, `${text}\n`);
+  writeFileSync(`${path}.new`, `${text}\n`);
+  renameSync(`${path}.new`, path);
 };

@@ -4,26 +4,28 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { ResultError } from './error.js';
 import { type LatencyInterval, readHlog } from './hlog.js';
+import { type Damage, readNdjson, readRows } from './lines.js';
+import { ownerSchema } from './owner.js';
 import { type Provenance, provenanceSchema } from './provenance.js';
 import {
   type Attempt,
   attemptSchema,
-  parseAs,
   type ResultRow,
   type RunEvent,
-  readNdjson,
-  readRows,
   runEventSchema,
   type SeriesPoint,
   seriesPointSchema,
 } from './schema.js';
 import { RunFile, type RunState, STATE_SUFFIX } from './store.js';
+import { parseAs } from './versions.js';
 
 const statusSchema = z.strictObject({
   state: z.enum(['running', 'finished', 'interrupted', 'failed']),
   started: z.iso.datetime(),
   ended: z.iso.datetime().nullable(),
   reason: z.string().nullable(),
+  /** Who wrote it; null in runs from before that was noted. */
+  owner: ownerSchema.nullable().default(null),
 });
 /** How a run ended, when, and why if it did not finish. */
 export type RunStatus = z.infer<typeof statusSchema>;
@@ -39,32 +41,84 @@ export interface StoredRun {
   readonly series: readonly SeriesPoint[];
   readonly events: readonly RunEvent[];
   readonly attempts: readonly Attempt[];
+  /** Lines that could not be read, and are in none of the above. */
+  readonly damage: readonly Damage[];
 }
 
+/** A run's status alone. @throws ResultError when there is no run, or naming what is wrong in its status. */
+export const readStatus = (folder: string): RunStatus => {
+  const path = join(folder, RunFile.STATUS);
+  if (!existsSync(path)) throw new ResultError(`${folder} is no run: it has no ${RunFile.STATUS}`);
+  return readJson(statusSchema, path);
+};
+
+/** A run's provenance alone. @throws ResultError naming what is wrong in it. */
+export const readProvenance = (folder: string): Provenance =>
+  readJson(provenanceSchema, join(folder, RunFile.PROVENANCE));
+
+/** A run's rows alone, and the lines that could not be read. */
+export const readRunRows = (folder: string): { values: readonly ResultRow[]; damage: readonly Damage[] } => {
+  const path = join(folder, RunFile.ROWS);
+  return readRows(textOf(path), path);
+};
+
+/** A run's attempts alone, as far as they can be read. */
+export const readAttempts = (folder: string): readonly Attempt[] => {
+  const path = join(folder, RunFile.ATTEMPTS);
+  return readNdjson<Attempt>(attemptSchema, textOf(path), path).values;
+};
+
+/** The latencies of one cell of a run, and what of them could not be read. */
+export const readCellLatency = (folder: string, cellKey: string): ReturnType<typeof readHlog> => {
+  const path = join(folder, RunFile.CELL_LATENCY, `${cellKey}.hlog`);
+  return readHlog(textOf(path), path);
+};
+
 /**
- * Reads a run's folder, in whatever state the run is; `status` says which.
- * @throws ResultError when there is no run, or naming file and line of what is wrong in it.
+ * Reads a run's folder, in whatever state the run is; `status` says which. Lines that cannot be read are left
+ * out and stand in `damage`.
+ * @throws ResultError when there is no run, or naming the file of what is wrong in status, experiment or
+ *   provenance, without which rows mean nothing.
  */
 export const readRun = (folder: string): StoredRun => {
-  if (!existsSync(join(folder, RunFile.STATUS))) {
-    throw new ResultError(`${folder} is no run: it has no ${RunFile.STATUS}`);
-  }
-  const path = (file: string): string => join(folder, file);
-  const text = (file: string): string => (existsSync(path(file)) ? readFileSync(path(file), 'utf8') : '');
-  const json = <T>(schema: z.ZodType<T>, file: string): T =>
-    parseAs(schema, path(file), () => JSON.parse(readFileSync(path(file), 'utf8')));
-  const lines = <T>(schema: z.ZodType<T>, file: string): T[] => readNdjson(schema, text(file), path(file));
+  const status = readStatus(folder);
+  const damage: Damage[] = [];
+  const lines = <T>(schema: z.ZodType<T>, file: string): T[] => {
+    const path = join(folder, file);
+    const read = readNdjson(schema, textOf(path), path);
+    damage.push(...read.damage);
+    return read.values;
+  };
+  const rows = readRunRows(folder);
+  damage.push(...rows.damage);
+  const latency = latencyFiles(folder).flatMap((path) => {
+    const read = readHlog(textOf(path), path);
+    damage.push(...read.damage);
+    return read.intervals;
+  });
   return {
     folder,
-    status: json(statusSchema, RunFile.STATUS),
-    experiment: json(z.unknown(), RunFile.EXPERIMENT),
-    provenance: json(provenanceSchema, RunFile.PROVENANCE),
-    rows: readRows(text(RunFile.ROWS), path(RunFile.ROWS)),
-    latency: readHlog(text(RunFile.LATENCY), path(RunFile.LATENCY)),
+    status,
+    experiment: readJson(z.unknown(), join(folder, RunFile.EXPERIMENT)),
+    provenance: readProvenance(folder),
+    rows: rows.values,
+    latency: latency.sort((a, b) => a.startMs - b.startMs),
     series: lines<SeriesPoint>(seriesPointSchema, RunFile.SERIES),
     events: lines<RunEvent>(runEventSchema, RunFile.EVENTS),
     attempts: lines(attemptSchema, RunFile.ATTEMPTS),
+    damage,
   };
+};
+
+const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+
+const readJson = <T>(schema: z.ZodType<T>, path: string): T =>
+  parseAs(schema, path, () => JSON.parse(readFileSync(path, 'utf8')));
+
+const latencyFiles = (folder: string): string[] => {
+  const cells = join(folder, RunFile.CELL_LATENCY);
+  const files = existsSync(cells) ? readdirSync(cells).filter((name) => name.endsWith('.hlog')) : [];
+  return [join(folder, RunFile.LATENCY), ...files.sort().map((name) => join(cells, name))];
 };
 
 /** A run found under a root. */

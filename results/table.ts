@@ -1,5 +1,5 @@
 /** Result rows as an aligned table for a terminal. */
-import { isSimulated, OPERATIONS, type Operation, type ResultRow } from './schema.js';
+import { isSimulated, OPERATIONS, type OpenLoop, type Operation, type ResultRow } from './schema.js';
 
 /** What stands for `null`: nobody looked, which is not the same as nothing found. */
 const UNCHECKED = 'unchecked';
@@ -25,7 +25,9 @@ export const formatTable = (rows: readonly ResultRow[]): string => {
     { head: 'workload', left: true, cell: (row: ResultRow) => row.workload },
     ...settingColumns(rows),
     throughputColumn(rows),
+    ...intervalColumns(rows),
     ...latencyColumns(rows),
+    ...openLoopColumns(rows),
     { head: 'RTTs/op', cell: (row: ResultRow) => number(meanRtts(row), 2) },
     { head: 'wrong', cell: (row: ResultRow) => number(row.wrongValues, 0) },
     { head: 'lost', cell: (row: ResultRow) => number(row.lostKeys, 0) },
@@ -84,6 +86,18 @@ const throughputColumn = (rows: readonly ResultRow[]): Column => {
   return { head: unit.name, cell };
 };
 
+/** Half the width of the throughput's 95 % interval, by its mean; rows without one leave it open. */
+const intervalColumns = (rows: readonly ResultRow[]): Column[] => {
+  if (rows.every((row) => (row.conditions?.throughputInterval ?? null) === null)) return [];
+  const cell = ({ conditions }: ResultRow): string => {
+    const interval = conditions?.throughputInterval ?? null;
+    if (interval === null) return UNCHECKED;
+    const { lowOps, highOps } = interval;
+    return (((highOps - lowOps) / (highOps + lowOps)) * 100).toFixed(1);
+  };
+  return [{ head: '± %', cell }];
+};
+
 const latencyColumns = (rows: readonly ResultRow[]): Column[] =>
   OPERATIONS.filter((operation) => rows.some((row) => isMain(row, operation))).map((operation) => ({
     head: `${operation} p50/p99 µs`,
@@ -92,6 +106,26 @@ const latencyColumns = (rows: readonly ResultRow[]): Column[] =>
       return latency === undefined ? '-' : `${micros(latency.p50)} / ${micros(latency.p99)}`;
     },
   }));
+
+/** What was offered, response times of all operations together, and what never began. */
+const openLoopColumns = (rows: readonly ResultRow[]): Column[] => {
+  if (rows.every((row) => row.openLoop === null)) return [];
+  const cell = (of: (openLoop: OpenLoop) => string) => (row: ResultRow) =>
+    row.openLoop === null ? '-' : of(row.openLoop);
+  return [
+    { head: 'offered/s', cell: cell(({ offeredOps }) => String(Math.round(offeredOps))) },
+    {
+      head: 'response p50/p99 µs',
+      cell: cell(({ responseNs }) =>
+        responseNs === null ? '-' : `${micros(responseNs.p50)} / ${micros(responseNs.p99)}`,
+      ),
+    },
+    {
+      head: 'late/skipped/dropped',
+      cell: cell(({ late, skipped, dropped }) => `${late} / ${skipped} / ${dropped}`),
+    },
+  ];
+};
 
 const isMain = (row: ResultRow, operation: Operation): boolean => {
   const count = row.perOperation[operation]?.count;
@@ -114,6 +148,7 @@ const trust = (row: ResultRow, notes: Map<string, number>): string => {
   }
   // A simulated number must not be read as a measured one.
   if (isSimulated(row)) parts.push('simulated');
+  if (row.openLoop?.verdict === 'not sustained') parts.push('OFFERED LOAD NOT SUSTAINED');
   if (row.interrupted) parts.push('INTERRUPTED');
   if (row.linearizable === false) parts.push('NOT LINEARIZABLE');
   return parts.join(' ');

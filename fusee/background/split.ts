@@ -41,6 +41,15 @@
  * the memory says: UNSETTLED: from 5; c has an entry but p is not deeper: from 4; else nobody has seen
  * anything: unlock, and whoever needs the room asks again. All of them may be done twice.
  *
+ * Death of the directory's primary (FUSEE section 5.2). A lock is taken by CAS of the primary alone; the view
+ * that follows knows it if it stood on backups by then, where each change of entries goes first. If not, it
+ * is lost, and somebody else may have taken it in the new view. So whoever has a lock writes entries only to
+ * the primary on which it has taken or read it, or once it stands on backups too; else it goes by what the
+ * memory says, like one that takes over. Nobody relies on a lost lock: graces begin when it stands on all
+ * replicas. Copies, publication and clean-up need nothing more: what they write goes to backups first, and
+ * may be done twice; and a new table of clients makes graces begin again. The master makes the directories of
+ * the backups equal to that of their new primary, and takes the greatest depth that it finds there.
+ *
  * Deviation: RACE moves slots one by one under running writers, re-checks headers behind each CAS, and here
  * movers would have to take part in SNAPSHOT and leave MOVED words behind. With grace there is no slot that
  * is moved and written to at a time; so there are no movers, no redo of moves, and MOVED stays reserved. The
@@ -105,6 +114,8 @@ export class Splitter {
   /** The subtable whose lock this client has, and its entry's lo; -1: none. */
   #held = -1;
   #stamp = 0;
+  /** The node on which the lock was taken, or read; -1: it stands on every replica of the directory. */
+  #heldAt = -1;
   /** Splits made, and locks of the dead lifted. */
   splits = 0;
   takeovers = 0;
@@ -187,6 +198,7 @@ export class Splitter {
       if (Grace.isIn(this.#mark, entry.hi)) continue;
       this.#stamp = grace.period;
       const mine = lockedEntryOf(entryDepth(entry.lo), isUnsettled(entry.lo), this.#stamp);
+      this.#heldAt = view.directoryMn(0);
       const found = yield* this.#casEntry(subtable, entry, word(client.cid, mine));
       if (found === undefined || sameWord(found, entry)) {
         this.#held = subtable;
@@ -205,6 +217,7 @@ export class Splitter {
     const { client } = this;
     const stamp = client.grace.period;
     const free = word(0, entryOf(depth));
+    this.#heldAt = client.view.directoryMn(0);
     const found = yield* this.#casEntry(from, free, word(client.cid, lockedEntryOf(depth, false, stamp)));
     if (found !== undefined && !sameWord(found, free))
       return entryDepth(found.lo) === depth ? SplitResult.BUSY : SplitResult.DEEPER;
@@ -235,7 +248,11 @@ export class Splitter {
   protected *publish(halves: Halves): Op<boolean> {
     const depth = halves.depth + 1;
     // First: a reader that sees the old half deeper must look for the new one.
-    if (!(yield* this.#raiseDepth(depth))) return false;
+    const { view } = this.client;
+    for (let at = -1; at !== view.directoryMn(0); ) {
+      at = view.directoryMn(0);
+      if (!(yield* this.#raiseDepth(depth))) return false;
+    }
     const published = { subtable: halves.to, lo: entryOf(depth), hi: 0 };
     return yield* this.#change([published, this.#own(halves.from, depth, true)]);
   }
@@ -258,7 +275,11 @@ export class Splitter {
   *#resume(subtable: number): Op<void> {
     const { directory, view } = this.client;
     // Under the lock neither entry changes but by us: what is read now is true.
+    const at = view.directoryMn(0);
     if (!(yield* loadDirectory(directory, { view, ...this.#room }))) return;
+    // What a node has said that has died since counts for nothing.
+    if (at !== view.directoryMn(0)) return;
+    this.#heldAt = at;
     if (directory.ownerOf(subtable) !== this.client.cid) {
       // The lock was never taken, or is given up: at most the version has still to grow.
       if (yield* this.#change([])) this.#held = -1;
@@ -299,6 +320,7 @@ export class Splitter {
    */
   *#change(entries: readonly Entry[]): Op<boolean> {
     const { view, local } = this.client;
+    if (entries.length > 0 && this.#heldAt >= 0 && this.#heldAt !== view.directoryMn(0)) return false;
     entries.forEach(({ lo, hi }, i) => {
       local.words[(this.#staged >>> 2) + 2 * i] = lo;
       local.words[(this.#staged >>> 2) + 2 * i + 1] = hi;
@@ -308,13 +330,16 @@ export class Splitter {
       entries.forEach(({ subtable }, i) => {
         b.write(mn, directoryOffset(subtable), this.#staged + 8 * i, 8);
       });
-    for (let r = 1; r < view.directoryCount; r++) append(view.directoryMn(r));
+    const backups = Array.from({ length: view.directoryCount - 1 }, (_, r) => view.directoryMn(1 + r));
+    for (const mn of backups) append(mn);
     if (b.count > 0) {
       yield b;
       if (b.anyFailed()) return false;
+      if (entries.length > 0) this.#heldAt = -1;
     }
     b.reset();
-    append(view.directoryMn(0));
+    // One that has become the primary meanwhile has them, and since then they may be somebody else's.
+    if (!backups.includes(view.directoryMn(0))) append(view.directoryMn(0));
     b.faa(view.directoryMn(0), DIRECTORY_VERSION_OFFSET, word(0, 1));
     yield b;
     return !b.anyFailed();
@@ -325,16 +350,16 @@ export class Splitter {
    */
   *#raiseDepth(depth: number): Op<boolean> {
     const b = this.#batch;
-    const mn = this.client.view.directoryMn(0);
+    const { view } = this.client;
     const seen = word();
-    b.reset().read8(mn, DIRECTORY_VERSION_OFFSET);
+    b.reset().read8(view.directoryMn(0), DIRECTORY_VERSION_OFFSET);
     for (;;) {
       yield b;
       if (b.anyFailed()) return false;
       const found = b.found(0, word());
       if (found.hi >= depth || (b.casCount > 0 && sameWord(found, seen))) return true;
       copyWord(seen, found);
-      b.reset().cas(mn, DIRECTORY_VERSION_OFFSET, seen, word(depth, (seen.lo + 1) >>> 0));
+      b.reset().cas(view.directoryMn(0), DIRECTORY_VERSION_OFFSET, seen, word(depth, (seen.lo + 1) >>> 0));
     }
   }
 }

@@ -21,11 +21,17 @@ interface Frames {
 
 const framesOf = new WeakMap<Fabric, Frames>();
 
-/** Posts one batch and waits for it. Only while nothing else polls the fabric. */
+/**
+ * Posts one batch and waits for it. Only while nothing else polls the fabric.
+ * @throws FabricError when the fabric is closed meanwhile.
+ */
 export async function complete(fabric: Fabric, batch: VerbBatch): Promise<void> {
   const done: VerbBatch[] = [];
   fabric.post(batch);
-  while (fabric.poll(done) === 0) await new Promise((resolve) => setImmediate(resolve));
+  while (fabric.poll(done) === 0) {
+    if (fabric.outstanding === 0) throw new FabricError('the fabric was closed while a batch was under way');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /**
@@ -60,7 +66,9 @@ export async function ask(fabric: Fabric, mn: number, what: RpcAsked): Promise<R
     const answer = readResponse(fabric.local.bytes, response);
     if (answer.requestId === requestId) return answer;
   }
-  throw new FabricError(`node ${mn} did not answer within ${TRIES} tries; is its process alive?`);
+  const reason = fabric.reasonOf?.(mn);
+  const why = reason === undefined ? '' : ` (${reason})`;
+  throw new FabricError(`node ${mn} did not answer within ${TRIES} tries${why}; is its process alive?`);
 }
 
 /** As {@link ask}. @throws FabricError also when the node refuses. */

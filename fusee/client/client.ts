@@ -378,12 +378,10 @@ export class Client implements RequestSource {
   }
 
   /** The master has declared this client dead. */
-  expelled(): void {
-    this.#fail(
-      new FabricError(
-        "the pool's master has declared this client dead, since it did not renew its lease in time; connect again",
-      ),
-    );
+  expelled(
+    why = "the pool's master has declared this client dead, since it did not renew its lease in time; connect again",
+  ): void {
+    this.#fail(new FabricError(why));
   }
 
   /** Bytes were wrong or the fabric broke: nothing of this client can be trusted any more. */

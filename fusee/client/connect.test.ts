@@ -71,7 +71,7 @@ describe('connect', () => {
     expect([e.state.cid, e.state.clientIndex]).toEqual([5, 0]);
     for (const session of [b, d, e]) session.fabric.close();
     // Every node knows how many have come.
-    expect([await clientsOf(pool, 0), await clientsOf(pool, 1)]).toEqual([5, 5]);
+    expect([await clientsOf({ pool }, 0), await clientsOf({ pool }, 1)]).toEqual([5, 5]);
   });
 
   it('says how many clients a pool can have when there are as many, and comes in again when one leaves', async () => {

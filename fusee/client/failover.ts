@@ -5,10 +5,14 @@
  * Whoever drives generators over the client's fabric (the reactor, or `drive` of the session) is the
  * *driver*: it posts nothing while {@link Failover.isStopped}, says when all that it had posted is answered,
  * and lets its generators go on when the view has changed. One driver at a time.
+ *
+ * While a node's place is filled the client notes what it writes to, and tells it whenever it stops
+ * (`master/fill.ts`).
  */
 import type { Fabric } from '../fabric/contract.js';
-import type { StopReport } from '../master/index.js';
+import { Marks, type MasterView, type StopReport } from '../master/index.js';
 import { type ClientState, type Decisions, openRounds } from '../ops/index.js';
+import { FabricError } from '../verbs/index.js';
 
 /** Who drives generators at present. */
 export interface Driver {
@@ -24,6 +28,8 @@ export interface MasterPort {
   stopped(report: StopReport): void;
   /** A node did not answer: is it dead? */
   suspect(mn: number): void;
+  /** The node's memory is another process's from now on. */
+  attach(mn: number): void;
 }
 
 /** One client's failover; made with its session. */
@@ -35,12 +41,28 @@ export class Failover {
   #driver: Driver | null = null;
   #hasReported = true;
   #goOn: () => void = () => {};
+  #giveUp: (reason: Error) => void = () => {};
   #going: Promise<void> = Promise.resolve();
+  #marks: Marks | null = null;
 
   constructor(client: { fabric: Fabric; state: ClientState }, port: MasterPort) {
     this.#fabric = client.fabric;
     this.#state = client.state;
     this.#port = port;
+  }
+
+  /** Notes from now on what is written to, or no more. */
+  note(isFilling: boolean): void {
+    if (isFilling === (this.#marks !== null)) return;
+    const { config, nodeBytes } = this.#state.view.geometry;
+    const marks = isFilling ? new Marks({ nodes: config.nodes, nodeBytes }) : null;
+    this.#marks = marks;
+    this.#fabric.onPost = marks === null ? null : (batch) => marks.add(batch);
+  }
+
+  /** What has been written to since it was told last, if it is noted. Only while nothing is posted. */
+  takeMarks(): string[] | undefined {
+    return this.#marks?.take();
   }
 
   /** Somebody begins to drive, or nobody does any more. */
@@ -53,9 +75,12 @@ export class Failover {
   stop(): void {
     if (!this.isStopped) {
       this.isStopped = true;
-      this.#going = new Promise((resolve) => {
+      this.#going = new Promise((resolve, reject) => {
         this.#goOn = resolve;
+        this.#giveUp = reject;
       });
+      // Nobody may wait for it.
+      this.#going.catch(() => {});
     }
     this.#hasReported = false;
     this.look();
@@ -67,14 +92,25 @@ export class Failover {
     this.#hasReported = true;
     const { directory, grace } = this.#state;
     const { version, globalDepth: depth } = directory;
-    this.#port.stopped({ rounds: openRounds(this.#state), word: grace.word, directory: { version, depth } });
+    this.#port.stopped({
+      rounds: openRounds(this.#state),
+      word: grace.word,
+      directory: { version, depth },
+      marks: this.takeMarks(),
+    });
   }
 
-  /** The view has changed. */
-  adopt(view: { number: number; dead: readonly number[] }, decided: Decisions): void {
+  /**
+   * The view has changed.
+   * @param how.joins the node whose memory is another process's now.
+   * @param how.isWhole everything counts as changed.
+   */
+  adopt(view: MasterView, decided: Decisions, how: { joins?: number; isWhole: boolean }): void {
     const state = this.#state;
     const control = state.view.controlMn;
-    state.view.change(view.number, view.dead);
+    if (how.joins !== undefined) this.#port.attach(how.joins);
+    this.note(view.filling !== undefined);
+    state.view.change(view.number, view.dead, how.isWhole);
     state.grace.adoptTable(control !== state.view.controlMn);
     this.isStopped = false;
     this.#hasReported = true;
@@ -82,7 +118,12 @@ export class Failover {
     this.#goOn();
   }
 
-  /** Resolves when the client is not stopped. */
+  /** The client is out of the pool: whoever waits for it to go on is told so. */
+  abandon(why: string): void {
+    this.#giveUp(new FabricError(why));
+  }
+
+  /** Resolves when the client is not stopped. @throws FabricError when it has been expelled meanwhile. */
   goingOn(): Promise<void> {
     return this.#going;
   }

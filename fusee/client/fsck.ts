@@ -1,7 +1,8 @@
 /** Looks at the memory of a running pool from outside, without joining it. */
-import { askView, hasMaster } from '../control/link.js';
+import { askView } from '../control/link.js';
+import { hasMaster } from '../control/session.js';
 import type { Fabric } from '../fabric/contract.js';
-import { ShmFabric } from '../fabric/shm.js';
+import { checkAccess, type NodeAccess, openFabric } from '../fabric/open.js';
 import { checkPool, type PoolReport, WALK_BYTES } from '../fsck/index.js';
 import type { View } from '../layout/index.js';
 import { complete } from './call.js';
@@ -12,11 +13,7 @@ import { checkPoolName } from './limits.js';
 const TURN_BATCHES = 16;
 
 /** What a walk over a pool is told. */
-export interface InspectOptions {
-  /** The pool's name. */
-  readonly pool: string;
-  /** The file with the pool's secret, for its master. @default the one that the master of this host has made */
-  readonly secretFile?: string;
+export interface InspectOptions extends NodeAccess {
   /** Hears how much of the pool's memory has been accounted for; `fsck` only. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
@@ -37,11 +34,11 @@ export const memoryStats = (options: InspectOptions): Promise<PoolReport> => ins
 
 async function inspect(options: InspectOptions, depth: 'words' | 'bytes'): Promise<PoolReport> {
   checkPoolName(options.pool);
-  const { pool, secretFile } = options;
+  checkAccess(options);
   // What a dead node held stands on others, as its master has it.
-  const told = (await hasMaster(pool)) ? await askView({ pool, secretFile }) : undefined;
-  const { view, regions } = await findPool(pool, told);
-  const fabric = new ShmFabric({ regions, localBytes: WALK_BYTES, prefault: false });
+  const told = (await hasMaster(options)) ? await askView(options) : undefined;
+  const { view, places } = await findPool(options, told);
+  const fabric = await openFabric(options, places, { localBytes: WALK_BYTES, prefault: false });
   try {
     return await inspectFabric(fabric, view, { ...options, depth });
   } finally {

@@ -1,88 +1,110 @@
 /**
- * The control channel: lines of JSON over a Unix socket, between the master and everybody else. Never on the
- * path of a request.
+ * The control channel: lines of JSON between the master and everybody else, over a Unix socket on the
+ * master's host, over TCP from others. Never on the path of a request.
  *
  * Who connects proves that it knows the pool's secret, and has the master prove it too: each answers the
- * other's nonce by HMAC-SHA-256 under a word that names the direction, so no answer can be played back. The
- * secret is a file that only its user may read; it is never sent, printed or passed as an argument.
+ * other's nonce by HMAC-SHA-256 under a word that names the direction and the pool, so no answer can be
+ * played back, or serve with another pool that has the same secret. The secret is a file that only its user
+ * may read; it is never sent, printed or passed as an argument.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { controlFolder, secretPath } from '../fabric/secret.js';
 import { FabricError, UsageError } from '../verbs/index.js';
 
 /** Longest line that is accepted: far above any message. */
-const LINE_MAX = 1 << 20;
+export const LINE_MAX: number = 1 << 20;
+/** The same ahead of a proof: whoever has not proved anything gets no more memory. */
+export const UNPROVEN_LINE_MAX = 4096;
+/** What waits to be sent to somebody who reads nothing; beyond that the connection ends. */
+const UNSENT_MAX = 16 << 20;
 const NONCE_BYTES = 32;
 
-/** The folder that holds this user's sockets and secrets, if there is one: no other user may have made it. */
-function controlFolder(): string {
-  const uid = process.getuid?.() ?? 0;
-  const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `fusee-${uid}`);
-  const owner = statSync(folder, { throwIfNoEntry: false })?.uid ?? uid;
-  if (owner !== uid)
-    throw new UsageError(`${folder} belongs to user ${owner}; remove it, or set XDG_RUNTIME_DIR`);
-  return folder;
-}
+/** A file in the folder of this user's sockets and secrets. */
+export const controlPath = (name: string): string => join(controlFolder(), name);
 
-/** Makes that folder, for a master; only its user may look into it. */
-export function makeControlFolder(): void {
-  mkdirSync(controlFolder(), { recursive: true, mode: 0o700 });
-  chmodSync(controlFolder(), 0o700);
-}
+/** Where the leading master of a pool is found: a link to its own socket. */
+export const socketPath = (pool: string): string => controlPath(`${pool}.sock`);
 
-/** Where the master of a pool listens. */
-export const socketPath = (pool: string): string => join(controlFolder(), `${pool}.sock`);
+/** Where one master of a pool listens; others of the same pool have sockets of their own. */
+export const ownSocketPath = (pool: string): string => controlPath(ownSocketName(pool));
 
-/** Where the secret of a pool is kept, unless the user says otherwise. */
-export const secretPath = (pool: string): string => join(controlFolder(), `${pool}.secret`);
-
-/** Reads a secret. @throws UsageError when the file is not there, or others may read it. */
-export function readSecret(path: string): Buffer {
-  let mode: number;
-  let secret: Buffer;
-  try {
-    mode = statSync(path).mode;
-    secret = readFileSync(path);
-  } catch (error) {
-    throw new UsageError(
-      `the secret ${path} cannot be read (${(error as Error).message}); start the pool's master, which makes it`,
-    );
-  }
-  if ((mode & 0o077) !== 0) throw new UsageError(`others may read the secret ${path}; run chmod 600 on it`);
-  if (secret.length < 16)
-    throw new UsageError(`the secret ${path} has ${secret.length} bytes; use 16 or more`);
-  return secret;
-}
+const ownSocketName = (pool: string): string => `${pool}.sock.${process.pid}`;
 
 /**
- * The pool's secret on this host: made when there is none; a master that takes over finds its clients' own.
+ * Has clients find this master, which leads and listens, under the pool's name. They find the one before or
+ * this one at any moment; what that one has left is removed.
  */
-export function keepSecret(path: string): Buffer {
+export function takeName(pool: string): void {
+  const path = socketPath(pool);
+  const before = readName(path);
+  if (before === ownSocketName(pool)) return;
+  const fresh = `${ownSocketPath(pool)}.name`;
+  removeFile(fresh);
+  symlinkSync(ownSocketName(pool), fresh);
+  renameSync(fresh, path);
+  if (before?.startsWith(`${pool}.sock.`)) removeFile(controlPath(before));
+}
+
+/** Nobody is to be found under the pool's name any more, unless another master has taken it. */
+export function removeName(pool: string): void {
+  if (readName(socketPath(pool)) === ownSocketName(pool)) removeFile(socketPath(pool));
+}
+
+/** Removes the names of a pool that is no more. */
+export function forgetNames(pool: string): void {
+  const own = readName(socketPath(pool));
+  if (own?.startsWith(`${pool}.sock.`)) removeFile(controlPath(own));
+  removeFile(socketPath(pool));
+  removeFile(secretPath(pool));
+}
+
+function readName(path: string): string | undefined {
   try {
-    // Never seen half written, and never written over.
-    const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
-    try {
-      linkSync(fresh, path);
-    } finally {
-      unlinkSync(fresh);
-    }
+    return readlinkSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    // EINVAL: something else stands there, which is written over.
+    if (['ENOENT', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
   }
-  return readSecret(path);
+}
+
+/** Removes a file that may not be there. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+/** Host and port of "host:port", or "[address]:port". @throws UsageError when it is none. */
+export function parseAddress(address: string): { host: string; port: number } {
+  const [, v6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(address) ?? [];
+  const host = v6 ?? name;
+  if (host !== undefined && Number(digits) < 65_536) return { host, port: Number(digits) };
+  throw new UsageError(`'${address}' is no address: give host:port, or [address]:port for IPv6`);
 }
 
 /** A nonce to be answered. */
 export const newNonce = (): string => randomBytes(NONCE_BYTES).toString('hex');
 
+/** What both sides know beforehand. */
+export interface Shared {
+  readonly pool: string;
+  readonly secret: Buffer;
+}
+
 /** The answer to a nonce. */
-export function proof(secret: Buffer, side: 'client' | 'master', nonces: readonly string[]): string {
+export function proof(
+  { pool, secret }: Shared,
+  side: 'client' | 'master',
+  nonces: readonly string[],
+): string {
   return createHmac('sha256', secret)
-    .update(`fusee-control-1 ${side} ${nonces.join(' ')}`)
+    .update(`fusee-control-2 ${side} ${pool} ${nonces.join(' ')}`)
     .digest('hex');
 }
 
@@ -98,43 +120,52 @@ export interface Message {
   readonly [field: string]: unknown;
 }
 
-/** Sends a message. */
+/** Sends a message; whoever reads nothing for too long has lost the connection. */
 export function send(socket: Socket, message: Message): void {
-  if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
+  if (socket.destroyed) return;
+  socket.write(`${JSON.stringify(message)}\n`);
+  if (socket.writableLength > UNSENT_MAX) socket.destroy();
 }
+
+/** Has a socket send at once, and notice that the other host is gone. */
+export function tune(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+}
+
+const KEEP_ALIVE_MS = 5000;
 
 /**
  * Calls `onMessage` with each message of a socket. A line that is no message ends the connection with
  * `onError`.
+ * @param how.longest characters that a line may have by now; asked for anew each time.
  */
 export function receive(
   socket: Socket,
   onMessage: (message: Message) => void,
-  onError: (error: FabricError) => void,
+  { onError, longest }: { onError: (error: FabricError) => void; longest: () => number },
 ): void {
   let pending = '';
+  const fail = (reason: string): void => {
+    onError(new FabricError(reason));
+    socket.destroy();
+  };
   socket.setEncoding('utf8');
   socket.on('data', (text: string) => {
     pending += text;
     for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+      if (socket.destroyed) return;
       const line = pending.slice(0, end);
       pending = pending.slice(end + 1);
-      const message = parse(line);
-      if (message === undefined) {
-        onError(new FabricError(`a line of ${line.length} characters is no message`));
-        socket.destroy();
-        return;
-      }
+      const message = line.length > longest() ? undefined : parse(line);
+      if (message === undefined) return fail(`a line of ${line.length} characters is no message`);
       onMessage(message);
     }
-    if (pending.length <= LINE_MAX) return;
-    onError(new FabricError(`a line has more than ${LINE_MAX} characters`));
-    socket.destroy();
+    if (pending.length > longest()) fail(`a line has more than ${longest()} characters`);
   });
 }
 
 function parse(line: string): Message | undefined {
-  if (line.length > LINE_MAX) return undefined;
   try {
     const value: unknown = JSON.parse(line);
     const isMessage =

@@ -2,150 +2,62 @@
  * A client's end of the control channel: it is in as long as it renews its lease, and stops when it is told
  * to.
  */
-import { connect, type Socket } from 'node:net';
-import { thisProcess } from '../fabric/shm-process.js';
+import { thisHost, thisProcess } from '../fabric/shm-process.js';
 import type { Member, StopReport } from '../master/index.js';
 import type { Decisions } from '../ops/index.js';
 import { FabricError, UsageError, word } from '../verbs/index.js';
-import {
-  isProof,
-  type Message,
-  newNonce,
-  proof,
-  readSecret,
-  receive,
-  secretPath,
-  send,
-  socketPath,
-} from './channel.js';
-import {
-  type CacheCounts,
-  check,
-  type FromClient,
-  type FromMaster,
-  fromMaster,
-  type ToldView,
-} from './messages.js';
-
-/** Where a master is, and how to prove that one may talk to it. */
-export interface MasterAddress {
-  readonly pool: string;
-  /** @default the file that the master of this host has made */
-  readonly secretFile?: string;
-}
+import { LEASES_LOST, Lease, type LeaseKeeper } from './lease.js';
+import type { CacheCounts, FromMaster, ToldView } from './messages.js';
+import { type MasterAddress, Session } from './session.js';
 
 /** What a client does when the master says so. */
 export interface Obedient {
   stop(): void;
-  adopt(view: ToldView, decided: Decisions): void;
-  /** This client counts as dead: it must not go on. */
-  expelled(): void;
+  /**
+   * @param how.joins the node whose memory is another process's now.
+   * @param how.isWhole everything counts as changed.
+   */
+  adopt(view: ToldView, decided: Decisions, how: { joins?: number; isWhole: boolean }): void;
+  /** What it has written to since it was asked to note it: nothing of it is under way any more. */
+  takeMarks?(): string[] | undefined;
+  /** This client counts as dead, or may: it must not go on. @param why it was not the master that said so. */
+  expelled(why?: string): void;
+  /** Takes no answer of a node when its lease has ended; where a fence is less than death. */
+  readonly keeper?: LeaseKeeper;
   /** What its index cache has counted so far. */
   cacheCounts(): CacheCounts;
+  /** The number of the view that it works in. */
+  viewNumber(): number;
 }
 
-/** A master that does not answer for so long is not there. */
-const ANSWER_MS = 3000;
+/** Number of a renewal by joining: others are above it. */
+const JOIN_SEQ = 0;
 /** Renewals in the time of a lease. */
 const RENEWALS = 4;
 /** From one try to reach a master again to the next. */
 const RETRY_MS = 50;
-
-/** Says whether a pool has a master on this host: its socket takes connections. */
-export async function hasMaster(pool: string): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect(socketPath(pool));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-/** An authenticated connection. */
-class Session {
-  readonly socket: Socket;
-  readonly leaseMs: number;
-  readonly view: ToldView;
-  onMessage: (message: FromMaster) => void = () => {};
-  onClosed: () => void = () => {};
-
-  constructor(socket: Socket, accepted: { leaseMs: number; view: ToldView }) {
-    this.socket = socket;
-    this.leaseMs = accepted.leaseMs;
-    this.view = accepted.view;
-  }
-
-  send(message: FromClient): void {
-    send(this.socket, message as Message);
-  }
-
-  /** @throws FabricError when no master answers; UsageError when the secrets differ. */
-  static async open({ pool, secretFile }: MasterAddress): Promise<Session> {
-    const secret = readSecret(secretFile ?? secretPath(pool));
-    return await new Promise((resolve, reject) => {
-      const socket = connect(socketPath(pool));
-      const nonce = newNonce();
-      let challenge = '';
-      let session: Session | undefined;
-      const fail = (error: Error): void => {
-        clearTimeout(timer);
-        socket.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(
-        () => fail(new FabricError(`the master of pool '${pool}' did not answer within ${ANSWER_MS} ms`)),
-        ANSWER_MS,
-      );
-      const mismatch = `the secret of the master of pool '${pool}' is another; give its file, or remove ours`;
-      receive(
-        socket,
-        (raw) => {
-          const message = check(fromMaster, raw);
-          if (typeof message === 'string')
-            return fail(new FabricError(`the master sent nonsense: ${message}`));
-          if (session !== undefined) return session.onMessage(message);
-          switch (message.type) {
-            case 'challenge':
-              challenge = message.nonce;
-              return send(socket, {
-                type: 'hello',
-                nonce,
-                proof: proof(secret, 'client', [challenge, nonce]),
-              });
-            case 'refused':
-              return fail(new UsageError(`${mismatch} (${message.reason})`));
-            case 'accepted':
-              if (!isProof(message.proof, proof(secret, 'master', [nonce, challenge])))
-                return fail(new UsageError(mismatch));
-              clearTimeout(timer);
-              session = new Session(socket, message);
-              return resolve(session);
-          }
-        },
-        fail,
-      );
-      socket.on('error', (error) =>
-        fail(new FabricError(`no master of pool '${pool}' can be reached: ${error.message}`)),
-      );
-      socket.on('close', () => {
-        fail(new FabricError(`the master of pool '${pool}' has closed the connection`));
-        session?.onClosed();
-      });
-    });
-  }
-}
+/** A process that ends waits so long for its farewell to be heard, and so long one that lives says it. */
+const FAREWELL_MS = 500;
+const FAREWELLS_MS = 60_000;
 
 /** A client's link to the master; reopened when it breaks, since another master may have taken over. */
 export class MasterLink {
   readonly #address: MasterAddress;
   #session: Session;
   #member: Member | undefined;
+  #clientKey: bigint | undefined;
   #obedient: Obedient | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #seq = 0;
+  /** The latest renewal behind which the master was heard. */
+  #heard = 0;
+  /** How it says that it goes, until a master has heard it. */
+  #farewell: { as: 'leave' | 'resign'; marks: string[] | undefined; untilMs: number } | undefined;
+  #wasIn = false;
+  #lease: Lease | undefined;
+  /** Since when it is stopped for a change of the view. */
+  #stoppedMs: number | undefined;
   #isClosed = false;
   #entry: { resolve(view: ToldView): void; reject(error: Error): void } | undefined;
   readonly #suspects = new Set<number>();
@@ -168,11 +80,14 @@ export class MasterLink {
 
   /**
    * Becomes a member; the view then in force. It may take as long as a change of the view.
+   * @param clientKey what nodes that it reaches over a network know it by.
    * @throws UsageError when the master cannot have this client.
    */
-  join(member: Member, obedient: Obedient): Promise<ToldView> {
+  join(member: Member, obedient: Obedient, clientKey?: bigint): Promise<ToldView> {
     this.#member = member;
+    this.#clientKey = clientKey;
     this.#obedient = obedient;
+    if (obedient.keeper !== undefined) this.#lease = new Lease(obedient.keeper);
     return new Promise((resolve, reject) => {
       this.#entry = { resolve, reject };
       this.#introduce();
@@ -180,9 +95,11 @@ export class MasterLink {
   }
 
   /** All that the client had posted is answered. */
-  stopped({ rounds, word: of, directory }: StopReport): void {
+  stopped({ rounds, word: of, directory, marks }: StopReport): void {
     const at = { hi: of.hi, lo: of.lo };
-    this.#session.send({ type: 'stopped', rounds: [...rounds], word: at, directory });
+    const view = this.#obedient?.viewNumber() ?? 0;
+    const told = marks === undefined ? undefined : [...marks];
+    this.#session.send({ type: 'stopped', view, rounds: [...rounds], word: at, directory, marks: told });
   }
 
   /** A node did not answer. */
@@ -195,17 +112,31 @@ export class MasterLink {
 
   /**
    * Ends the link. Nothing of the client executes any more: it has left nothing behind (`leave`), or what it
-   * has left is to be recovered (`resign`).
+   * has left is to be recovered (`resign`). While there is no master, the next one is told: a process that
+   * lives, and is not heard of, would be fenced.
    */
   close(as: 'leave' | 'resign'): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#renewal);
-    clearTimeout(this.#retry);
-    // Until this is out the process stays.
-    this.#session.socket.ref();
-    if (this.#obedient !== undefined) this.#session.send({ type: as, cache: this.#obedient.cacheCounts() });
-    this.#session.socket.end();
+    if (this.#obedient === undefined) {
+      clearTimeout(this.#retry);
+      this.#session.socket.end();
+      return;
+    }
+    const marks = this.#obedient.takeMarks?.();
+    this.#farewell = { as, marks, untilMs: performance.now() + FAREWELLS_MS };
+    this.#sayFarewell();
+  }
+
+  #sayFarewell(): void {
+    const { socket } = this.#session;
+    if (socket.destroyed || this.#farewell === undefined) return;
+    // Until it is heard the process stays, but not for a master that is stopped.
+    socket.ref();
+    setTimeout(() => socket.unref(), FAREWELL_MS).unref();
+    const cache = this.#obedient?.cacheCounts() ?? { hits: 0, misses: 0, bypassed: 0 };
+    this.#session.send({ type: this.#farewell.as, cache, marks: this.#farewell.marks });
   }
 
   #introduce(): void {
@@ -213,10 +144,36 @@ export class MasterLink {
     const { cid, place } = this.#member;
     const obedient = this.#obedient;
     const { pid, startTime } = thisProcess();
-    this.#session.send({ type: 'join', cid, place, pid, startTime });
+    const key = this.#clientKey === undefined ? {} : { key: String(this.#clientKey) };
+    const view = obedient.viewNumber();
+    this.#lease?.asks(JOIN_SEQ);
+    this.#session.send({
+      type: 'join',
+      cid,
+      place,
+      pid,
+      startTime,
+      host: thisHost(),
+      view,
+      isBack: this.#wasIn,
+      ...key,
+    });
     clearInterval(this.#renewal);
+    if (this.#isClosed) return;
+    this.#heard = this.#seq;
     this.#renewal = setInterval(() => {
-      this.#seq = (this.#seq + 1) >>> 0;
+      // A master that hears nobody for a whole lease has stopped, or is cut off: another may lead.
+      if (this.#seq - this.#heard > RENEWALS) this.#session.socket.destroy();
+      if (this.#lease?.isLost(this.#session.leaseMs) === true)
+        obedient.expelled("no master has renewed this client's lease for a long time; connect again");
+      if (this.#hasStoppedForGood) {
+        this.#stoppedMs = undefined;
+        obedient.expelled(
+          'a change of the view has not ended for a long time, for want of a master; connect again',
+        );
+      }
+      this.#seq++;
+      this.#lease?.asks(this.#seq);
       this.#session.send({ type: 'renew', seq: this.#seq, cache: obedient.cacheCounts() });
     }, this.#session.leaseMs / RENEWALS);
     // Neither the link nor its renewals keep a process alive that has nothing else to do.
@@ -224,35 +181,55 @@ export class MasterLink {
   }
 
   #serve(session: Session): void {
-    session.onMessage = (message) => this.#obey(message);
-    session.onClosed = () => {
-      if (!this.#isClosed) this.#reopen();
+    session.onMessage = (message) => {
+      this.#heard = this.#seq;
+      this.#obey(message);
     };
+    session.onClosed = () => this.#reopen();
+  }
+
+  /** It has stopped for a change of the view; its master has died, or stands still, and no other leads. */
+  get #hasStoppedForGood(): boolean {
+    if (this.#stoppedMs === undefined) return false;
+    return performance.now() - this.#stoppedMs > LEASES_LOST * this.#session.leaseMs;
+  }
+
+  /** Is there anything left to be said, or heard? */
+  get #isOver(): boolean {
+    return this.#isClosed && !(performance.now() < (this.#farewell?.untilMs ?? 0));
   }
 
   #reopen(): void {
+    if (this.#isOver) return;
     this.#retry = setTimeout(() => {
-      Session.open(this.#address).then(
+      Session.open(this.#address, this.#session.term).then(
         (session) => {
-          if (this.#isClosed) {
-            session.socket.destroy();
-            return;
-          }
           this.#session = session;
           this.#serve(session);
           this.#introduce();
+          this.#sayFarewell();
         },
-        () => {
-          if (!this.#isClosed) this.#reopen();
-        },
+        () => this.#reopen(),
       );
     }, RETRY_MS);
-    this.#retry.unref();
+    // Who waits to be let in, or to go on, has something left to do.
+    if (this.#entry === undefined && this.#stoppedMs === undefined) this.#retry.unref();
+  }
+
+  /** The master knows that this client has gone. */
+  #end(): void {
+    this.#farewell = undefined;
+    this.#session.socket.end();
   }
 
   #obey(message: FromMaster): void {
     switch (message.type) {
+      case 'renewed':
+        this.#lease?.granted(message.seq, this.#session.leaseMs);
+        return;
       case 'in':
+        this.#wasIn = true;
+        this.#lease?.granted(JOIN_SEQ, this.#session.leaseMs);
         // From now on the link keeps no process alive that has nothing else to do, unless it waits for the
         // master.
         this.#session.socket.unref();
@@ -264,18 +241,26 @@ export class MasterLink {
         this.#entry = undefined;
         return;
       case 'stop':
+        if (this.#isClosed) return;
         this.#session.socket.ref();
+        this.#stoppedMs ??= performance.now();
         this.#obedient?.stop();
         return;
       case 'adopt':
+        this.#stoppedMs = undefined;
         this.#session.socket.unref();
         this.#obedient?.adopt(
           message.view,
           new Map(message.decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)])),
+          message,
         );
         return;
       case 'expelled':
-        this.#obedient?.expelled();
+        if (this.#isClosed) this.#end();
+        else this.#obedient?.expelled();
+        return;
+      case 'farewell':
+        this.#end();
         return;
     }
   }

@@ -16,7 +16,8 @@ export type FabricKind = 'shm' | 'tcp' | 'verbs' | 'sim' | 'memory';
  * 6. Nothing posted before an acknowledged fence executes after it.
  * 7. On shared memory a verb is OK only if the node's dead flag is still clear after it executed.
  *
- * Not promised: order across MNs, or atomicity of a READ or WRITE longer than 8 bytes.
+ * Not promised: order across MNs, or atomicity of a READ or WRITE longer than 8 bytes; over verbs, that a
+ * READ under way brings nothing of a WRITE to the same bytes that a later batch has posted.
  */
 export interface Fabric {
   readonly kind: FabricKind;
@@ -38,6 +39,15 @@ export interface Fabric {
    * blocks.
    */
   poll(done: VerbBatch[]): number;
+  /**
+   * Why verbs to an MN FAIL, in the transport's own words, where it has some; undefined while they do not.
+   */
+  reasonOf?(mn: number): string | undefined;
+  /**
+   * Told of every batch that is posted; null or absent: nobody. Clients note so what they write to, while a
+   * node's place is filled.
+   */
+  onPost?: ((batch: VerbBatch) => void) | null;
   /** Monotonic nanoseconds, the same clock for all clients of one host; virtual under sim. */
   nowNs(): number;
   /** Detaches. Outstanding batches are abandoned; nothing of them executes afterwards. */

@@ -45,6 +45,7 @@ export class MemoryNodes {
     }
     this.memoryBytes = Float64Array.from(memoryBytes);
     this.#nodes = memoryBytes.map((size) => new Node(size));
+    this.generations = new Uint32Array(memoryBytes.length);
   }
 
   /** MNs that have died. */
@@ -62,6 +63,26 @@ export class MemoryNodes {
   kill(mn: number): void {
     if (this.#nodes[mn].isAlive) this.deadCount++;
     this.#nodes[mn].isAlive = false;
+    this.changes++;
+  }
+
+  /** Grows when another memory takes the MN's place: what was asked of the one before is nothing to it. */
+  readonly generations: Uint32Array;
+
+  /** The MN is another process, with empty memory, no service yet, and nothing known of it. */
+  renew(mn: number): void {
+    if (!this.#nodes[mn].isAlive) this.deadCount--;
+    this.#nodes[mn] = new Node(this.memoryBytes[mn]);
+    this.generations[mn]++;
+    this.changes++;
+  }
+
+  /** Two MNs of one size take each other's place, with their memories and services. */
+  swap(a: number, b: number): void {
+    const nodes = this.#nodes;
+    [nodes[a], nodes[b]] = [nodes[b], nodes[a]];
+    this.generations[a]++;
+    this.generations[b]++;
     this.changes++;
   }
 

@@ -2,13 +2,17 @@
 import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
 import { RPC_BYTES, UsageError } from '../verbs/index.js';
 import type { RpcHandler } from './memory-nodes.js';
-import { callNative, regionName } from './shm-process.js';
+import { callNative, nextRegionName, regionName, spareRegionName } from './shm-process.js';
 
 /** What a memory node on shared memory takes. */
 export interface ShmNodeOptions {
   /** Name of the pool; with `mn` it names the region. Letters, digits, dots, dashes, underscores. */
   pool: string;
   mn: number;
+  /** It waits to take the place of another process, under a name of its own: {@link ShmNode.takePlace}. */
+  isNext?: boolean;
+  /** It waits for any place, under a name of its own, and has no number yet: {@link ShmNode.aimAt}. */
+  isSpare?: boolean;
   /** Bytes of MN memory, a multiple of 8; all of it is reserved at once. */
   memoryBytes: number;
   /** Maps all pages now rather than at first access. @default true */
@@ -24,22 +28,27 @@ export interface ShmNodeOptions {
  */
 export class ShmNode {
   /** Name of the region, for clients to attach to. */
-  readonly name: string;
+  name: string;
   readonly memoryBytes: number;
   readonly process: ProcessId;
   readonly #region: NodeRegion;
+  readonly #pool: string;
+  #placeName: string;
   #memory: ArrayBuffer | undefined;
   #isClosed = false;
 
   /** @throws FabricError when the name is taken, or /dev/shm has too little room; nothing stays behind. */
   constructor(options: ShmNodeOptions) {
-    const { memoryBytes, prefault = true } = options;
+    const { pool, memoryBytes, prefault = true } = options;
     if (!(Number.isInteger(options.mn) && options.mn >= 0))
       throw new UsageError(`MN ${options.mn} is no index`);
     if (!(memoryBytes > 0 && memoryBytes % 8 === 0 && memoryBytes < 2 ** 48)) {
       throw new UsageError(`an MN of ${memoryBytes} bytes: choose a multiple of 8 below 2^48`);
     }
-    this.name = regionName(options.pool, options.mn);
+    this.#pool = pool;
+    this.#placeName = regionName(pool, options.mn);
+    this.name = options.isNext === true ? nextRegionName(pool, options.mn) : this.#placeName;
+    if (options.isSpare === true) this.name = spareRegionName(pool, process.pid);
     this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
     this.memoryBytes = memoryBytes;
     this.process = this.#region.owner;
@@ -64,6 +73,17 @@ export class ShmNode {
     this.#region.ready();
   }
 
+  /** It is to have that place. */
+  aimAt(mn: number): void {
+    this.#placeName = regionName(this.#pool, mn);
+  }
+
+  /** Takes the name of its place, whoever has it: clients find it there from now on. */
+  takePlace(): void {
+    callNative(() => this.#region.rename(this.#placeName));
+    this.name = this.#placeName;
+  }
+
   /**
    * Serves RPCs with `handler` on this thread, one at a time, each client's in its order. The process stays
    * alive until {@link close}. A request whose handler throws is refused (its verb FAILs) and the error is
@@ -80,6 +100,22 @@ export class ShmNode {
         }
       }),
     );
+  }
+
+  /**
+   * Lets clients of other hosts in: a native thread executes their verbs in this region, beside those of
+   * clients on shared memory.
+   * @param options.address "host:port"; port 0 lets the system choose.
+   * @param options.busyPollNs how long the thread looks for more before it sleeps. @default 0
+   * @returns the port.
+   * @throws FabricError when the port is taken, or the address is none of this host.
+   */
+  listen(
+    options: { address: string; secret: Uint8Array; busyPollNs?: number },
+    log: (line: string) => void,
+  ): number {
+    const { address, secret, busyPollNs = 0 } = options;
+    return callNative(() => this.#region.listen({ address, secret, busyPollNs }, log));
   }
 
   #answer(slot: number, request: Uint8Array, handler: RpcHandler): void {

@@ -1,4 +1,5 @@
 /** Processes and names on one host's shared memory: who lives, whom to fence, what to sweep. */
+import { readFileSync, statSync } from 'node:fs';
 import { native, type ProcessId } from '../../native/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
 
@@ -7,8 +8,35 @@ export type { ProcessId };
 /** The name of an MN's region: `fusee-<pool>-<mn>`, a file in /dev/shm. */
 export const regionName = (pool: string, mn: number): string => `fusee-${pool}-${mn}`;
 
+/** The name of the region of a process that is to take an MN's place. */
+export const nextRegionName = (pool: string, mn: number): string => `${regionName(pool, mn)}.next`;
+
+/** The name of the region of a process that waits for any place. */
+export const spareRegionName = (pool: string, pid: number): string => `fusee-${pool}-spare.${pid}`;
+
+/**
+ * A region that is there: what tells it from any other that has borne its name, and when it was made, in ms
+ * since 1970. undefined: there is none.
+ */
+export function findRegion(name: string): { id: string; madeMs: number } | undefined {
+  const stats = statSync(`/dev/shm/${name}`, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return { id: `${boot}:${stats.ino}`, madeMs: stats.ctimeMs };
+}
+
 /** This process, as others may fence it. */
 export const thisProcess = (): ProcessId => findProcess(process.pid)!;
+
+/**
+ * Names the set of processes that this one can see: a host since its boot, or a container on it. Only there a
+ * pid says anything.
+ */
+export function thisHost(): string {
+  host ??= `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${statSync('/proc/self/ns/pid').ino}`;
+  return host;
+}
+let host: string | undefined;
 
 /** The living process of that pid, or null; a zombie counts as gone. */
 export const findProcess = (pid: number): ProcessId | null => native().findProcess(pid);
@@ -64,7 +92,8 @@ export function callNative<T>(call: () => T): T {
   }
 }
 
-function asFuseeError(error: unknown): unknown {
+/** An error of the addon in its class; others as they are. */
+export function asFuseeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   if (error.code === 'USAGE') return new UsageError(error.message);
   if (error.code === 'FABRIC') return new FabricError(error.message, { definite: true, cause: error });

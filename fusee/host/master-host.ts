@@ -3,134 +3,149 @@
  * its effects out, and what tells it of the world.
  *
  * Rules of this file:
- * - One op at a time: repairs and recoveries share a fabric and a coroutine.
  * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its
  *   lease ends. A process that lives is never taken for dead on that ground: it connects again, or its lease
  *   ends.
- * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7).
- * - A node is dead when its process is: a verb to it FAILs for certain.
+ * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7); over a network the nodes end
+ *   the client's connections.
+ * - A node is dead when this master cannot reach it.
+ * - What follows from a record waits until that is stored; nothing at all is done while the term is not held.
  */
-import { unlinkSync } from 'node:fs';
-import type { Server } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { complete } from '../client/call.js';
-import { findPool } from '../client/connect.js';
-import { joinPool, leavePool } from '../client/membership.js';
-import { keepSecret, makeControlFolder, readSecret, secretPath, socketPath } from '../control/channel.js';
-import { hasMaster } from '../control/link.js';
-import type { FromClient } from '../control/messages.js';
-import { type Listener, listen, type Peer } from '../control/server.js';
-import { ShmFabric } from '../fabric/shm.js';
-import { findProcess, type ProcessId } from '../fabric/shm-process.js';
-import { IndexCache } from '../index/index.js';
-import { type Geometry, View } from '../layout/index.js';
-import { type Effect, Master, type Member, REPAIR_BYTES, type Repair, Repairer } from '../master/index.js';
-import { ClientState, CONTEXT_BYTES, type Context, makeCoroutine } from '../ops/index.js';
-import { type RecoveryStep, recoverClient } from '../recovery/index.js';
-import { FabricError, type Op, UsageError, type Word } from '../verbs/index.js';
-import { fenceAtLast } from './fence.js';
-import { NodeWatch } from './node-watch.js';
-import { DEFAULT_LEASE_MS, type HostOptions, LEASE_LEAST_MS } from './options.js';
-import { Chronicle, lossOf, type MasterStatus, StepTimes } from './status.js';
+import { removeFile, removeName, takeName } from '../control/channel.js';
+import type { FromClient, ToldView } from '../control/messages.js';
+import { type Listener, type Listening, listen, type Peer } from '../control/server.js';
+import { secretPath } from '../fabric/secret.js';
+import { type Effect, Master, type Repair } from '../master/index.js';
+import { FabricError } from '../verbs/index.js';
+import { Excuses } from './excuse.js';
+import { ends, type Fenced, fenceAtLast, isAlive, whyUnfenceable } from './fence.js';
+import { type HostOptions, isEmbedded, leaseOf } from './options.js';
+import { EffectQueue, Records } from './records.js';
+import { Chronicle, copyOf, lossOf, type MasterStatus } from './status.js';
+import { placesToTell, type Seat, takeOver } from './take-over.js';
+import { type Employer, Works } from './works.js';
 
-/** From one look at nodes and leases to the next. */
-const WATCH_MS = 10;
+const WATCH_MS = 10; // from one look at nodes and leases to the next
 /** Tries of an op that met silence, before the next look at nodes. */
 const RETRY_MS = 5;
+/** A master that has not looked for so long cannot tell which clients were silent; see `Master.tick`. */
+const SLEEP_LEAST_NS = 50e6;
+/** Looks at nodes and leases, from one look at the name that clients find this master by to the next. */
+const NAME_LOOKS = 50;
 
 /** A running master; {@link MasterHost.close} ends it. */
 export class MasterHost implements Listener {
   readonly leaseMs: number;
   readonly #options: HostOptions;
-  readonly #fabric: ShmFabric;
-  readonly #watch: NodeWatch;
-  readonly #geometry: Geometry;
-  readonly #state: ClientState;
-  readonly #cx: Context;
-  readonly #repairer: Repairer;
+  readonly #works: Works;
   readonly #master: Master;
+  readonly #seat: Seat;
   readonly #peers = new Map<number, Peer>();
-  readonly #processes = new Map<number, ProcessId>();
+  readonly #records: Records;
+  readonly #effects: EffectQueue;
+  readonly #excuses: Excuses;
   readonly #chronicle: Chronicle;
-  #decided: ReadonlyMap<number, Word> = new Map();
-  #server: Server | undefined;
+  #server: Listening | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** The op under way, and those that wait for it. */
-  #busy: Promise<void> = Promise.resolve();
-  /** CIDs whose recovery is to end as it stands. */
-  readonly #halting = new Set<number>();
+  #looks = 0;
   #isClosed = false;
 
-  private constructor(
-    options: HostOptions,
-    made: { fabric: ShmFabric; watch: NodeWatch; state: ClientState },
-  ) {
+  private constructor(options: HostOptions, seat: Seat) {
     this.#options = options;
-    this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
-    this.#fabric = made.fabric;
-    this.#watch = made.watch;
-    this.#geometry = made.state.view.geometry;
-    this.#state = made.state;
-    this.#cx = makeCoroutine(made.state, 0).cx;
-    this.#repairer = new Repairer(this.#cx);
-    this.#chronicle = new Chronicle(() => made.fabric.nowNs());
-    this.#master = new Master({ leaseNs: this.leaseMs * 1e6 });
+    this.#seat = seat;
+    this.leaseMs = leaseOf(options);
+    this.#chronicle = new Chronicle(() => seat.fabric.nowNs());
+    this.#records = new Records(seat);
+    this.#effects = new EffectQueue(seat, this.#records, {
+      carryOut: (effect) => this.#carryOut(effect),
+      log: (line) => this.#log(line),
+    });
+    const leaseNs = this.leaseMs * 1e6;
+    this.#excuses = new Excuses(leaseNs);
+    const rules = { leaseNs, sleepNs: Math.max(leaseNs / 4, SLEEP_LEAST_NS) };
+    this.#master = new Master(rules, seat.left?.record, seat.fabric.nowNs());
+    this.#works = new Works(seat, this.#employer);
   }
 
   /**
-   * Starts the master of a running pool.
-   * @throws UsageError when it has one already, or the lease is too short; FabricError when the pool does not
-   *   run.
+   * Starts the master of a running pool: it resolves when this one leads.
+   * @throws UsageError when the pool has a master already and this one does not stand by, or the lease is too
+   *   short; FabricError when the pool does not run.
    */
   static async start(options: HostOptions): Promise<MasterHost> {
-    const { pool, leaseMs = DEFAULT_LEASE_MS } = options;
-    if (!(leaseMs >= LEASE_LEAST_MS && leaseMs <= 600_000)) {
-      throw new UsageError(
-        `the lease is ${leaseMs} ms; choose ${LEASE_LEAST_MS} ms to 10 min: a shorter one would end under ` +
-          'clients that merely wait for a processor',
-      );
-    }
-    const { secretFile } = options;
-    makeControlFolder();
-    const secret = secretFile === undefined ? keepSecret(secretPath(pool)) : readSecret(secretFile);
-    if (await hasMaster(pool))
-      throw new UsageError(`pool '${pool}' has a master already; end that one first`);
-    const { view, regions } = await findPool(pool);
-    const fabric = new ShmFabric({
-      regions,
-      localBytes: CONTEXT_BYTES + REPAIR_BYTES + (1 << 20),
-      prefault: false,
-    });
-    const watch = new NodeWatch(regions);
+    leaseOf(options);
+    const seat = await takeOver(options);
+    const host = new MasterHost(options, seat);
     try {
-      const { nodes } = view.geometry.config;
-      const { cid, clientIndex } = await joinPool(fabric, { nodes, view });
-      const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
-      const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex, coroutines: 1 });
-      const host = new MasterHost(options, { fabric, watch, state });
-      host.#server = await listen(pool, secret, host);
-      host.#watchNodes();
-      return host;
+      await seat.term.save(host.#records.state);
+      const { pool, listen: address } = options;
+      host.#server = await listen({ pool, secret: seat.secret }, host, address);
+      takeName(options.pool);
     } catch (error) {
-      fabric.close();
-      watch.close();
+      await host.close();
       throw error;
     }
+    host.#begin();
+    return host;
   }
 
-  /** The view in force. */
-  get view(): { number: number; dead: number[] } {
-    const { number, dead } = this.#master.view;
-    return { number, dead: [...dead] };
+  /** What its works need of it. */
+  get #employer(): Employer {
+    return {
+      isClosed: () => this.#isClosed,
+      chronicle: this.#chronicle,
+      lookAtNodes: () => this.#lookAtNodes(),
+      log: (line) => this.#log(line),
+      master: this.#master,
+      apply: (effects) => this.#apply(effects),
+    };
+  }
+
+  /** What the master before has left undone goes on. */
+  #begin(): void {
+    void this.#seat.term.lost.then((reason) => this.#depose(reason));
+    this.#apply(this.#master.begin());
+    for (const [cid, { process }] of this.#records.processes) {
+      this.#excuses.heard(cid, process, this.#seat.fabric.nowNs());
+      // Who died while there was no master told nobody.
+      if (isAlive(process)) continue;
+      if (this.#master.knows(cid)) this.#chronicle.lost(cid);
+      this.#apply(this.#master.lose(cid));
+    }
+    this.#watchNodes();
+  }
+
+  /** The number of its term. */
+  get term(): number {
+    return this.#seat.term.number;
+  }
+
+  /** False: another master may lead by now. */
+  get isLeading(): boolean {
+    return !this.#isClosed && this.#seat.term.isHeld;
+  }
+
+  /** Where clients of other hosts find it, if they do. */
+  get address(): string | undefined {
+    return this.#server?.address;
+  }
+
+  /** @internal The view in force, as clients are told. */
+  get view(): ToldView {
+    return { ...copyOf(this.#master.view), ...placesToTell(this.#seat) };
   }
 
   /** What it knows, and what it has done. */
   status(): MasterStatus {
     return {
       pool: this.#options.pool,
+      term: this.term,
       leaseMs: this.leaseMs,
-      view: this.view,
-      lost: lossOf(this.#state.view, this.#geometry),
+      view: copyOf(this.#master.view),
+      filling: this.#works.filling.progress,
+      spares: this.#master.spares.waiting,
+      lost: lossOf(this.#seat.state.view, this.#seat.state.view.geometry),
       clients: this.#master.living,
       ...this.#chronicle.report,
     };
@@ -144,7 +159,7 @@ export class MasterHost implements Listener {
     const endMs = performance.now() + timeoutMs;
     do {
       await this.#lookAtNodes();
-      await this.#busy;
+      await this.#works.idle;
       if (this.#master.isSettled && this.#master.living === this.#peers.size) return;
       await pause(RETRY_MS);
     } while (performance.now() < endMs);
@@ -154,68 +169,75 @@ export class MasterHost implements Listener {
     );
   }
 
-  /** The secret that this host keeps for the pool; gone with its last master that ends in order. */
-  get #ownSecret(): string | undefined {
-    return this.#options.secretFile === undefined ? secretPath(this.#options.pool) : undefined;
-  }
-
-  /** Ends the master: clients go on without one, until one is there again. */
+  /**
+   * Ends the master: clients go on without one, until one is there again, which finds what this one has left.
+   * The secret that this host keeps goes with the last master of a pool that has no members.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    const { term } = this.#seat;
+    const { pool, secretFile, store } = this.#options;
+    if (term.isHeld) removeName(pool);
+    await this.#end();
+    const { isEmpty, state } = this.#records;
+    await term.resign(isEmpty ? null : state);
+    // Over a network nodes need it too.
+    const isOwn = secretFile === undefined && isEmbedded(store) && this.#seat.fabric.kind === 'shm';
+    if (isEmpty && isOwn) removeFile(secretPath(pool));
+  }
+
+  /** Another master leads: this one ends, and leaves everything to that one. */
+  async #depose(reason: string): Promise<void> {
+    if (this.#isClosed) return;
+    this.#log(`deposed: ${reason}`);
+    this.#seat.term.abandon();
+    await this.#end();
+    this.#options.onDeposed?.(reason);
+  }
+
+  async #end(): Promise<void> {
     this.#isClosed = true;
+    this.#effects.isClosed = true;
     clearTimeout(this.#timer);
-    for (const peer of this.#peers.values()) peer.close();
-    await new Promise<void>((resolve) => this.#server?.close(() => resolve()));
-    for (const path of [socketPath(this.#options.pool), this.#ownSecret]) {
-      try {
-        if (path !== undefined) unlinkSync(path);
-      } catch (error) {
-        // The server has removed its socket itself.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      }
-    }
-    await this.#busy;
-    const { view, cid } = this.#state;
-    await leavePool(this.#fabric, { nodes: this.#geometry.config.nodes, cid, view });
-    this.#fabric.close();
-    this.#watch.close();
+    this.#works.close();
+    await this.#server?.close();
+    await this.#works.idle;
+    this.#seat.fabric.close();
+    await this.#seat.watch.close();
   }
 
   /** @internal */
   heard(peer: Peer, message: FromClient): void {
-    const nowNs = this.#fabric.nowNs();
+    if (!this.isLeading) peer.drop();
+    if (!this.isLeading || this.#works.heard(peer, message)) return;
+    const nowNs = this.#seat.fabric.nowNs();
     switch (message.type) {
       case 'join':
-        if (message.pid === process.pid) {
-          const reason =
-            "it lives in the master's own process, which cannot be fenced; give it one of its own";
-          peer.send({ type: 'refused', reason });
-          return;
-        }
-        peer.cid = message.cid;
-        this.#peers.set(message.cid, peer);
-        this.#processes.set(message.cid, { pid: message.pid, startTime: message.startTime });
-        this.#apply(this.#master.join({ cid: message.cid, place: message.place }, nowNs));
+        this.#join(peer, message, nowNs);
         return;
       case 'renew':
         if (this.#master.renew(peer.cid, nowNs)) {
+          this.#excuses.heard(peer.cid, this.#records.processes.get(peer.cid)?.process, nowNs);
           this.#chronicle.told(peer.cid, message.cache);
           peer.send({ type: 'renewed', seq: message.seq });
         } else peer.send({ type: 'expelled' });
         return;
       case 'resign':
         this.#chronicle.told(peer.cid, message.cache);
-        this.#processes.delete(peer.cid);
+        this.#records.processes.delete(peer.cid);
         this.#chronicle.lost(peer.cid);
         this.#apply(this.#master.lose(peer.cid));
+        peer.send({ type: 'farewell' });
         return;
       case 'leave':
         this.#chronicle.told(peer.cid, message.cache);
         this.#apply(this.#master.leave(peer.cid));
         this.#forget(peer.cid);
+        peer.send({ type: 'farewell' });
         return;
       case 'stopped':
-        this.#apply(this.#master.stopped(peer.cid, message));
+        // One that has not heard of the view in force has stopped for the one before.
+        if (message.view === this.#master.view.number) this.#apply(this.#master.stopped(peer.cid, message));
         return;
       case 'suspect':
         void this.#lookAtNodes();
@@ -228,12 +250,11 @@ export class MasterHost implements Listener {
 
   /** @internal */
   gone(peer: Peer): void {
+    this.#works.gone(peer);
     if (peer.cid === 0 || this.#peers.get(peer.cid) !== peer || this.#isClosed) return;
     this.#peers.delete(peer.cid);
-    const process = this.#processes.get(peer.cid);
-    if (process === undefined) return;
-    // The kernel closes the socket of a dying process before others see it gone.
-    setTimeout(() => this.#lookAtProcess(peer.cid, process, 100), 0);
+    const process = this.#records.processes.get(peer.cid);
+    if (process !== undefined) void this.#lookAtProcess(peer.cid, process);
   }
 
   /** @internal */
@@ -242,156 +263,135 @@ export class MasterHost implements Listener {
     this.#log(`refused a connection: ${reason}`);
   }
 
-  #lookAtProcess(cid: number, of: ProcessId, looks: number): void {
-    if (this.#isClosed || this.#processes.get(cid) !== of || this.#peers.has(cid)) return;
-    if (findProcess(of.pid)?.startTime !== of.startTime) {
-      this.#chronicle.lost(cid);
-      this.#apply(this.#master.lose(cid));
-    } else if (looks > 0) setTimeout(() => this.#lookAtProcess(cid, of, looks - 1), 1);
+  #join(peer: Peer, message: Extract<FromClient, { type: 'join' }>, nowNs: number): void {
+    const { cid, place, pid, startTime, host, key } = message;
+    const reason = whyUnfenceable(message, this.#seat.fabric.kind);
+    if (reason !== '') {
+      peer.send({ type: 'refused', reason });
+      return;
+    }
+    const isBack = this.#master.knows(cid);
+    // Over a network a client outlives its fence: it was recovered, and is nobody now.
+    const isStranger = message.isBack === true && key !== undefined && !isBack;
+    if (isStranger) peer.send({ type: 'expelled' });
+    if (isStranger) return;
+    peer.cid = cid;
+    this.#peers.set(cid, peer);
+    const process = { pid, startTime, host };
+    this.#records.processes.set(cid, { process, key: key === undefined ? undefined : BigInt(key) });
+    // It was stopped when the view changed, and its master died before it could say so.
+    if (isBack && message.view < this.#master.view.number) this.#adopt(cid);
+    this.#excuses.heard(cid, process, nowNs);
+    this.#apply(this.#master.join({ cid, place }, nowNs));
+    if (!this.#master.renew(cid, nowNs)) peer.send({ type: 'expelled' });
+  }
+
+  #adopt(cid: number): void {
+    const { told: decided, news } = this.#records;
+    this.#peers.get(cid)?.send({ type: 'adopt', view: this.view, decided, ...news });
+  }
+
+  async #lookAtProcess(cid: number, of: Fenced): Promise<void> {
+    const isOver = (): boolean =>
+      this.#isClosed || this.#records.processes.get(cid) !== of || this.#peers.has(cid);
+    if (!(await ends(of.process, isOver)) || isOver()) return;
+    this.#chronicle.lost(cid);
+    this.#apply(this.#master.lose(cid));
   }
 
   #forget(cid: number): void {
+    this.#excuses.forget(cid);
     this.#chronicle.gone(cid);
     this.#peers.delete(cid);
-    this.#processes.delete(cid);
+    this.#records.processes.delete(cid);
   }
 
   #watchNodes(): void {
     this.#timer = setTimeout(() => {
-      void this.#lookAtNodes().then(() => {
-        if (!this.#isClosed) this.#apply(this.#master.tick(this.#fabric.nowNs()));
-        if (!this.#isClosed) this.#watchNodes();
+      void this.#lookAtNodes().then(async () => {
+        // Renewals that have arrived are heard ahead of any judgement.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (this.#isClosed) return;
+        if (this.isLeading) {
+          const nowNs = this.#seat.fabric.nowNs();
+          const { processes } = this.#records;
+          const isExcused = (cid: number): boolean =>
+            this.#excuses.isExcused(cid, processes.get(cid)?.process, nowNs);
+          this.#apply(this.#master.tick(nowNs, isExcused));
+          // One that was deposed and did not know it may have taken the name.
+          if (++this.#looks % NAME_LOOKS === 0) takeName(this.#options.pool);
+        }
+        this.#watchNodes();
       });
     }, WATCH_MS);
   }
 
   async #lookAtNodes(): Promise<void> {
-    for (const mn of await this.#watch.deadOf(this.#master.view.dead)) {
-      if (this.#isClosed) return;
+    for (const mn of await this.#seat.watch.deadOf(this.#master.view.dead)) {
+      if (!this.isLeading) return;
       this.#log(`memory node ${mn} has died`);
       this.#apply(this.#master.nodeDied(mn));
     }
   }
 
   #apply(effects: readonly Effect[]): void {
-    for (const effect of effects) this.#carryOut(effect);
+    this.#effects.push(effects);
   }
 
-  #carryOut(effect: Effect): void {
-    const { view } = this.#master;
+  #carryOut(effect: Exclude<Effect, { do: 'store' }>): void {
     switch (effect.do) {
       case 'stop':
         this.#chronicle.stopping();
         this.#peers.get(effect.cid)?.send({ type: 'stop' });
         return;
-      case 'adopt': {
-        const decided = [...this.#decided].map(([slot, { hi, lo }]) => ({ slot, hi, lo }));
-        this.#peers.get(effect.cid)?.send({ type: 'adopt', view: { ...this.view }, decided });
+      case 'adopt':
+        this.#adopt(effect.cid);
         return;
-      }
       case 'welcome':
-        this.#peers.get(effect.cid)?.send({ type: 'in', view: { ...this.view } });
+        this.#peers.get(effect.cid)?.send({ type: 'in', view: this.view });
+        return;
+      case 'fill':
+      case 'assign':
+        this.#works.provide(effect);
         return;
       case 'fence':
         void this.#fence(effect.cid);
         return;
       case 'repair':
-        this.#queue(() => this.#repair(effect.repair));
+        this.#works.queue(() => this.#repair(effect.repair));
         return;
       case 'recover':
-        this.#queue(() => this.#recover(effect.member));
+        this.#works.queueRecovery(effect.member, (cid) => this.#apply(this.#master.recovered(cid)));
         return;
       case 'halt':
-        this.#halting.add(effect.cid);
-        this.#queue(async () => {
-          this.#halting.delete(effect.cid);
-          this.#apply(this.#master.halted(effect.cid));
-        });
-        return;
-      case 'store':
-        this.#log(`view ${view.number}, ${effect.record.members.length} members`);
+        this.#works.halt(effect.cid, () => this.#apply(this.#master.halted(effect.cid)));
         return;
     }
-  }
-
-  #queue(work: () => Promise<void>): void {
-    this.#busy = this.#busy.then(async () => {
-      if (!this.#isClosed) await work();
-    });
   }
 
   async #fence(cid: number): Promise<void> {
     this.#chronicle.lost(cid);
     this.#peers.get(cid)?.send({ type: 'expelled' });
-    const process = this.#processes.get(cid);
-    const { dead } = this.#master.view;
-    const regions = this.#watch.regions.filter((_, mn) => !dead.includes(mn));
+    const client = this.#records.processes.get(cid);
     // One that has resigned has detached: none of its verbs executes any more.
-    if (process !== undefined) {
-      await fenceAtLast(process, regions, {
+    if (client !== undefined) {
+      await fenceAtLast(client, this.#options, {
+        nodes: () => this.#seat.watch.living(this.#master.gone),
         isOver: () => this.#isClosed,
         onFailure: (error) => this.#log(`client ${cid} cannot be fenced yet: ${error.message}`),
       });
     }
     this.#chronicle.fenced(cid);
+    this.#works.filling.lost(cid);
     this.#log(`client ${cid} is fenced`);
     this.#forget(cid);
     if (!this.#isClosed) this.#apply(this.#master.fenced(cid));
   }
 
   async #repair(repair: Repair): Promise<void> {
-    const { view } = this.#state;
-    const before = new View(this.#geometry, view);
-    before.change(repair.before.number, repair.before.dead);
-    view.change(repair.before.number, repair.before.dead);
-    view.change(repair.view.number, repair.view.dead);
-    this.#state.grace.adoptTable(before.controlMn !== view.controlMn);
-    const decided = await this.#run(this.#repairer.repair(repair, before));
-    if (decided === undefined) {
-      await pause(RETRY_MS);
-      await this.#lookAtNodes();
-    } else {
-      this.#decided = decided;
-      const { number, dead } = repair.view;
-      this.#chronicle.changed(repair.view, decided.size);
-      this.#log(`view ${number} without nodes ${dead.join(', ')}: ${decided.size} slots decided`);
-    }
-    this.#apply(this.#master.repaired(decided !== undefined));
-  }
-
-  async #recover({ cid, place }: Member): Promise<void> {
-    for (let attempts = 1; !this.#isClosed && !this.#halting.has(cid); attempts++) {
-      const times = new StepTimes(() => this.#fabric.nowNs());
-      let entries = 0;
-      const onWalked = (count: number): void => {
-        entries = count;
-      };
-      const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked };
-      const recovery = recoverClient(this.#cx, { cid, index: place }, options);
-      const isDone = await this.#run(recovery, () => this.#halting.has(cid));
-      times.end();
-      if (isDone === true) {
-        this.#chronicle.recovered(cid, times, { entries, attempts });
-        this.#log(`client ${cid} is recovered in ${times.totalMs.toFixed(1)} ms`);
-        this.#apply(this.#master.recovered(cid));
-        return;
-      }
-      await pause(RETRY_MS);
-      // A silent node may have died: then this recovery is halted.
-      await this.#lookAtNodes();
-    }
-  }
-
-  /** Runs an op to its end; undefined when it was told to end as it stands. */
-  async #run<T>(steps: Op<T>, isHalted: () => boolean = () => false): Promise<T | undefined> {
-    // The op before may have been halted in the middle of a stage.
-    this.#cx.arm();
-    for (;;) {
-      if (isHalted()) return undefined;
-      const step = steps.next();
-      if (step.done) return step.value;
-      await complete(this.#fabric, step.value);
-    }
+    const decided = await this.#works.repair(repair);
+    const isToCopyMore = this.#records.repaired(repair, decided);
+    this.#apply(this.#master.repaired(decided !== undefined, { isToCopyMore }));
   }
 
   #log(line: string): void {

@@ -1,28 +1,62 @@
-/** Looks whether memory nodes live: a verb to one that is dead FAILs for certain on shared memory. */
+/**
+ * Looks whether memory nodes live. On shared memory a verb to one that is dead FAILs for certain. Over a
+ * network it FAILs when the connection is broken: a node that its master cannot reach counts as dead, whether
+ * it is or not, and nobody who adopts that view asks it for anything.
+ */
 import { complete } from '../client/call.js';
-import { ShmFabric } from '../fabric/shm.js';
+import { type HostFabric, type NodeAccess, openFabric, requireOwnAtomics } from '../fabric/open.js';
 import { Status, VerbBatch } from '../verbs/index.js';
 
 /** A fabric of its own, which nobody else polls. */
 export class NodeWatch {
   /** By node. */
-  readonly regions: readonly string[];
-  readonly #fabric: ShmFabric;
+  readonly places: string[];
+  readonly #fabric: HostFabric;
   readonly #batch: VerbBatch;
+  #isClosed = false;
   #looking: Promise<number[]> | undefined;
 
-  constructor(regions: readonly string[]) {
-    this.regions = regions;
-    this.#fabric = new ShmFabric({ regions, localBytes: 1 << 16, prefault: false });
-    this.#batch = new VerbBatch(this.#fabric.local, regions.length);
+  private constructor(fabric: HostFabric, places: readonly string[]) {
+    this.places = [...places];
+    this.#fabric = fabric;
+    this.#batch = new VerbBatch(fabric.local, places.length);
+  }
+
+  /**
+   * Attaches to the nodes at those places. Errors as of `openFabric` and `requireOwnAtomics`.
+   * @param clientKey over TCP: what nodes know the master by.
+   */
+  static async open(access: NodeAccess, places: readonly string[], clientKey?: bigint): Promise<NodeWatch> {
+    const known = clientKey === undefined ? {} : { clientKey };
+    const fabric = await openFabric(access, places, { localBytes: 1 << 16, prefault: false, ...known });
+    try {
+      requireOwnAtomics(fabric, access.pool);
+    } catch (error) {
+      fabric.close();
+      throw error;
+    }
+    return new NodeWatch(fabric, places);
+  }
+
+  /** Numbers and places of all nodes but those known to be dead. */
+  living(known: readonly number[]): { mn: number; place: string }[] {
+    return this.places.flatMap((place, mn) => (known.includes(mn) ? [] : [{ mn, place }]));
   }
 
   /** READs a word of every node but those known to be dead; the ones that have died. */
-  deadOf(known: readonly number[]): Promise<number[]> {
+  async deadOf(known: readonly number[]): Promise<number[]> {
+    if (this.#isClosed) return [];
     this.#looking ??= this.#look(known).finally(() => {
       this.#looking = undefined;
     });
     return this.#looking;
+  }
+
+  /** A node's place is another process's now. */
+  async attach(mn: number, place: string): Promise<void> {
+    await this.#looking;
+    this.#fabric.reattach(mn, place);
+    this.places[mn] = place;
   }
 
   async #look(known: readonly number[]): Promise<number[]> {
@@ -34,7 +68,10 @@ export class NodeWatch {
     return dead;
   }
 
-  close(): void {
+  /** Waits for a look that is under way: over a network it takes its time; a closed fabric answers nobody. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#looking;
     this.#fabric.close();
   }
 }

@@ -1,10 +1,16 @@
 /** What a master tells of itself. */
 import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
+import type { FillProgress, MasterView } from '../master/index.js';
+
+/** Recoveries and changes that are told: a status is one line of the control channel, which has a bound. */
+const KEPT_MAX = 1000;
 
 /** One recovery: what it found, and how long each step took. */
 export interface RecoveryReport {
   readonly cid: number;
+  /** When the loss was known, by the host's monotonic clock. */
+  readonly lostAtNs: number;
   /** From the loss of the client to its fence. */
   readonly fenceMs: number;
   /** Milliseconds of each step. */
@@ -20,6 +26,8 @@ export interface RecoveryReport {
 export interface ChangeReport {
   readonly number: number;
   readonly dead: readonly number[];
+  /** When the first client was told to stop, by the host's monotonic clock. */
+  readonly stopAtNs: number;
   /** From the first stop to the notice. */
   readonly milliseconds: number;
   readonly decided: number;
@@ -28,8 +36,14 @@ export interface ChangeReport {
 /** What {@link MasterHost.status} tells. */
 export interface MasterStatus {
   readonly pool: string;
+  /** Of this master: above that of all masters before it. */
+  readonly term: number;
   readonly leaseMs: number;
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
+  readonly view: MasterView;
+  /** How far a place is filled, if one is. */
+  readonly filling?: FillProgress;
+  /** Processes that wait for any place. */
+  readonly spares: number;
   /** Data that has no replica left: regions and subtables. */
   readonly lost: { readonly regions: number; readonly subtables: number };
   readonly clients: number;
@@ -40,6 +54,12 @@ export interface MasterStatus {
   /** Connections that could not prove themselves, or sent nonsense. */
   readonly refused: number;
 }
+
+/** A view, as it is sent. */
+export const copyOf = (view: MasterView): MasterView & { dead: number[] } => ({
+  ...view,
+  dead: [...view.dead],
+});
 
 /** What went wrong with a pool that has lost too much. */
 export const describeLoss = ({ lost }: MasterStatus): string | undefined =>
@@ -92,9 +112,10 @@ export class Chronicle {
     { entries, attempts }: { entries: number; attempts: number },
   ): void {
     const { steps, totalMs } = times;
-    const lostNs = this.#lostNs.get(cid) ?? 0;
-    const fenceMs = ((this.#fencedNs.get(cid) ?? lostNs) - lostNs) / 1e6;
-    this.#recoveries.push({ cid, fenceMs, steps, totalMs, entries, attempts });
+    const lostAtNs = this.#lostNs.get(cid) ?? 0;
+    const fenceMs = ((this.#fencedNs.get(cid) ?? lostAtNs) - lostAtNs) / 1e6;
+    this.#recoveries.push({ cid, lostAtNs, fenceMs, steps, totalMs, entries, attempts });
+    if (this.#recoveries.length > KEPT_MAX) this.#recoveries.shift();
     this.#lostNs.delete(cid);
     this.#fencedNs.delete(cid);
   }
@@ -105,9 +126,11 @@ export class Chronicle {
   }
 
   changed({ number, dead }: { number: number; dead: readonly number[] }, decided: number): void {
-    const milliseconds = (this.#nowNs() - (this.#stopNs ?? this.#nowNs())) / 1e6;
-    this.#changes.push({ number, dead, milliseconds, decided });
+    const nowNs = this.#nowNs();
+    const stopAtNs = this.#stopNs ?? nowNs;
+    this.#changes.push({ number, dead, stopAtNs, milliseconds: (nowNs - stopAtNs) / 1e6, decided });
     this.#stopNs = undefined;
+    if (this.#changes.length > KEPT_MAX) this.#changes.shift();
   }
 
   /** What a client's index cache has counted by now. */

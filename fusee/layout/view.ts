@@ -44,6 +44,8 @@ export class View {
   /** Per subtable: the view that last changed its replicas. */
   readonly #changedIn: Uint32Array;
   readonly #isDead: Uint8Array;
+  /** The view in which a node has joined last, or may have; 0: none has. */
+  #joinedIn = 0;
   /** By region: its first block that is set aside; as many as it has blocks when none is. */
   readonly #firstReserved: Uint32Array;
 
@@ -83,7 +85,9 @@ export class View {
     this.#regionMn = this.#regionsPlaced.slice();
     this.#regionBase = this.#basesPlaced.slice();
     this.#firstReserved = like === undefined ? this.#reserve() : like.#firstReserved;
-    if (like !== undefined && like.#number > 1) this.change(like.#number, like.dead());
+    if (like === undefined) return;
+    if (like.#number > 1) this.change(like.#number, like.dead());
+    this.#joinedIn = like.#joinedIn;
   }
 
   /** The last blocks of each node, through its regions in the order of their numbers. */
@@ -120,9 +124,15 @@ export class View {
     return this.#isDead[mn] !== 0;
   }
 
-  /** Becomes view `number`, in which these nodes, and no others, are dead. */
-  change(number: number, dead: readonly number[]): void {
+  /**
+   * Becomes view `number`, in which these nodes, and no others, are dead.
+   * @param isWhole everything counts as changed, as it does when a node comes back: what requests remember of
+   *   replicas lacks one.
+   */
+  change(number: number, dead: readonly number[], isWhole = false): void {
     this.#number = number;
+    const isJoined = isWhole || this.dead().some((mn) => !dead.includes(mn));
+    if (isJoined) this.#joinedIn = number;
     this.#isDead.fill(0);
     for (const mn of dead) this.#isDead[mn] = 1;
     const before = new Uint8Array(this.#indexReplicas);
@@ -136,7 +146,7 @@ export class View {
       this.#subtableLive[s] = live;
       let isSame = live === count;
       for (let r = 0; r < live && isSame; r++) isSame = before[r] === this.#subtableMn[first + r];
-      if (!isSame) this.#changedIn[s] = number;
+      if (!isSame || isJoined) this.#changedIn[s] = number;
     }
     for (let g = 0; g < this.#regionLive.length; g++) {
       this.#regionLive[g] = this.#keepLiving(
@@ -165,6 +175,28 @@ export class View {
     if (count > 0) return count;
     keep(first, first);
     return 1;
+  }
+
+  /** The view in which a node has joined last: it serves regions that another one served. 0: none has. */
+  get joinedIn(): number {
+    return this.#joinedIn;
+  }
+
+  /**
+   * What has a replica on a node as placed, whether it lives or not: subtables, and regions with the offset
+   * of their blocks there.
+   */
+  placedOn(mn: number): { subtables: number[]; regions: { region: number; base: number }[] } {
+    const subtables: number[] = [];
+    this.#subtablesPlaced.forEach((on, i) => {
+      if (on === mn) subtables.push(Math.floor(i / this.#indexReplicas));
+    });
+    const regions: { region: number; base: number }[] = [];
+    this.#regionsPlaced.forEach((on, i) => {
+      const region = Math.floor(i / this.#dataReplicas);
+      if (on === mn) regions.push({ region, base: this.#basesPlaced[i] });
+    });
+    return { subtables, regions };
   }
 
   /** Did the latest change of the view change the replicas of the index at logical offset `slot`? */
@@ -255,10 +287,10 @@ export class View {
     return this.#regionBase[region * this.#dataReplicas + replica] - this.geometry.tableBytes;
   }
 
-  /** Has another node taken the place of the region's first primary? */
+  /** May another node be, or have been, in the place of the region's first primary? */
   isTakenOver(region: number): boolean {
     const first = region * this.#dataReplicas;
-    return this.#regionMn[first] !== this.#regionsPlaced[first];
+    return this.#joinedIn > 0 || this.#regionMn[first] !== this.#regionsPlaced[first];
   }
 
   /** The offset, on its MN, of a block's entry in a replica of its table. */

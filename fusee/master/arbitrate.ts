@@ -9,6 +9,8 @@
  * may
  *   stand beside another of the same key (control X11b). Where only such words are left the slot becomes the
  *   tombstone of one of them. Deviation: the paper takes any living backup's word.
+ * - A slot with one replica may hold a claim that is tentative (`ops/claim-single.ts`), which slots with
+ *   several never do: when a node joins it becomes a tombstone too.
  * - The log entry of the word that stands is committed before it does, on all replicas: where its client has
  *   died before it had reached all, with the old value that it has on one, else with one that no slot ever
  *   holds. So nobody finishes its round again, or takes its object for one that was dropped (FUSEE section
@@ -23,6 +25,7 @@
 import {
   ARBITRATED,
   isKv,
+  isTent,
   isTomb,
   LINE_BYTES,
   LOG_COMMIT_BYTES,
@@ -96,12 +99,13 @@ export class Arbiter {
    * Three round trips for every few slots, and two for each word of a backup that is looked at.
    * @param slots logical offsets.
    * @param before the view in which they were written to.
+   * @param isAll decides those with unchanged replicas too: another node is to have what they hold.
    * @returns the words that stand, by slot; undefined when a node was silent that the view calls alive.
    */
-  *decide(slots: Iterable<number>, before: View): Op<Map<number, Word> | undefined> {
+  *decide(slots: Iterable<number>, before: View, isAll = false): Op<Map<number, Word> | undefined> {
     this.#before = before;
     const decided = new Map<number, Word>();
-    const open = [...new Set(slots)].filter((slot) => this.#view.hasChanged(slot));
+    const open = [...new Set(slots)].filter((slot) => isAll || this.#view.hasChanged(slot));
     for (let first = 0; first < open.length; first += SLOTS) {
       const some = open.slice(first, first + SLOTS);
       const held = yield* this.#read(some);
@@ -135,7 +139,8 @@ export class Arbiter {
   /** The word that stands, its log committed where that may be open. */
   *#choose(slot: number, held: readonly Word[]): Op<Word | undefined> {
     if (held.length === 0) return word();
-    if (!this.#view.isDead(this.#before.slotMn(slot, 0))) return held[0];
+    if (!this.#view.isDead(this.#before.slotMn(slot, 0)))
+      return isTent(held[0]) ? this.#undone(held[0]) : held[0];
     for (const candidate of held) {
       if (isZero(candidate)) return candidate;
       const entry = yield* this.#readEntry(candidate);
@@ -147,7 +152,11 @@ export class Arbiter {
       if (isKv(candidate) && entry.operation === LogOperation.INSERT) continue;
       return (yield* this.#commit(candidate)) ? candidate : undefined;
     }
-    const tomb = makeSlot(word(), ownerPointer(held[0]), 0, slotFingerprint(held[0]));
+    return this.#undone(held[0]);
+  }
+
+  #undone(insert: Word): Word {
+    const tomb = makeSlot(word(), ownerPointer(insert), 0, slotFingerprint(insert));
     this.#tombs.push(tomb);
     return tomb;
   }

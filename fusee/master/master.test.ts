@@ -1,44 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Effect, Master, type MasterRecord, type Repair, type StopReport } from './master.js';
-
-const REPORT: StopReport = { rounds: [], word: { hi: 0, lo: 0 }, directory: { version: 1, depth: 0 } };
-
-const ROUND = { slot: 64, cell: 192, operation: 1, vOld: { hi: 0, lo: 0 }, wasSwapped: false };
-
-/** What is to be done, without the records: `stop 1`, `fence 2`, `repair 2 without 0`. */
-function told(effects: readonly Effect[]): string[] {
-  return effects.flatMap((effect) => {
-    switch (effect.do) {
-      case 'store':
-        return [];
-      case 'repair':
-        return [`repair ${effect.repair.view.number} without ${effect.repair.view.dead}`];
-      case 'recover':
-        return [`recover ${effect.member.cid}`];
-      default:
-        return [`${effect.do} ${effect.cid}`];
-    }
-  });
-}
-
-const repairIn = (effects: readonly Effect[]): Repair => {
-  const found = effects.find((effect) => effect.do === 'repair');
-  if (found === undefined) throw new Error(`no repair in ${told(effects)}`);
-  return found.repair;
-};
-
-const recordIn = (effects: readonly Effect[]): MasterRecord => {
-  const found = effects.findLast((effect) => effect.do === 'store');
-  if (found === undefined) throw new Error('nothing is stored');
-  return found.record;
-};
-
-/** A master whose clients have joined. */
-function masterOf(...cids: number[]): Master {
-  const master = new Master({ leaseNs: 100 });
-  for (const cid of cids) master.join({ cid, place: cid - 1 }, 0);
-  return master;
-}
+import { masterOf, REPORT, ROUND, recordIn, repairIn, tickTo, told } from './by-hand.js';
+import { Master } from './master.js';
 
 describe('a change of the view', () => {
   it('stops everybody, repairs when all have stopped, and then lets them go on', () => {
@@ -56,6 +18,16 @@ describe('a change of the view', () => {
     expect(recordIn(published).view).toEqual({ number: 2, dead: [0] });
     expect(master.view).toEqual({ number: 2, dead: [0] });
     expect(master.isChanging).toBe(false);
+  });
+
+  it('lets nobody in who has left meanwhile', () => {
+    const master = masterOf(1);
+    master.nodeDied(0);
+    for (const cid of [2, 3]) expect(told(master.join({ cid, place: cid }, 0))).toEqual([]);
+    expect(told(master.leave(2))).toEqual([]);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 3']);
+    expect(master.renew(2, 0)).toBe(false);
   });
 
   it('needs nobody when nobody is there', () => {
@@ -112,7 +84,7 @@ describe('a change of the view', () => {
     expect(repairIn(master.stopped(1, REPORT)).members.map(({ cid }) => cid)).toEqual([1]);
     expect(told(master.repaired(true))).toEqual(['adopt 1', 'welcome 2']);
     expect(master.living).toBe(2);
-    expect(told(master.tick(190))).toEqual(['fence 1']);
+    expect(told(tickTo(master, 190))).toEqual(['fence 1']);
   });
 
   it('no longer waits for a client that leaves', () => {
@@ -201,13 +173,31 @@ describe('H7: a dead client', () => {
 describe('leases', () => {
   it('end with a fence, those of stopped clients too, unless they are renewed', () => {
     const master = masterOf(1, 2);
-    expect(told(master.tick(100))).toEqual([]);
+    expect(told(tickTo(master, 100))).toEqual([]);
     expect(master.renew(2, 50)).toBe(true);
     expect(told(master.tick(101))).toEqual(['fence 1']);
     expect(told(master.tick(102))).toEqual([]);
     master.nodeDied(0);
     master.stopped(2, REPORT);
+    expect(told(tickTo(master, 150, 120))).toEqual([]);
     expect(told(master.tick(151))).toEqual(['fence 2']);
+  });
+
+  it('do not end for who could not renew them, as long as that is so', () => {
+    const master = masterOf(1, 2);
+    tickTo(master, 100);
+    expect(told(master.tick(101, (cid) => cid === 2))).toEqual(['fence 1']);
+    expect(told(master.tick(110, () => true))).toEqual([]);
+    expect(told(master.tick(120))).toEqual(['fence 2']);
+  });
+
+  it('do not end because the master itself was stopped: who was silent meanwhile it cannot know', () => {
+    const master = masterOf(1);
+    expect(told(tickTo(master, 60))).toEqual([]);
+    // Its clients have renewed their leases all the time; it finds that out behind its timers.
+    expect(told(master.tick(5000))).toEqual([]);
+    expect(told(tickTo(master, 5100, 5020))).toEqual([]);
+    expect(told(master.tick(5101))).toEqual(['fence 1']);
   });
 
   it('of length 0 do not end', () => {
@@ -221,29 +211,114 @@ describe('leases', () => {
   });
 });
 
-describe('a successor', () => {
-  it('fences the dead again before it recovers them, and knows view and living', () => {
-    const master = masterOf(1, 2);
-    master.nodeDied(0);
+describe('a place that is filled', () => {
+  /** A master whose node 1 has died, and whose client has gone on. */
+  const bereft = (): Master => {
+    const master = masterOf(1);
+    master.nodeDied(1);
     master.stopped(1, REPORT);
-    master.stopped(2, REPORT);
     master.repaired(true);
-    const record = recordIn(master.lose(1));
-    const successor = new Master({ leaseNs: 100 }, record, 1000);
-    expect(successor.view).toEqual({ number: 2, dead: [0] });
-    expect(successor.living).toBe(1);
-    expect(told(successor.begin())).toEqual(['fence 1']);
-    expect(told(successor.fenced(1))).toEqual(['recover 1']);
-    expect(told(successor.tick(1100))).toEqual([]);
-    expect(told(successor.tick(1101))).toEqual(['fence 2']);
+    return master;
+  };
+  /** The same, with the place of node 1 being copied. */
+  const filling = (): Master => {
+    const master = bereft();
+    master.offer(1);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
+    return master;
+  };
+
+  it('gets its node back in two views, with everybody stopped for each', () => {
+    const master = bereft();
+    expect(told(master.offer(1))).toEqual(['stop 1']);
+    expect(master.isSettled).toBe(false);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 3 without 1, filling 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
+    expect(master.view).toEqual({ number: 3, dead: [1], filling: 1 });
+    expect(told(master.filled(1))).toEqual(['stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without , joins 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    expect(master.view).toEqual({ number: 4, dead: [] });
+    expect(master.isSettled).toBe(true);
   });
 
-  it('of one that was changing the view finds the old one, and changes it once it hears of the death', () => {
-    const master = masterOf(1);
-    const record = recordIn(masterOf(1).join({ cid: 2, place: 1 }, 0));
+  it('is copied some more when too much has changed, with nobody joining yet', () => {
+    const master = filling();
+    master.filled(1);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true, { isToCopyMore: true }))).toEqual(['adopt 1', 'fill 1']);
+    expect(master.view).toEqual({ number: 4, dead: [1], filling: 1 });
+    master.filled(1);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without , joins 1']);
+  });
+
+  it('stays dead when its fresh process is gone, whatever was under way', () => {
+    const master = filling();
+    expect(told(master.withdraw(1))).toEqual(['stop 1']);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    expect(master.view).toEqual({ number: 4, dead: [1] });
+
+    const joining = filling();
+    joining.filled(1);
+    joining.stopped(1, REPORT);
+    expect(told(joining.withdraw(1))).toEqual([]);
+    // It was silent, or had answered all: either way nobody joins.
+    for (const isDone of [false, true]) {
+      const [again] = joining.repaired(isDone);
+      if (again === undefined) continue;
+      if (again.do === 'repair') expect(told([again])).toEqual(['repair 5 without 1']);
+    }
+    expect(joining.view).toEqual({ number: 5, dead: [1] });
+  });
+
+  it('waits for the view without another node that dies, and is filled on', () => {
+    const master = filling();
+    expect(told(master.nodeDied(2))).toEqual(['stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without 1,2, filling 1']);
+    // Its copying has gone on all the time: nobody is told to begin it.
+    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    master.filled(1);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without 2, joins 1']);
+  });
+
+  it('has nobody join by a view in which another node is found dead', () => {
+    const master = filling();
+    master.filled(1);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without , joins 1']);
+    expect(told(master.nodeDied(0))).toEqual([]);
+    expect(told(master.repaired(false))).toEqual(['repair 5 without 0,1, filling 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
+    expect(master.view).toEqual({ number: 5, dead: [0, 1], filling: 1 });
+  });
+
+  it('has its node for good once that is in, whoever dies or leaves meanwhile', () => {
+    const master = filling();
+    master.filled(1);
+    master.stopped(1, REPORT);
     master.nodeDied(0);
-    const successor = new Master({ leaseNs: 100 }, record);
-    expect(told(successor.begin())).toEqual([]);
-    expect(told(successor.nodeDied(0))).toEqual(['stop 1', 'stop 2']);
+    master.withdraw(1);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'stop 1']);
+    expect(master.view).toEqual({ number: 4, dead: [] });
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without 0']);
+  });
+
+  it('waits its turn', () => {
+    const master = filling();
+    expect(told(master.offer(0))).toEqual([]);
+    master.filled(1);
+    master.stopped(1, REPORT);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without , filling 0']);
+  });
+
+  it('is filled anew by the next master', () => {
+    const record = { view: { number: 3, dead: [1], filling: 1 }, members: [] };
+    const master = new Master({ leaseNs: 100 }, record);
+    expect(told(master.join({ cid: 1, place: 0 }, 0))).toEqual(['welcome 1']);
+    expect(told(master.offer(1))).toEqual(['stop 1']);
+    expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without 1, filling 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'fill 1']);
   });
 });

@@ -12,62 +12,18 @@
  * - Memory nodes first, then clients: no recovery runs while the view changes, and one that was running is
  *   halted and begins again.
  * - Who joins while the view changes waits for the new one.
- * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it.
+ * - A place is filled in two views (`fill.ts`), one place at a time. A death that comes between goes first:
+ *   the view that is being made lets nobody join then, and is made without the dead; filling goes on
+ *   afterwards.
+ * - All it knows is in {@link MasterRecord}; a successor begins with the record and what clients tell it. An
+ *   effect is carried out when the records that came ahead of it are stored.
  */
 
-import type { OpenRound } from '../ops/index.js';
+import type { Effect, MasterRecord, Member, StopReport } from './effect.js';
+import { type MasterView, type NextView, Places } from './next-view.js';
+import { Spares } from './spares.js';
 
-/** A member that is not recovered yet: its id, and its place in the client table. */
-export interface Member {
-  readonly cid: number;
-  readonly place: number;
-}
-
-/** What a successor must know. */
-export interface MasterRecord {
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
-  /** Every client that may have left something behind, the dead included. */
-  readonly members: readonly (Member & { readonly isDead: boolean })[];
-}
-
-/** What a client that has stopped tells. */
-export interface StopReport {
-  /** What its requests may have changed on some replicas only. */
-  readonly rounds: readonly OpenRound[];
-  /** Its word for the client table: period, and CID while it may have requests in flight. */
-  readonly word: { readonly hi: number; readonly lo: number };
-  /** The directory that it knows: its version and global depth. */
-  readonly directory: { readonly version: number; readonly depth: number };
-}
-
-/** What {@link Effect} `repair` needs: everybody named here has stopped or is fenced. */
-export interface Repair {
-  readonly view: { readonly number: number; readonly dead: readonly number[] };
-  readonly before: { readonly number: number; readonly dead: readonly number[] };
-  readonly reports: ReadonlyMap<number, StopReport>;
-  readonly members: readonly Member[];
-  /** Fenced clients that are not recovered: their logs name what they had in flight. */
-  readonly dead: readonly Member[];
-}
-
-/** What the driver is to do. */
-export type Effect =
-  /** A client is to stop for a change of the view, and to answer `stopped`. */
-  | { readonly do: 'stop'; readonly cid: number }
-  /** A client's verbs are to be kept from executing; `fenced` tells when none does any more. */
-  | { readonly do: 'fence'; readonly cid: number }
-  /** Nodes learn the view, slots are decided, the client table is made anew; then `repaired`. */
-  | { readonly do: 'repair'; readonly repair: Repair }
-  /** A stopped client goes on in the present view, with what the latest repair decided. */
-  | { readonly do: 'adopt'; readonly cid: number }
-  /** A client that asked to join is in. */
-  | { readonly do: 'welcome'; readonly cid: number }
-  /** A fenced client is to be recovered; then `recovered`. */
-  | { readonly do: 'recover'; readonly member: Member }
-  /** A recovery is to end as it stands; `halted` tells when none of its verbs executes any more. */
-  | { readonly do: 'halt'; readonly cid: number }
-  /** The record has changed. */
-  | { readonly do: 'store'; readonly record: MasterRecord };
+export type { Effect, MasterRecord, Member, Repair, StopReport } from './effect.js';
 
 /** How it stands with a member. */
 const LIVE = 0;
@@ -89,34 +45,58 @@ interface Known extends Member {
 export interface MasterOptions {
   /** A client that has not renewed its lease for so long is fenced; 0: leases do not end. */
   readonly leaseNs: number;
+  /** A master that has not looked for so long cannot tell who was silent. @default a quarter of a lease */
+  readonly sleepNs?: number;
 }
 
 /** The master of one pool; the head of this file states its rules. */
 export class Master {
   readonly #leaseNs: number;
+  readonly #sleepNs: number;
   readonly #members = new Map<number, Known>();
-  readonly #joining: Known[] = [];
+  #joining: Known[] = [];
   readonly #reports = new Map<number, StopReport>();
-  #view: MasterRecord['view'];
+  #view: MasterView;
   /** Nodes that are dead by what was heard, and not in the view yet. */
   readonly #lost = new Set<number>();
   /** The view that the repair under way makes. */
-  #next: MasterRecord['view'] | undefined;
+  #next: NextView | undefined;
+  /** The view that the former master was making. */
+  readonly #inherited: NextView | undefined;
+  readonly #places = new Places();
+  /** Who waits for any place; whoever changes them has {@link provide} look who may have one. */
+  readonly spares: Spares = new Spares();
   #isRepairing = false;
+  #tickedNs: number;
+  /** A node was to join since everybody has stopped: rounds may have been decided already, and all are. */
+  #isWhole = false;
   #effects: Effect[] = [];
 
   /** @param record of the former master; its living members must renew their leases with this one. */
   constructor(options: MasterOptions, record?: MasterRecord, nowNs = 0) {
     this.#leaseNs = options.leaseNs;
-    this.#view = record?.view ?? { number: 1, dead: [] };
+    this.#sleepNs = options.sleepNs ?? options.leaseNs / 4;
+    this.#tickedNs = nowNs;
+    // What was copied to a place that was being filled is known to nobody: it begins anew.
+    const { number, dead } = record?.view ?? { number: 1, dead: [] };
+    this.#view = { number, dead };
+    this.#inherited = record?.next;
     for (const { cid, place, isDead } of record?.members ?? []) {
       this.#members.set(cid, { cid, place, state: isDead ? FENCING : LIVE, leaseEndNs: this.#until(nowNs) });
     }
   }
 
   /** The present view. */
-  get view(): MasterRecord['view'] {
+  get view(): MasterView {
     return this.#view;
+  }
+
+  /**
+   * Nodes that are dead by what was heard, be it that the view does not say so yet: it will before anybody
+   * who is fenced by then is recovered, so nobody need be fenced there.
+   */
+  get gone(): number[] {
+    return [...new Set([...this.#view.dead, ...this.#lost, ...(this.#next?.dead ?? [])])];
   }
 
   /** True while a view is being changed. */
@@ -126,7 +106,8 @@ export class Master {
 
   /** True when nothing is under way, and nobody dead is left. */
   get isSettled(): boolean {
-    const isQuiet = !this.isChanging && this.#lost.size === 0;
+    const areSeated = this.#places.isQuiet && this.spares.isQuiet;
+    const isQuiet = !this.isChanging && this.#lost.size === 0 && areSeated;
     return isQuiet && [...this.#members.values()].every(({ state }) => state === LIVE);
   }
 
@@ -139,19 +120,42 @@ export class Master {
   begin(): Effect[] {
     for (const { cid, state } of this.#members.values())
       if (state === FENCING) this.#do({ do: 'fence', cid });
+    if (this.#inherited !== undefined) {
+      // Its number is never used again: nodes may have adopted it. Who was to join by it has not.
+      const { number, dead, joins } = this.#inherited;
+      const all = [...new Set([...this.#view.dead, ...(joins === undefined ? dead : [])])];
+      this.#disconnect({ number: number + 1, dead: all.sort((a, b) => a - b) });
+      this.#isWhole = joins !== undefined;
+    }
+    this.#goOn();
     return this.#taken();
   }
 
-  /** A client has been granted an id and a place. */
+  /** Is it a member that has not died? */
+  knows(cid: number): boolean {
+    const known = this.#members.get(cid);
+    return known !== undefined && known.state <= STOPPED;
+  }
+
+  /** A client has been granted an id and a place; or it has lost its connection, and is back. */
   join({ cid, place }: Member, nowNs: number): Effect[] {
-    const known: Known = { cid, place, state: LIVE, leaseEndNs: this.#until(nowNs) };
-    if (this.isChanging) this.#joining.push(known);
-    else this.#welcome(known);
+    const before = this.#members.get(cid) ?? this.#joining.find((one) => one.cid === cid);
+    const known: Known = before ?? { cid, place, state: LIVE, leaseEndNs: 0 };
+    if (known.state <= STOPPED) known.leaseEndNs = this.#until(nowNs);
+    if (before !== undefined && this.#members.has(cid)) {
+      // What it was told last may never have reached it.
+      if (known.state === STOPPING) this.#do({ do: 'stop', cid });
+      else if (known.state === LIVE) this.#do({ do: 'welcome', cid });
+    } else if (before === undefined) {
+      if (this.isChanging) this.#joining.push(known);
+      else this.#welcome(known);
+    }
     return this.#taken();
   }
 
-  /** A client has left: it has nothing in flight, and has handed on what was its own. */
+  /** A client has left: it has nothing in flight, and handed its own on; nor is it let in any more. */
   leave(cid: number): Effect[] {
+    this.#joining = this.#joining.filter((one) => one.cid !== cid);
     const known = this.#members.get(cid);
     if (known !== undefined && known.state <= STOPPED) {
       this.#forget(cid);
@@ -175,11 +179,20 @@ export class Master {
     return this.#taken();
   }
 
-  /** Looks for leases that have ended. */
-  tick(nowNs: number): Effect[] {
-    if (this.#leaseNs > 0) {
+  /**
+   * Looks for leases that have ended. A master that has not looked for long has not listened either, so that
+   * it knows of nobody's silence: everybody gets a lease anew.
+   * @param isExcused says of a silent client that it could not renew its lease; it is asked again later.
+   */
+  tick(nowNs: number, isExcused: (cid: number) => boolean = () => false): Effect[] {
+    const hasSlept = nowNs - this.#tickedNs > this.#sleepNs;
+    this.#tickedNs = nowNs;
+    if (hasSlept) {
+      for (const known of [...this.#members.values(), ...this.#joining])
+        known.leaseEndNs = this.#until(nowNs);
+    } else if (this.#leaseNs > 0) {
       for (const known of this.#members.values())
-        if (known.state <= STOPPED && nowNs > known.leaseEndNs) this.#fence(known);
+        if (known.state <= STOPPED && nowNs > known.leaseEndNs && !isExcused(known.cid)) this.#fence(known);
     }
     return this.#taken();
   }
@@ -206,6 +219,33 @@ export class Master {
     return this.#taken();
   }
 
+  /** A fresh process stands ready to take a node's place, the memory of which it will have copied. */
+  offer(mn: number): Effect[] {
+    this.#places.offer(mn);
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** The process that was to take a node's place is gone, or cannot have it. */
+  withdraw(mn: number): Effect[] {
+    this.#places.withdraw(mn);
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** Of the place that is filled everything has been copied, but for what has changed meanwhile. */
+  filled(mn: number): Effect[] {
+    if (this.#view.filling === mn) this.#places.filled();
+    this.#goOn();
+    return this.#taken();
+  }
+
+  /** Gives places to spares, if there are such and such. */
+  provide(): Effect[] {
+    this.#goOn();
+    return this.#taken();
+  }
+
   /** A client has stopped: all that it had posted is answered, and it posts nothing more. */
   stopped(cid: number, report: StopReport): Effect[] {
     const known = this.#members.get(cid);
@@ -217,10 +257,20 @@ export class Master {
     return this.#taken();
   }
 
-  /** The repair has ended; false: a node was silent, which is alive by the view that it made. */
-  repaired(isDone: boolean): Effect[] {
+  /**
+   * The repair has ended; false: a node was silent, which is alive by the view that it made.
+   * @param how.isToCopyMore nothing is done yet: too much has changed for the node to join now.
+   */
+  repaired(isDone: boolean, { isToCopyMore = false }: { isToCopyMore?: boolean } = {}): Effect[] {
     this.#isRepairing = false;
-    if (isDone && this.#lost.size === 0) this.#publish();
+    if (isToCopyMore && this.#next?.joins !== undefined) {
+      const { number, joins } = this.#next;
+      this.#next = { number, dead: this.#view.dead, filling: joins };
+      this.#isWhole = false;
+    }
+    // Who has joined is in, and told so: whatever has happened since makes the view behind it.
+    const isIn = isDone && this.#next?.joins !== undefined;
+    if (isIn || (isDone && this.#lost.size === 0 && this.#places.carries(this.#next))) this.#publish();
     else this.#goOn();
     return this.#taken();
   }
@@ -243,9 +293,12 @@ export class Master {
 
   /** Takes the next step of whatever is under way. */
   #goOn(): void {
-    if (this.#lost.size > 0 && !this.#isRepairing) this.#disconnect();
+    const next = this.#isRepairing ? undefined : this.#places.next(this.#view, this.#lost, this.#next);
+    if (next !== undefined) this.#disconnect(next);
     if (this.#next === undefined) {
       for (const known of this.#members.values()) if (known.state === FENCED) this.#recover(known);
+      const given = this.spares.assign(this.#view, (mn) => this.#places.isOffered(mn));
+      for (const one of given) this.#do({ do: 'assign', ...one });
       return;
     }
     const all = [...this.#members.values()];
@@ -253,16 +306,20 @@ export class Master {
     this.#isRepairing = true;
     const dead = all.filter(({ state }) => state === FENCED);
     const reports = new Map(this.#reports);
-    const repair = { view: this.#next, before: this.#view, reports, members: all, dead };
+    const { joins, ...view } = this.#next;
+    const isAgain = this.#isWhole;
+    this.#isWhole ||= joins !== undefined;
+    const how = { joins, isAgain, isWhole: this.#isWhole };
+    const repair = { view, before: this.#view, ...how, reports, members: all, dead };
     this.#do({ do: 'repair', repair });
   }
 
   /** The view is to change, or to change further: everybody stops. */
-  #disconnect(): void {
-    const { number } = this.#next ?? this.#view;
-    const dead = [...(this.#next ?? this.#view).dead, ...this.#lost].sort((a, b) => a - b);
-    this.#next = { number: number + 1, dead };
+  #disconnect(next: NextView): void {
+    this.#next = next;
     this.#lost.clear();
+    // Ahead of the first stop: whoever takes over has to end what is begun here.
+    this.#store();
     for (const known of this.#members.values()) {
       if (known.state === LIVE) {
         known.state = STOPPING;
@@ -275,9 +332,14 @@ export class Master {
   }
 
   #publish(): void {
-    this.#view = this.#next as MasterRecord['view'];
+    const next = this.#next as NextView;
+    const toFill = this.#places.made(next, this.#view);
+    if (next.joins !== undefined) this.spares.filled(next.joins);
+    const { joins: _, ...view } = next;
+    this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
+    this.#isWhole = false;
     this.#store();
     for (const known of this.#members.values()) {
       if (known.state !== STOPPED) continue;
@@ -285,6 +347,7 @@ export class Master {
       this.#do({ do: 'adopt', cid: known.cid });
     }
     for (const known of this.#joining.splice(0)) this.#welcome(known);
+    if (toFill !== undefined) this.#do({ do: 'fill', mn: toFill });
     this.#goOn();
   }
 
@@ -318,7 +381,7 @@ export class Master {
       place,
       isDead: state > STOPPED,
     }));
-    this.#do({ do: 'store', record: { view: this.#view, members } });
+    this.#do({ do: 'store', record: { view: this.#view, next: this.#next, members } });
   }
 
   #until(nowNs: number): number {

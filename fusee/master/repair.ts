@@ -4,7 +4,10 @@
  */
 import {
   CLIENTS_BASE,
+  CLIENTS_MAX,
   DIRECTORY_VERSION_OFFSET,
+  directoryOffset,
+  entryDepth,
   isReplacedWord,
   isTomb,
   LINE_BYTES,
@@ -15,17 +18,19 @@ import {
   type View,
 } from '../layout/index.js';
 import { type Lane, RpcOperation } from '../memory/index.js';
-import type { Context, OpenRound } from '../ops/index.js';
+import { type Context, loadDirectory, type OpenRound } from '../ops/index.js';
 import { type LoggedSlots, slotsOfObject, walkLogs } from '../recovery/index.js';
 import { type LocalMemory, type Op, sameWord, VerbBatch, type Word, word } from '../verbs/index.js';
 import { ARBITER_BYTES, Arbiter } from './arbitrate.js';
-import type { Repair } from './master.js';
+import type { Repair, StopReport } from './master.js';
 
 /** WRITEs of one batch. */
-const WRITES = 32;
+const WRITES = 8;
+/** The client table, and the directory's first word behind it. */
+const TABLE_BYTES = 8 * CLIENTS_MAX + 8;
 
 /** Registered memory that one {@link Repairer} takes, besides a context's. */
-export const REPAIR_BYTES: number = ARBITER_BYTES + 64 * (WRITES + 1) + 8 * WRITES;
+export const REPAIR_BYTES: number = ARBITER_BYTES + 64 * (WRITES + 1) + TABLE_BYTES;
 
 /** Nobody goes on before every node has answered. */
 const PATIENT: Parameters<Lane['ask']>[2] = { isBackground: false };
@@ -41,7 +46,7 @@ export class Repairer {
     const { local, view } = cx.client;
     this.#cx = cx;
     this.#arbiter = new Arbiter({ local, view });
-    this.#room = { local, view, batch: new VerbBatch(local, WRITES), words: local.reserve(8 * WRITES) };
+    this.#room = { local, view, batch: new VerbBatch(local, WRITES), words: local.reserve(TABLE_BYTES) };
   }
 
   /**
@@ -56,19 +61,40 @@ export class Repairer {
     for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
       if (!view.isDead(mn) && !(yield* tellNode(cx.allocator.lane, mn, view))) return undefined;
     }
+    if (before.controlMn !== view.controlMn) {
+      const depth = yield* evenDirectory(room);
+      const known = { version: cx.client.directory.version, depth };
+      if (depth < 0 || !(yield* makeTable(room, repair, known))) return undefined;
+    }
+    return yield* this.#decide(repair, before);
+  }
+
+  /**
+   * Decides every open round in the present view, so that all replicas of everything agree: a node is to
+   * join. Answers as {@link repair}.
+   */
+  *settle(repair: Repair): Op<Map<number, Word> | undefined> {
+    return yield* this.#decide(repair, this.#room.view);
+  }
+
+  *#decide(repair: Repair, before: View): Op<Map<number, Word> | undefined> {
+    const [cx, room] = [this.#cx, this.#room];
     const rounds = [...repair.reports.values()].flatMap((report) => report.rounds);
     const left: LoggedSlots[] = [];
+    const { directory } = cx.client;
+    const reads = { view: room.view, batch: cx.batch, into: cx.matchArea };
+    // Where the slots are that the dead have left open.
+    if (repair.dead.length > 0 && !(yield* loadDirectory(directory, reads))) return undefined;
     for (const { cid } of repair.dead) {
       const open = yield* leftByDead(cx, cid);
       if (open === undefined) return undefined;
       left.push(...open);
     }
     const slots = [...rounds.map(({ slot }) => slot), ...left.flatMap((object) => object.slots)];
-    const decided = yield* this.#arbiter.decide(slots, before);
+    const decided = yield* this.#arbiter.decide(slots, before, repair.isWhole);
     if (decided === undefined) return undefined;
     const lost = [...lostRounds(rounds, decided), ...lostOfDead(left, decided)];
     for (const object of lost) if (!(yield* clearUsed(room, object))) return undefined;
-    if (before.controlMn !== view.controlMn && !(yield* makeTable(room, repair))) return undefined;
     return decided;
   }
 }
@@ -81,8 +107,10 @@ interface Room {
   readonly words: number;
 }
 
-/** Tells a node the view: it serves regions whose primary it is now. False: it was silent. */
-function* tellNode(lane: Lane, mn: number, view: View): Op<boolean> {
+/**
+ * Tells a node the view: it serves regions whose primary it is now. False: it was silent.
+ */
+export function* tellNode(lane: Lane, mn: number, view: Pick<View, 'number' | 'dead'>): Op<boolean> {
   const bits = [0, 0];
   for (const dead of view.dead()) bits[dead >>> 5] = (bits[dead >>> 5] | (1 << (dead & 31))) >>> 0;
   const what = { operation: RpcOperation.VIEW, argument: view.number, other: bits[0], pointer: bits[1] };
@@ -160,40 +188,57 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
   return left;
 }
 
+/** Entries of the directory that are copied at a time. */
+const ENTRIES = CLIENTS_MAX;
+
 /**
- * The client table on its new node: a word for every member. Those of the dead stand still, so no grace
- * passes before they are recovered. The directory's version is above all that anybody has seen: all load it
- * anew.
+ * Makes the directory's backups equal to the one that is its primary now. Of a client that died while it
+ * changed entries some may have them, and some not; what only backups had, nobody has seen (`split.ts`).
+ * @returns the greatest local depth, which is the global one: word 0 counts on primaries, so this one's may be
+ *   as old as the pool, nor need there be a client that could tell; -1: a node was silent.
  */
-function* makeTable(room: Room, { reports, members }: Repair): Op<boolean> {
-  const { local, view, batch: b } = room;
-  let version = 0;
-  let depth = 0;
-  for (const { directory } of reports.values()) {
-    version = Math.max(version, directory.version);
-    depth = Math.max(depth, directory.depth);
+function* evenDirectory({ local, view, batch: b, words }: Room): Op<number> {
+  const { subtables, subtablesMax } = view.geometry.config;
+  let depth = Math.log2(subtables);
+  if (subtables === subtablesMax) return depth;
+  for (let first = 0; first < subtablesMax; first += ENTRIES) {
+    const count = Math.min(ENTRIES, subtablesMax - first);
+    b.reset().read(view.directoryMn(0), directoryOffset(first), words, 8 * count);
+    yield b;
+    if (b.anyFailed()) return -1;
+    for (let s = 0; s < count; s++) depth = Math.max(depth, entryDepth(local.words[(words >>> 2) + 2 * s]));
+    b.reset();
+    for (let r = 1; r < view.directoryCount; r++)
+      b.write(view.directoryMn(r), directoryOffset(first), words, 8 * count);
+    if (b.count > 0) yield b;
+    if (b.anyFailed()) return -1;
   }
-  const writes: { at: number; to: Word }[] = members.map(({ cid, place }) => ({
-    at: CLIENTS_BASE + 8 * place,
-    to: reports.get(cid)?.word ?? word(cid, 0),
-  }));
+  return depth;
+}
+
+/**
+ * The client table on its new node, whole: this node may have had it before, with words of clients long gone.
+ * A word for every member; those of the dead stand still, so no grace passes before they are recovered. The
+ * directory's version is above all that anybody has seen: all load it anew.
+ */
+function* makeTable(room: Room, { reports, members }: Repair, known: StopReport['directory']): Op<boolean> {
+  const { local, view, batch: b } = room;
   b.reset().read8(view.controlMn, DIRECTORY_VERSION_OFFSET);
   yield b;
   if (b.anyFailed()) return false;
-  const found = b.found(0, word());
-  writes.push({
-    at: DIRECTORY_VERSION_OFFSET,
-    to: word(Math.max(depth, found.hi), Math.max(version, found.lo) + 1),
-  });
-  for (let first = 0; first < writes.length; first += WRITES) {
-    b.reset();
-    writes.slice(first, first + WRITES).forEach(({ at, to }, i) => {
-      local.words[(room.words >>> 2) + 2 * i] = to.lo;
-      local.words[(room.words >>> 2) + 2 * i + 1] = to.hi;
-      b.write(view.controlMn, at, room.words + 8 * i, 8);
-    });
-    yield b;
-    if (b.anyFailed()) return false;
+  let version = Math.max(b.found(0, word()).lo, known.version);
+  for (const { directory } of reports.values()) version = Math.max(version, directory.version);
+  const table = room.words >>> 2;
+  local.words.fill(0, table, table + 2 * CLIENTS_MAX);
+  for (const { cid, place } of members) {
+    const of = reports.get(cid)?.word ?? word(cid, 0);
+    local.words.set([of.lo, of.hi], table + 2 * place);
   }
-  return true;
+  const versionAt = room.words + 8 * CLIENTS_MAX;
+  local.words.set([version + 1, known.depth], versionAt >>> 2);
+  b.reset();
+  b.write(view.controlMn, CLIENTS_BASE, room.words, 8 * CLIENTS_MAX);
+  b.write(view.controlMn, DIRECTORY_VERSION_OFFSET, versionAt, 8);
+  yield b;
+  return !b.anyFailed();
 }

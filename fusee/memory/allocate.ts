@@ -60,6 +60,8 @@ export class Allocator {
   readonly #lost: Uint8Array;
   /** Blocks whose FREE was not answered, and may still be executed. */
   readonly #inDoubt = new Map<number, number>();
+  /** Another node serves the region of a grant that was lost, if one has joined since this view. */
+  #joinedIn = 0;
   /**
    * A block that was handed on or taken over may be this client's, and is in no slab: nobody has answered.
    */
@@ -156,8 +158,8 @@ export class Allocator {
    *   takes over from this client finds it there.
    */
   *giveAway(pointer: number): Op<boolean> {
-    this.#local.words[this.#entry >>> 2] = ORPHAN;
     // The size class behind it stays.
+    this.#local.words[this.#entry >>> 2] = ORPHAN;
     if (!(yield* this.#writeBackupEntries(pointer, 4))) return false;
     const what = { operation: RpcOperation.TRANSFER, argument: this.#cid, other: ORPHAN, pointer };
     // Before it asks: when the answer is here, the block may have come back to a sibling.
@@ -213,6 +215,7 @@ export class Allocator {
    */
   *settle(): Op<boolean> {
     const { kept } = this.#holdings;
+    this.#forgetDead();
     for (let mn = 0; mn < this.#lost.length; mn++)
       if (this.#lost[mn] !== 0) yield* this.reclaimLostGrants(mn, (pointer) => kept.has(pointer));
     return !this.#isUnsure && this.#inDoubt.size === 0 && !this.#lost.includes(1);
@@ -272,16 +275,13 @@ export class Allocator {
 
   /** Zeroes and frees a block that is `moving`. Answers as {@link free}. */
   *#giveBack(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
-    const mn = this.#view.dataMn(pointer, 0);
-    const words = this.#local.words;
     // The header goes last: until others may have it, this is an empty block of the caller's.
     const { blockBytes } = this.#view.geometry.config;
     let isZero = yield* this.#zero(pointer + BLOCK_HEADER_BYTES, blockBytes - BLOCK_HEADER_BYTES);
     if (isZero && settle !== undefined) isZero = yield* settle();
     if (isZero) isZero = yield* this.#zero(pointer, BLOCK_HEADER_BYTES);
     if (isZero) {
-      words[this.#entry >>> 2] = 0;
-      words[(this.#entry >>> 2) + 1] = 0;
+      this.#local.words.fill(0, this.#entry >>> 2, (this.#entry >>> 2) + 2);
       isZero = yield* this.#writeBackupEntries(pointer, BLOCK_ENTRY_BYTES);
     }
     if (!isZero) {
@@ -290,6 +290,8 @@ export class Allocator {
     }
     // Before it asks: when the answer is here, the block may have been granted to a sibling.
     this.#holdings.kept.delete(pointer);
+    // Not before: a node that has joined may serve the region now.
+    const mn = this.#view.dataMn(pointer, 0);
     const answered = yield* this.#ask(mn, { operation: RpcOperation.FREE, pointer });
     if (answered === undefined) {
       this.#inDoubt.set(pointer, mn);
@@ -302,6 +304,8 @@ export class Allocator {
 
   /** What a dead node was asked will not happen any more; its table is as the owners have written it. */
   #forgetDead(): void {
+    if (this.#joinedIn !== this.#view.joinedIn && this.#lost.includes(1)) this.#lost.fill(1);
+    this.#joinedIn = this.#view.joinedIn;
     for (const mn of this.#view.dead()) {
       this.#lost[mn] = 0;
       this.#settleDoubts(mn);
@@ -377,15 +381,15 @@ export class Allocator {
     const most = Math.min(ZERO_BYTES, this.#view.geometry.config.blockBytes);
     const known = this.#holdings;
     if (known.zeros < 0) known.zeros = this.#local.reserve(most);
-    const to = this.#view.dataReplicas(pointer, this.#replicas);
     const b = this.#batch.reset();
     for (let at = 0; at < bytes; at += most) {
-      if (b.count + to.count > ZERO_VERBS) {
+      if (b.count + this.#view.dataCount(pointer) > ZERO_VERBS) {
         b.markBackground();
         yield b;
         if (b.hasFailures()) return false;
         b.reset();
       }
+      const to = this.#view.dataReplicas(pointer, this.#replicas);
       for (let r = 0; r < to.count; r++)
         b.write(to.mn[r], to.offsetBytes[r] + at, known.zeros, Math.min(most, bytes - at));
     }

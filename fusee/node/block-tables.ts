@@ -18,14 +18,15 @@ export class BlockTables {
   readonly #view: View;
   readonly #memory: NodeMemory;
   readonly #mn: number;
-  /** Regions whose primary is this node, and per region the first block that may be free. */
+  /** Regions whose primary is this node; where their tables lie here; their first block that may be free. */
   readonly #regions: number[] = [];
+  readonly #tables: number[] = [];
   readonly #firstFree: number[] = [];
   readonly #entry = new Uint32Array(2);
   readonly #bytes = new Uint8Array(this.#entry.buffer);
-  /** Blocks that are owned, and those of them whose owners have left them behind. */
-  used = 0;
-  orphans = 0;
+  /** Per region: blocks that are owned, and those of them whose owners have left them behind. */
+  readonly #used: number[] = [];
+  readonly #orphans: number[] = [];
 
   constructor(view: View, mn: number, memory: NodeMemory) {
     this.#view = view;
@@ -35,21 +36,39 @@ export class BlockTables {
   }
 
   /**
-   * Takes over the regions whose primary this node has become. Their tables are as their blocks' owners have
-   * written them here: what the former primary has granted and no owner has entered is free again.
+   * Takes over the regions whose primary this node has become, and leaves those to whoever is theirs now.
+   * Their tables are as their blocks' owners have written them here: what the former primary has granted and
+   * no owner has entered is free again.
    */
   adopt(): void {
-    const { regions, blocksPerRegion } = this.#view.geometry;
-    for (let region = 0; region < regions; region++) {
+    for (let i = this.#regions.length - 1; i >= 0; i--) {
+      if (this.#view.regionMn(this.#regions[i], 0) === this.#mn) continue;
+      for (const list of [this.#regions, this.#tables, this.#firstFree, this.#used, this.#orphans])
+        list.splice(i, 1);
+    }
+    for (let region = 0; region < this.#view.geometry.regions; region++) {
       if (this.#view.regionMn(region, 0) !== this.#mn || this.#regions.includes(region)) continue;
-      const i = this.#regions.push(region) - 1;
+      this.#tables.push(this.#view.tableOffset(region, 0));
       this.#firstFree.push(0);
-      for (let block = 0; block < blocksPerRegion; block++) {
+      this.#orphans.push(0);
+      this.#used.push(0);
+      const i = this.#regions.push(region) - 1;
+      for (let block = 0; block < this.#view.geometry.blocksPerRegion; block++) {
         const [owner] = this.#read(i, block);
-        if (owner !== 0) this.used++;
-        if (owner === ORPHAN) this.orphans++;
+        if (owner !== 0) this.#used[i]++;
+        if (owner === ORPHAN) this.#orphans[i]++;
       }
     }
+  }
+
+  /** Blocks that are owned. */
+  get used(): number {
+    return sumOf(this.#used);
+  }
+
+  /** Blocks whose owners have left them behind. */
+  get orphans(): number {
+    return sumOf(this.#orphans);
   }
 
   /** Gives a free block to a client, of the reserve only if it is urgent; -1 when there is none. */
@@ -61,7 +80,7 @@ export class BlockTables {
         if (this.#read(i, block)[0] !== 0) continue;
         this.#write(i, block, { owner: cid, code: sizeClass + 1 });
         this.#firstFree[i] = block + 1;
-        this.used++;
+        this.#used[i]++;
         return this.#pointer(i, block);
       }
       this.#firstFree[i] = Math.max(this.#firstFree[i], end);
@@ -75,7 +94,7 @@ export class BlockTables {
     if (i < 0 || this.#read(i, block)[0] !== owner) return false;
     this.#write(i, block, { owner: 0, code: 0 });
     this.#firstFree[i] = Math.min(this.#firstFree[i], block);
-    this.used--;
+    this.#used[i]--;
     return true;
   }
 
@@ -84,8 +103,8 @@ export class BlockTables {
     const [i, block] = this.#find(pointer);
     if (i < 0 || this.#read(i, block)[0] !== from) return false;
     this.#write(i, block, { owner: to, code: this.#entry[1] });
-    if (to === ORPHAN) this.orphans++;
-    if (from === ORPHAN) this.orphans--;
+    if (to === ORPHAN) this.#orphans[i]++;
+    if (from === ORPHAN) this.#orphans[i]--;
     return true;
   }
 
@@ -118,26 +137,21 @@ export class BlockTables {
     return [Number.isInteger(block) ? this.#regions.indexOf(region) : -1, block];
   }
 
-  /** The primary's table, which is this node's own. */
-  #tableOf(i: number): number {
-    return this.#view.tableOffset(this.#regions[i], 0);
-  }
-
   #pointer(i: number, block: number): number {
     const { regionBytes, blockBytes } = this.#view.geometry.config;
     return this.#regions[i] * regionBytes + block * blockBytes;
   }
 
   #read(i: number, block: number): Uint32Array {
-    const table = this.#tableOf(i);
-    this.#memory.read(table + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
+    this.#memory.read(this.#tables[i] + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
     return this.#entry;
   }
 
   #write(i: number, block: number, { owner, code }: { owner: number; code: number }): void {
     this.#entry[0] = owner;
     this.#entry[1] = code;
-    const table = this.#tableOf(i);
-    this.#memory.write(table + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
+    this.#memory.write(this.#tables[i] + block * BLOCK_ENTRY_BYTES, this.#bytes, 0, BLOCK_ENTRY_BYTES);
   }
 }
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, n) => sum + n, 0);

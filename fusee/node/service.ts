@@ -48,6 +48,8 @@ export class NodeService {
   readonly #memory: NodeMemory;
   readonly #tables: BlockTables;
   readonly members: Members = new Members();
+  /** Told when another process has taken this one's place. */
+  onParted: () => void = () => {};
 
   constructor(config: PoolConfig, mn: number, memory: NodeMemory) {
     this.geometry = new Geometry(config);
@@ -107,6 +109,9 @@ export class NodeService {
         return this.#join(request);
       case RpcOperation.VIEW:
         return answer(requestId, this.#adopt(request) ? RpcStatus.OK : RpcStatus.STALE);
+      case RpcOperation.PART:
+        this.onParted();
+        return answer(requestId, RpcStatus.OK);
       case RpcOperation.LEAVE:
         return this.#leave(request);
       case RpcOperation.ALLOC:

@@ -15,6 +15,10 @@ export function startShmNode(options: {
   mn: number;
   config: PoolConfig;
   prefault?: boolean;
+  /** It waits to take the place of another process. */
+  isNext?: boolean;
+  /** Told when another process has taken this one's place: nobody uses it any more. */
+  onParted?: () => void;
 }): ShmNode {
   const { nodeBytes } = new Geometry(options.config);
   const node = new ShmNode({
@@ -22,17 +26,47 @@ export function startShmNode(options: {
     mn: options.mn,
     memoryBytes: nodeBytes,
     prefault: options.prefault ?? true,
+    isNext: options.isNext,
   });
   try {
-    const service = new NodeService(options.config, options.mn, memoryOf(node));
-    service.format();
-    node.serve((request) => service.handle(request));
-    node.ready();
+    open(node, options);
     return node;
   } catch (error) {
     node.close();
     throw error;
   }
+}
+
+/** Formats its memory, serves calls, and lets others attach. */
+function open(
+  node: ShmNode,
+  { config, mn, onParted }: { config: PoolConfig; mn: number; onParted?: () => void },
+): void {
+  const service = new NodeService(config, mn, memoryOf(node));
+  service.format();
+  if (onParted !== undefined) service.onParted = onParted;
+  node.serve((request) => service.handle(request));
+  node.ready();
+}
+
+/** Memory that is reserved for any node of a pool, and belongs to none yet: nobody can attach to it. */
+export interface ReservedNode {
+  readonly node: ShmNode;
+  /** It is that node from now on, as {@link startShmNode}, and waits to take its place. */
+  become(mn: number, onParted: () => void): void;
+}
+
+/** Reserves the memory of a node whose number is not known yet. */
+export function reserveShmNode({ pool, config }: { pool: string; config: PoolConfig }): ReservedNode {
+  const { nodeBytes } = new Geometry(config);
+  const node = new ShmNode({ pool, mn: 0, memoryBytes: nodeBytes, isSpare: true });
+  return {
+    node,
+    become: (mn, onParted) => {
+      node.aimAt(mn);
+      open(node, { config, mn, onParted });
+    },
+  };
 }
 
 /** The service's way to its memory: single bytes, so that what crosses a window's edge needs no care. */

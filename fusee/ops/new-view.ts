@@ -9,6 +9,8 @@
  *   nothing anew, since others may have gone on before it. Its own word there, or any word but the old one if
  *   its CAS of the primary was posted: it has won (control X11). Anything else: it begins again; nobody has
  *   seen its word.
+ * - Where a node has joined, a slot may have had one replica: its round is won by the CAS of that, and a
+ *   claim that was tentative has become its object's tombstone.
  * - One whose slot's replicas are all there has met a silent data replica at most: its round goes on from where
  *   it stood, with the replicas that are left. Nobody but itself can end it.
  * - One that has proposed nothing begins again.
@@ -17,7 +19,7 @@
 import { isTomb, LogOperation, sameOwner } from '../layout/index.js';
 import { NO_PERIOD } from '../memory/index.js';
 import { Round, Verdict } from '../replication/index.js';
-import { DONE, type Op, type OpLoop, Stage, sameWord, type Word, word } from '../verbs/index.js';
+import { DONE, type Op, type OpLoop, Stage, Status, sameWord, type Word, word } from '../verbs/index.js';
 import type { ClientState } from './client-state.js';
 import { type Context, Outcome } from './context.js';
 import { type Coroutine, RequestKind, rearm } from './coroutine.js';
@@ -129,9 +131,14 @@ function* settleRound(coroutine: Coroutine, decided: Decisions): Op<boolean> {
   return false;
 }
 
-function isWon({ write }: Context, stands: Word): boolean {
+function isWon({ write, batch }: Context, stands: Word): boolean {
   if (write.round === Round.UNDOING) return false;
-  if (write.round === Round.SWAPPING && !sameWord(stands, write.vOld)) return true;
+  // Of a slot with one replica its CAS is the contest: one that was answered says how that ended, whatever
+  // the slot holds by now. The answer is here, as all answers are.
+  if (write.slot.count === 1 && write.round === Round.SWAPPING && batch.status(0) === Status.OK)
+    return batch.swapped(0);
+  const isDecided = write.slot.count > 1 && write.round === Round.SWAPPING;
+  if (isDecided && !sameWord(stands, write.vOld)) return true;
   return sameWord(stands, write.vNew);
 }
 

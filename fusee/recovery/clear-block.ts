@@ -65,32 +65,144 @@ export function* endLists(cx: Context, blocks: readonly DeadBlock[]): Op<boolean
 }
 
 /**
- * Clears one block whose lists have ended. A READ of 64 KiB at a time of all its replicas, and what
- * there is to be written. Nobody waits for it. False: a node was silent.
+ * Clears blocks whose lists have ended: READs of all that their replicas hold, up to 64 KiB or some 64 pieces
+ * in a round trip, and what there is to be written, for all blocks together. Nobody waits for it. False: a
+ * node was silent.
  */
-export function* clearBlock(cx: Context, block: DeadBlock): Op<boolean> {
-  const { geometry } = cx.client.view;
-  const bitmap = yield* readBitmap(cx, block.pointer);
-  if (bitmap === undefined) return false;
-  const cellBytes = CLASS_LINES[block.sizeClass] * LINE_BYTES;
-  const cells = geometry.cellsPerBlock(block.sizeClass);
-  const perRead = Math.max(1, Math.floor(cx.matchBytes / cellBytes));
+export function* clearBlocks(cx: Context, blocks: readonly DeadBlock[]): Op<boolean> {
+  const bitmaps = yield* readBitmaps(cx, blocks);
+  if (bitmaps === undefined) return false;
   const freed: number[] = [];
   const zeroed: number[] = [];
-  for (let first = 0; first < cells; first += perRead) {
-    const offset = geometry.cellsOffset + first * cellBytes;
-    const found = yield* readCells(cx, block, { offset, count: Math.min(perRead, cells - first) });
-    if (found === undefined) return false;
-    found.forEach(({ isNamed, hasTrailer, isFresh }, i) => {
-      if (isNamed) return;
-      const start = offset + i * cellBytes;
-      const last = start + cellBytes - LINE_BYTES;
-      const line = freedLine(bitmap, start / LINE_BYTES, last / LINE_BYTES);
-      if (line >= 0 || !isFresh) freed.push(block.pointer + (line < 0 ? last : line * LINE_BYTES));
-      if (hasTrailer) zeroed.push(block.pointer + last);
-    });
+  const pieces = blocks.flatMap((block, i) => cellPieces(cx, block, bitmaps[i]));
+  const isRead = yield* readPieces(cx, pieces, (piece, at, r) => {
+    lookAt(cx, piece, at, r);
+    if (r === cx.client.view.dataCount(piece.pointer) - 1) sortOut(piece, freed, zeroed);
+  });
+  return isRead && (yield* setFreeBits(cx, freed)) && (yield* zeroTrailers(cx, zeroed));
+}
+
+/** A stretch of a block that is read from each of its replicas, one after the other. */
+interface Piece {
+  readonly pointer: number;
+  /** Within the block. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** So many cells of a block, and what its replicas say of them. */
+interface CellPiece extends Piece {
+  readonly cellBytes: number;
+  readonly bitmap: Uint8Array;
+  readonly cells: Cell[];
+  /** Log entries on the first replica. */
+  readonly trailers: Uint8Array;
+}
+
+/** READs pieces, as many at a time as fit; `each` sees them in order. False: a node was silent. */
+function* readPieces<P extends Piece>(
+  cx: Context,
+  pieces: readonly P[],
+  each: (piece: P, at: number, replica: number) => void,
+): Op<boolean> {
+  const { view } = cx.client;
+  const reads = pieces.flatMap((piece) =>
+    Array.from({ length: view.dataCount(piece.pointer) }, (_, replica) => ({ piece, replica })),
+  );
+  for (let first = 0; first < reads.length; ) {
+    const b = cx.batch.reset();
+    let used = 0;
+    for (const { piece, replica } of reads.slice(first, first + BATCH_VERBS)) {
+      const { pointer, offset, bytes } = piece;
+      if (used + bytes > cx.matchBytes) break;
+      const from = view.dataOffset(pointer + offset, replica);
+      b.read(view.dataMn(pointer, replica), from, cx.matchArea + used, bytes);
+      used += bytes;
+    }
+    const { count } = b;
+    yield b;
+    if (b.anyFailed()) return false;
+    let at = cx.matchArea;
+    for (const { piece, replica } of reads.slice(first, first + count)) {
+      each(piece, at, replica);
+      at += piece.bytes;
+    }
+    first += count;
   }
-  return (yield* setFreeBits(cx, freed)) && (yield* zeroTrailers(cx, zeroed));
+  return true;
+}
+
+/** Of each block the bits that are set on any replica. */
+function* readBitmaps(cx: Context, blocks: readonly DeadBlock[]): Op<Uint8Array[] | undefined> {
+  const { view, local } = cx.client;
+  const { bitmapBytes } = view.geometry;
+  const bitmaps = blocks.map(() => new Uint8Array(bitmapBytes));
+  const pieces = blocks.flatMap(({ pointer }, i) => {
+    const starts = Array.from(
+      { length: Math.ceil(bitmapBytes / cx.matchBytes) },
+      (_, k) => k * cx.matchBytes,
+    );
+    return starts.map((start) => {
+      const bytes = Math.min(cx.matchBytes, bitmapBytes - start);
+      return { pointer, offset: BLOCK_HEADER_BYTES + start, bytes, into: bitmaps[i].subarray(start) };
+    });
+  });
+  const isRead = yield* readPieces(cx, pieces, ({ into, bytes }, at) => {
+    for (let k = 0; k < bytes; k++) into[k] |= local.bytes[at + k];
+  });
+  return isRead ? bitmaps : undefined;
+}
+
+function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint8Array): CellPiece[] {
+  const { geometry } = cx.client.view;
+  const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
+  const cells = geometry.cellsPerBlock(sizeClass);
+  const perRead = Math.max(1, Math.floor(cx.matchBytes / cellBytes));
+  return Array.from({ length: Math.ceil(cells / perRead) }, (_, i) => {
+    const count = Math.min(perRead, cells - i * perRead);
+    return {
+      pointer,
+      offset: geometry.cellsOffset + i * perRead * cellBytes,
+      bytes: count * cellBytes,
+      cellBytes,
+      bitmap,
+      cells: Array.from({ length: count }, () => ({ isNamed: true, hasTrailer: false, isFresh: true })),
+      trailers: new Uint8Array(count * LOG_ENTRY_BYTES),
+    };
+  });
+}
+
+/** Looks at what one replica has of a piece. */
+function lookAt(cx: Context, { cells, cellBytes, trailers }: CellPiece, at: number, replica: number): void {
+  const { view, local } = cx.client;
+  const isLogged = view.geometry.config.indexReplicas > 1;
+  for (const [i, cell] of cells.entries()) {
+    const first = trailers.subarray(i * LOG_ENTRY_BYTES, (i + 1) * LOG_ENTRY_BYTES);
+    const start = at + i * cellBytes;
+    const end = start + cellBytes;
+    const trailer = local.bytes.subarray(end - LOG_ENTRY_BYTES, end);
+    if (replica === 0) first.set(trailer);
+    const isSame = trailer.every((byte, k) => byte === first[k]);
+    cell.isNamed &&= isSame && isNamed(trailer, isLogged);
+    cell.hasTrailer ||= trailer.some((byte) => byte !== 0);
+    cell.isFresh &&= isZero(local.words, start >>> 2, end >>> 2);
+  }
+}
+
+/** What is to become of the cells of a piece that all replicas have been read of. */
+function sortOut(
+  { pointer, offset, cellBytes, bitmap, cells }: CellPiece,
+  freed: number[],
+  zeroed: number[],
+): void {
+  for (const [i, { isNamed, hasTrailer, isFresh }] of cells.entries()) {
+    if (isNamed) continue;
+    const start = offset + i * cellBytes;
+    const last = start + cellBytes - LINE_BYTES;
+    const line = freedLine(bitmap, start / LINE_BYTES, last / LINE_BYTES);
+    if (line >= 0 || !isFresh) freed.push(pointer + (line < 0 ? last : line * LINE_BYTES));
+    if (hasTrailer) zeroed.push(pointer + last);
+  }
 }
 
 /** The first line from `first` to `last` whose bit is set; -1 when there is none. */
@@ -100,55 +212,11 @@ function freedLine(bitmap: Uint8Array, first: number, last: number): number {
   return -1;
 }
 
-/** The bits that are set on any replica. */
-function* readBitmap(cx: Context, block: number): Op<Uint8Array | undefined> {
-  const { view, local } = cx.client;
-  const { bitmapBytes } = view.geometry;
-  const bitmap = new Uint8Array(bitmapBytes);
-  const b = cx.batch;
-  for (let done = 0; done < bitmapBytes; done += cx.matchBytes) {
-    const length = Math.min(cx.matchBytes, bitmapBytes - done);
-    for (let r = 0; r < view.dataCount(block); r++) {
-      const offset = view.dataOffset(block + BLOCK_HEADER_BYTES + done, r);
-      b.reset().read(view.dataMn(block, r), offset, cx.matchArea, length);
-      yield b;
-      if (b.anyFailed()) return undefined;
-      for (let i = 0; i < length; i++) bitmap[done + i] |= local.bytes[cx.matchArea + i];
-    }
-  }
-  return bitmap;
+/** Most of a block may be fresh: it is looked at word by word, and not by a call for each byte. */
+function isZero(words: Uint32Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (words[i] !== 0) return false;
+  return true;
 }
-
-function* readCells(
-  cx: Context,
-  { pointer, sizeClass }: DeadBlock,
-  { offset, count }: { offset: number; count: number },
-): Op<Cell[] | undefined> {
-  const { view, local } = cx.client;
-  const { indexReplicas } = view.geometry.config;
-  const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
-  const cells = Array.from({ length: count }, () => ({ isNamed: true, hasTrailer: false, isFresh: true }));
-  const trailers = new Uint8Array(count * LOG_ENTRY_BYTES);
-  for (let r = 0; r < view.dataCount(pointer); r++) {
-    const b = cx.batch.reset();
-    b.read(view.dataMn(pointer, r), view.dataOffset(pointer + offset, r), cx.matchArea, count * cellBytes);
-    yield b;
-    if (b.anyFailed()) return undefined;
-    for (const [i, cell] of cells.entries()) {
-      const first = trailers.subarray(i * LOG_ENTRY_BYTES, (i + 1) * LOG_ENTRY_BYTES);
-      const bytes = local.bytes.subarray(cx.matchArea + i * cellBytes, cx.matchArea + (i + 1) * cellBytes);
-      const trailer = bytes.subarray(cellBytes - LOG_ENTRY_BYTES);
-      if (r === 0) first.set(trailer);
-      const isSame = trailer.every((byte, k) => byte === first[k]);
-      cell.isNamed &&= isSame && isNamed(trailer, indexReplicas > 1);
-      cell.hasTrailer ||= !isZero(trailer);
-      cell.isFresh &&= isZero(bytes);
-    }
-  }
-  return cells;
-}
-
-const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 /** Has a slot named the object with this log entry, as far as that tells? */
 function isNamed(entry: Uint8Array, isLogged: boolean): boolean {

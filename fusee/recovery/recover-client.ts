@@ -23,7 +23,7 @@
  */
 import { type Context, loadDirectory } from '../ops/index.js';
 import type { Op } from '../verbs/index.js';
-import { clearBlock, endLists } from './clear-block.js';
+import { clearBlocks, endLists } from './clear-block.js';
 import { claimBlocks, dropStaleEntries, giveUpPlace, handOn } from './estate.js';
 import { freeReplaced } from './free-bits.js';
 import { Recovered, recoverRequest } from './recover-request.js';
@@ -36,6 +36,9 @@ import { type DeadList, walkLogs } from './walk-log.js';
  */
 export const RECOVERY_STEPS = ['connect', 'metadata', 'log', 'requests', 'frees', 'blocks', 'place'] as const;
 export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
+
+/** Blocks that are cleared together: what is known of their cells is held meanwhile. */
+const BLOCKS_AT_ONCE = 16;
 
 /** A client to be recovered: its id, and its place in the client table. */
 export interface DeadClient {
@@ -80,8 +83,11 @@ export function* recoverClient(cx: Context, dead: DeadClient, options: RecoveryO
   begin('frees');
   if (!(yield* freeReplaced(cx, lists)) || !(yield* endLists(cx, blocks))) return false;
   begin('blocks');
-  for (const block of blocks)
-    if (!(yield* clearBlock(cx, block)) || !(yield* handOn(cx, dead.cid, block))) return false;
+  for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) {
+    const some = blocks.slice(i, i + BLOCKS_AT_ONCE);
+    if (!(yield* clearBlocks(cx, some))) return false;
+    for (const block of some) if (!(yield* handOn(cx, dead.cid, block))) return false;
+  }
   if (!(yield* dropStaleEntries(cx, dead.cid))) return false;
   begin('place');
   return (yield* retireClient(cx.batch, view, dead)) && (yield* giveUpPlace(cx, dead.cid));

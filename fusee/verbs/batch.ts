@@ -246,6 +246,11 @@ export class VerbBatch {
     return this.#doubles[(this.#first + (i << 4) + Field.REMOTE) >>> 1];
   }
 
+  /** Bytes that verb `i` reads or writes; 8 for an atomic. */
+  lengthOf(i: number): number {
+    return this.#words[this.#first + (i << 4) + Field.LENGTH];
+  }
+
   /** Any 32-bit word of descriptor `i`, by its number in {@link Field}: for fabrics and traces. */
   field(i: number, field: number): number {
     return this.#words[this.#first + (i << 4) + field];

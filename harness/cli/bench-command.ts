@@ -1,15 +1,25 @@
 /** `fusee bench`: workloads against a pool of its own on this machine. */
 import { Command, Option } from 'commander';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import { UsageError } from '../../fusee/verbs/index.js';
+import type { OpenLoop, ResultRow } from '../../results/schema.js';
 import { workloadNames } from '../../workloads/index.js';
 import type { BenchOptions } from '../run/plan-bench.js';
-import { parseBytes, parseCount, parseDuration, parseSeconds, parseShare } from './parse.js';
+import { fabricOption, type RdmaFlags, rdmaOf, withRdma } from './access.js';
+import { untilInterrupted } from './interrupt.js';
+import { parseBytes, parseCount, parseDuration, parseList, parseSeconds, parseShare } from './parse.js';
 
-interface Flags {
+interface Flags extends RdmaFlags {
+  fabric: HostFabricKind;
   workload: string;
   searchRatio?: number;
   trace?: string;
   flavour: string;
-  clients: number;
+  clients: number[];
+  rate?: number[];
+  arrivals?: OpenLoop['arrivals'];
+  skipAfter?: number;
+  resume: boolean;
   coroutines: number;
   nodes: number;
   replicas?: number;
@@ -28,27 +38,38 @@ interface Flags {
   figures: boolean;
   verify: boolean;
   master: boolean;
+  masters?: number;
+  lease?: number;
   readonly faults?: string;
+  loop: boolean;
   json: boolean;
+  requireTrust: boolean;
 }
 
-/** A closed terminal ends a run as Ctrl-C does. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** As the schema has them; not imported, since the other commands do without its validator. */
+const ARRIVALS: readonly OpenLoop['arrivals'][] = ['poisson', 'constant'];
 
 /** Makes the command. */
 export function benchCommand(): Command {
   const count = parseCount;
-  return new Command('bench')
+  const list = (name: string) => parseList(count(name));
+  return withRdma(new Command('bench'))
     .description('run workloads against a pool of its own and store latencies, costs and figures')
     .option(
       '-w, --workload <names>',
       `comma-separated: ${workloadNames.join(', ')}`,
       'ycsb-a,ycsb-b,ycsb-c,ycsb-d',
     )
+    .addOption(fabricOption())
     .option('--search-ratio <share>', 'for the workload mix: share of SEARCH', parseShare('the search ratio'))
     .option('--trace <file>', 'for the workload trace: the file to replay')
     .option('--flavour <name>', "reading of YCSB's key distributions", 'ycsb-java')
-    .option('-c, --clients <n>', 'client processes', count('clients'), 4)
+    .option(
+      '-c, --clients <n>',
+      'client processes; several counts, comma-separated, make a sweep',
+      list('clients'),
+      [4],
+    )
     .option('--coroutines <n>', 'requests in flight per client', count('coroutines'), 8)
     .option('-n, --nodes <n>', 'memory nodes', count('nodes'), 3)
     .option(
@@ -74,6 +95,22 @@ export function benchCommand(): Command {
       parseDuration('the warm-up'),
     )
     .option('--rtt <time>', 'hold every completion back this long', parseDuration('the round trip'), 0)
+    .option(
+      '--rate <n>',
+      'open loop: requests per second of all clients together, by a schedule; several make a sweep',
+      list('the rate'),
+    )
+    .addOption(
+      new Option('--arrivals <kind>', 'with --rate: intervals of the schedule (default: poisson)').choices(
+        ARRIVALS,
+      ),
+    )
+    .option(
+      '--skip-after <time>',
+      'with --rate: pass over requests that are this late (default: all begin, however late)',
+      parseDuration('the time after which requests are skipped'),
+    )
+    .option('--resume', 'take cells from earlier runs that have finished them with the same code', false)
     .option('--seed <n>', 'seed of the request streams', count('the seed'), 1)
     .option('--repeats <n>', 'repetitions of each workload', count('repeats'), 1)
     .option('--cache-bytes <n>', "each client's index cache; 0 switches it off", parseBytes('the cache size'))
@@ -84,8 +121,24 @@ export function benchCommand(): Command {
       false,
     )
     .option('--faults <file>', 'inject the faults of this timeline into the measured window')
+    .option(
+      '--loop',
+      'play the requests again and again: the window lasts --seconds, and the pool reclaims',
+      false,
+    )
     .addOption(new Option('--no-master', 'with --faults: nobody sees to what the dead leave behind'))
+    .option(
+      '--masters <n>',
+      'masters: one leads, the others stand by (default: 1 with --faults, or none)',
+      count('masters'),
+    )
+    .option(
+      '--lease <time>',
+      'with a master: a client that is silent for so long is fenced',
+      parseDuration('the lease'),
+    )
     .addOption(new Option('--no-figures', 'draw nothing'))
+    .option('--require-trust', 'fail unless every row is trusted; rows are kept, with their reasons', false)
     .option('--json', 'one JSON object per workload and line on standard output, and nothing else', false)
     .action(async (flags: Flags) => bench(flags));
 }
@@ -97,41 +150,58 @@ async function bench(flags: Flags): Promise<void> {
     import('../run/live.js'),
     import('../../results/table.js'),
   ]);
-  const abort = new AbortController();
-  const interrupt = (): void => {
-    // The processes of the cell end with this one: they lose their channel.
-    if (abort.signal.aborted) process.exit(130);
-    process.stderr.write('\ninterrupted: finishing what is in flight; again to give up on it\n');
-    abort.abort(new Error('interrupted'));
-  };
-  for (const signal of SIGNALS) process.on(signal, interrupt);
-  try {
-    const view = flags.json ? silentView() : liveView(process.stderr);
-    const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
-    const outcome = await runBench(benchOptions(flags), { view, abort: abort.signal, onRow });
-    if (!flags.json) {
-      if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
-      for (const path of outcome.paths) process.stdout.write(`${path}\n`);
-    }
-    for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
-    process.exitCode = outcome.faults.length > 0 ? 1 : outcome.interrupted ? 130 : 0;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+  const view = flags.json ? silentView() : liveView(process.stderr);
+  const onRow = flags.json ? (row: object) => process.stdout.write(`${JSON.stringify(row)}\n`) : () => {};
+  const outcome = await untilInterrupted((abort) => runBench(benchOptions(flags), { view, abort, onRow }));
+  if (!flags.json) {
+    if (outcome.rows.length > 0) process.stdout.write(`${formatTable(outcome.rows)}\n`);
+    for (const path of outcome.paths) process.stdout.write(`${path}\n`);
   }
+  for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
+  const distrusted = flags.requireTrust ? distrust(outcome.rows) : [];
+  for (const line of distrusted) process.stderr.write(`fusee: ${line}\n`);
+  const hasFailed = outcome.faults.length > 0 || (distrusted.length > 0 && !outcome.interrupted);
+  process.exitCode = hasFailed ? 1 : outcome.interrupted ? 130 : 0;
 }
+
+/** Options that mean something to an open loop only. */
+function openLoopOf({ rate, arrivals, skipAfter }: Flags): Pick<BenchOptions, 'openLoop'> {
+  if (rate !== undefined) {
+    return { openLoop: { rates: rate, arrivals: arrivals ?? 'poisson', skipAfterNs: skipAfter ?? null } };
+  }
+  const given =
+    arrivals !== undefined ? `--arrivals ${arrivals}` : skipAfter !== undefined ? '--skip-after' : null;
+  if (given === null) return {};
+  throw new UsageError(`${given} is given, but no offered load; add --rate N, in requests per second`);
+}
+
+/** One line for each row that nobody should rely on. */
+const distrust = (rows: readonly ResultRow[]): string[] =>
+  rows.flatMap(({ workload, repetition, trust }) => {
+    if (trust?.verdict === 'ok') return [];
+    const reasons = trust === null ? 'nobody looked' : trust.reasons.join('; ');
+    return `${workload}, repetition ${repetition}, is ${trust?.verdict ?? 'unchecked'}: ${reasons}`;
+  });
 
 function benchOptions(flags: Flags): BenchOptions {
   const both = flags.replicas ?? Math.min(2, flags.nodes);
   return {
+    fabric: flags.fabric,
+    ...rdmaOf(flags),
     workloads: flags.workload.split(',').flatMap((name) => name.trim() || []),
     ...(flags.searchRatio === undefined ? {} : { searchRatio: flags.searchRatio }),
     ...(flags.trace === undefined ? {} : { tracePath: flags.trace }),
     ...(flags.cacheBytes === undefined ? {} : { cacheBytes: flags.cacheBytes }),
     ...(flags.faults === undefined ? {} : { faultsPath: flags.faults }),
-    hasMaster: flags.faults !== undefined && flags.master,
+    masters: flags.masters ?? (flags.faults !== undefined && flags.master ? 1 : 0),
+    ...(flags.lease === undefined ? {} : { leaseMs: flags.lease / 1e6 }),
+    ...(flags.loop ? { loops: true } : {}),
     ...(flags.warmup === undefined ? {} : { warmupMs: flags.warmup / 1e6 }),
     flavour: flags.flavour,
-    clients: flags.clients,
+    clients: flags.clients[0],
+    clientCounts: flags.clients,
+    ...openLoopOf(flags),
+    resume: flags.resume,
     coroutines: flags.coroutines,
     nodes: flags.nodes,
     indexReplicas: flags.indexReplicas ?? both,

@@ -2,11 +2,10 @@
 import { Command } from 'commander';
 import { fsck } from '../../fusee/client/fsck.js';
 import { CATEGORIES, describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
+import { type AccessFlags, accessOf, withAccess } from './access.js';
 import { textTable } from './text-table.js';
 
-interface Flags {
-  pool: string;
-  secretFile?: string;
+interface Flags extends AccessFlags {
   json: boolean;
 }
 
@@ -26,10 +25,10 @@ const UNFREED = 'left by clients that were killed, or gave up on a silent node';
 
 /** Makes the command. */
 export function fsckCommand(): Command {
-  return new Command('fsck')
-    .description("account for every byte of a pool's memory, and say what does not add up")
-    .option('-p, --pool <name>', 'the pool', 'default')
-    .option('--secret-file <path>', "the pool's secret, when it has a master")
+  const fsckOf = new Command('fsck').description(
+    "account for every byte of a pool's memory, and say what does not add up",
+  );
+  return withAccess(fsckOf)
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
@@ -38,7 +37,8 @@ export function fsckCommand(): Command {
     .action(check);
 }
 
-async function check({ pool, secretFile, json }: Flags): Promise<void> {
+async function check(flags: Flags): Promise<void> {
+  const { json } = flags;
   const isLive = process.stderr.isTTY && !json;
   let shownMs = 0;
   const onProgress = (doneBytes: number, totalBytes: number): void => {
@@ -48,7 +48,7 @@ async function check({ pool, secretFile, json }: Flags): Promise<void> {
   };
   let report: PoolReport;
   try {
-    report = await fsck({ pool, secretFile, onProgress });
+    report = await fsck({ ...accessOf(flags), onProgress });
   } finally {
     // The line goes, and what follows begins where it stood.
     if (isLive) process.stderr.write('\r\x1b[K');

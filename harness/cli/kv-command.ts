@@ -3,9 +3,9 @@ import { isUtf8 } from 'node:buffer';
 import { Command } from 'commander';
 import { type Client, connect } from '../../fusee/client/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
+import { type AccessFlags, accessOf, withAccess } from './access.js';
 
-interface Flags {
-  pool: string;
+interface Flags extends AccessFlags {
   json: boolean;
 }
 
@@ -39,7 +39,7 @@ function requireText(what: string, text: string): void {
 }
 
 async function withClient(flags: Flags, use: (client: Client) => Promise<void>): Promise<void> {
-  const client = await connect({ pool: flags.pool, coroutines: 1, cache: { bytes: 0 } });
+  const client = await connect({ ...accessOf(flags), coroutines: 1, cache: { bytes: 0 } });
   try {
     await use(client);
   } finally {
@@ -51,11 +51,7 @@ async function withClient(flags: Flags, use: (client: Client) => Promise<void>):
 export function kvCommand(): Command {
   const kv = new Command('kv').description('talk to a running pool');
   const add = (name: string, description: string): Command =>
-    kv
-      .command(name)
-      .description(description)
-      .option('-p, --pool <name>', 'the pool', 'default')
-      .option('--json', 'print one JSON object', false);
+    withAccess(kv.command(name).description(description)).option('--json', 'print one JSON object', false);
   const request = (
     name: string,
     description: string,

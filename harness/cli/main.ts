@@ -2,24 +2,40 @@
 /** The `fusee` command. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/package-root.js';
-import { benchCommand } from './bench-command.js';
 import { explain } from './explain.js';
-import { fsckCommand } from './fsck-command.js';
-import { kvCommand } from './kv-command.js';
-import { masterCommand, recoverCommand } from './master-command.js';
-import { nodeCommand } from './node-command.js';
-import { statsCommand } from './stats-command.js';
-import { verifyCommand } from './verify-command.js';
+
+/**
+ * Every command, in the order of the help. Only what is asked for is loaded, which is most of what a short
+ * command takes.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  bench: async () => (await import('./bench-command.js')).benchCommand(),
+  experiment: async () => (await import('./experiment-command.js')).experimentCommand(),
+  kv: async () => (await import('./kv-command.js')).kvCommand(),
+  node: async () => (await import('./node-command.js')).nodeCommand(),
+  drain: async () => (await import('./drain-command.js')).drainCommand(),
+  master: async () => (await import('./master-command.js')).masterCommand(),
+  recover: async () => (await import('./master-command.js')).recoverCommand(),
+  saturate: async () => (await import('./saturate-command.js')).saturateCommand(),
+  results: async () => (await import('./results-command.js')).resultsCommand(),
+  stats: async () => (await import('./stats-command.js')).statsCommand(),
+  fsck: async () => (await import('./fsck-command.js')).fsckCommand(),
+  fabric: async () => (await import('./fabric-command.js')).fabricCommand(),
+  verify: async () => (await import('./verify-command.js')).verifyCommand(),
+  selftest: async () => (await import('./self-test-command.js')).selfTestCommand(),
+};
 
 const EXAMPLES = `
 Examples:
   fusee bench                                   YCSB A to D on a pool of its own, with figures
   fusee bench -w ycsb-a -r 3 -c 2 --json        one workload, three replicas, results as JSON
   fusee bench -w mix --search-ratio 0.7 --rtt 2us
+  fusee experiment table1                       recovery of a client beside the paper's values
   fusee node --pool demo                        a memory node; ends with Ctrl-C
   fusee master --pool demo                      leases, dead nodes, recovery of dead clients
   fusee kv put user1 Ada --pool demo            requests to the pool that it makes
   fusee kv get user1 --pool demo
+  fusee results list                            what has been measured so far
   fusee stats --pool demo                       blocks, objects and load, per node and size class
   fusee fsck --pool demo                        every byte accounted for, and what does not add up
 `;
@@ -34,15 +50,11 @@ async function main(): Promise<void> {
   const program = new Command('fusee')
     .description('FUSEE, a key-value store on fully disaggregated memory, and its benchmark harness')
     .version(packageVersion)
-    .addHelpText('after', EXAMPLES)
-    .addCommand(benchCommand())
-    .addCommand(kvCommand())
-    .addCommand(nodeCommand())
-    .addCommand(masterCommand())
-    .addCommand(recoverCommand())
-    .addCommand(statsCommand())
-    .addCommand(fsckCommand())
-    .addCommand(verifyCommand());
+    .addHelpText('after', EXAMPLES);
+  const asked = process.argv[2] ?? '';
+  // Help, and what may have been meant, need all of them.
+  const makers = Object.hasOwn(COMMANDS, asked) ? [COMMANDS[asked]] : Object.values(COMMANDS);
+  for (const command of await Promise.all(makers.map((make) => make()))) program.addCommand(command);
   harmonise(program);
   await program.parseAsync();
 }

@@ -16,6 +16,11 @@ export function parseCount(name: string): (text: string) => number {
   };
 }
 
+/** Values separated by commas, each as `parse` takes it. */
+export function parseList<T>(parse: (text: string) => T): (text: string) => T[] {
+  return (text) => text.split(',').map((part) => parse(part.trim()));
+}
+
 /** A size in bytes, as `1024`, `64KiB`, `1GiB`. */
 export function parseBytes(name: string): (text: string) => number {
   return (text) => {

@@ -1,16 +1,16 @@
 /** `fusee stats`: what a pool's memory is used for, per node and size class. */
 import { Command } from 'commander';
 import { memoryStats } from '../../fusee/client/fsck.js';
-import { askStatus, hasMaster } from '../../fusee/control/link.js';
+import { askStatus } from '../../fusee/control/link.js';
+import { hasMaster } from '../../fusee/control/session.js';
 import { describeFinding, type PoolReport } from '../../fusee/fsck/index.js';
 import type { MasterStatus } from '../../fusee/host/status.js';
 import { CorruptionError } from '../../fusee/verbs/index.js';
+import { type AccessFlags, accessOf, withAccess } from './access.js';
 import { textOfDead } from './fsck-command.js';
 import { percent, textTable } from './text-table.js';
 
-interface Flags {
-  pool: string;
-  secretFile?: string;
+interface Flags extends AccessFlags {
   json: boolean;
 }
 
@@ -19,10 +19,10 @@ const CLIENTS_TOLD = 32;
 
 /** Makes the command. */
 export function statsCommand(): Command {
-  return new Command('stats')
-    .description('blocks, objects, fragmentation and load of a pool, per node and size class')
-    .option('-p, --pool <name>', 'the pool', 'default')
-    .option('--secret-file <path>', "the pool's secret, when it has a master")
+  const statsOf = new Command('stats').description(
+    'blocks, objects, fragmentation and load of a pool, per node and size class',
+  );
+  return withAccess(statsOf)
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
@@ -45,40 +45,44 @@ word for them: their hits are what clients tell the pool's master, four times a 
 are counted on. Without a master nobody knows them all: \`fusee bench --json\` has those of its clients (\`cache\`
 of each row), Client.stats() of the API those of one.
 
---json has all of it: config, index, clients, nodes, and cache: hits, misses and bypassed look-ups, or null.
+--json has all of it: config, index, clients, nodes, cache (hits, misses and bypassed look-ups) and spares
+(processes that wait for a place); both are null without a master.
 `,
     )
     .action(stats);
 }
 
-async function stats({ pool, secretFile, json }: Flags): Promise<void> {
-  const report = await memoryStats({ pool, secretFile });
+async function stats(flags: Flags): Promise<void> {
+  const { json } = flags;
+  const access = accessOf(flags);
+  const report = await memoryStats(access);
   if (!report.isComplete) throw new CorruptionError(describeFinding(report.findings[0]));
-  const status = (await hasMaster(pool)) ? ((await askStatus({ pool, secretFile })) as MasterStatus) : null;
-  const cache = status?.cache ?? null;
-  const text = json ? JSON.stringify(statsOf(report, cache)) : formatStats(report, cache);
+  const status = (await hasMaster(access)) ? ((await askStatus(access)) as MasterStatus) : null;
+  const told = { cache: status?.cache ?? null, spares: status?.spares ?? null };
+  const text = json ? JSON.stringify(statsOf(report, told)) : formatStats(report, told);
   process.stdout.write(`${text}\n`);
 }
 
-/**
- * The counts of a report, without what only a walk over all bytes fills.
- * @param cache look-ups of all clients; null when the pool has no master.
- */
-export function statsOf(
-  { config, index, clients, nodes }: PoolReport,
-  cache: MasterStatus['cache'] | null,
-): object {
+/** What the master of a pool knows besides: look-ups of all clients, spares. null: the pool has no master. */
+interface Told {
+  readonly cache: MasterStatus['cache'] | null;
+  readonly spares: number | null;
+}
+
+/** The counts of a report, without what only a walk over all bytes fills. */
+export function statsOf({ config, index, clients, nodes }: PoolReport, { cache, spares }: Told): object {
   return {
     config,
     index,
     clients,
     nodes: nodes.map(({ node, nodeBytes, isDead, classes }) => ({ node, nodeBytes, isDead, classes })),
     cache,
+    spares,
   };
 }
 
-/** The counts as text; `cache` as {@link statsOf}. */
-export function formatStats(report: PoolReport, cache: MasterStatus['cache'] | null): string {
+/** The counts as text. */
+export function formatStats(report: PoolReport, { cache, spares }: Told): string {
   const { index, clients, nodes } = report;
   const head = [
     'node',
@@ -111,6 +115,7 @@ export function formatStats(report: PoolReport, cache: MasterStatus['cache'] | n
     `subtables: ${index.depths.map(({ depth, subtables }) => `${subtables} of depth ${depth}`).join(', ')}`,
     ...textOfClients(clients),
     ...textOfDead(report),
+    ...(spares === null ? [] : [`spares that wait for a place: ${spares}`]),
     textOfCache(cache),
   ].join('\n');
 }

@@ -1,6 +1,6 @@
 /** `fusee bench` from end to end: nothing lost, nothing wrong, results that validate. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ResultRow, resultRowSchema } from '../../results/schema.js';
 import { fusee, RunFolder, Running, regions } from './run-fusee.js';
@@ -101,9 +101,13 @@ describe.concurrent('what a run leaves', () => {
       expect(regions(`fusee-bench-${running.pid}-`)).toEqual([]);
       const [table, ...paths] = stdout.split(/\n(?=\/)/).map((part) => part.trimEnd());
       expect(table).toMatch(/^workload +(rep|seed)[^\n]*wrong +lost +trust\n-/);
-      expect(paths.length).toBe(1 + 3 * 4);
       for (const path of paths) expect(existsSync(path)).toBe(true);
-      for (const figure of ['throughput', 'latency', 'series']) {
+      const figures = new Set(paths.slice(1).map((path) => parse(path).name));
+      expect(paths.length).toBe(1 + 5 * figures.size);
+      // A heatmap too, where the window was long enough for one.
+      for (const figure of ['throughput', 'latency', 'percentiles', 'series']) {
+        expect(figures).toContain(figure);
+        expect(readFileSync(join(paths[0], 'figures', `${figure}.pdf`), 'latin1')).toMatch(/^%PDF/);
         expect(readFileSync(join(paths[0], 'figures', `${figure}.svg`), 'utf8')).toMatch(/^<svg/);
         expect(
           readFileSync(join(paths[0], 'figures', `${figure}.png`))

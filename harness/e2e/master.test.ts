@@ -6,50 +6,15 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
-import { secretPath, socketPath } from '../../fusee/control/channel.js';
-import { askStatus } from '../../fusee/control/link.js';
+import { socketPath } from '../../fusee/control/channel.js';
+import { secretPath } from '../../fusee/fabric/secret.js';
 import { MasterHost } from '../../fusee/host/master-host.js';
-import type { MasterStatus } from '../../fusee/host/status.js';
-import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+import { busyClient, fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+import { endAll, masterSays, running, start, statusOf } from './run-master.js';
 
-const running: Running[] = [];
-afterEach(async () => {
-  for (const one of running) if (isRunning(one.pid)) one.process.kill('SIGTERM');
-  await Promise.all(running.splice(0).map((one) => one.ended));
-});
+afterEach(endAll);
 const folder = new RunFolder();
 afterAll(() => folder.remove());
-
-let count = 0;
-
-/** A pool of three nodes with a master, every process of its own. */
-async function start(...args: string[]): Promise<{ pool: string; nodes: Running[]; master: Running }> {
-  const pool = `e2e-master-${process.pid}-${count++}`;
-  const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2'];
-  const nodes = await Promise.all(
-    [0, 1, 2].map(async (id) => {
-      const sizes = ['--memory', '32MiB', '--keys', '10k', '--id', String(id)];
-      const node = new Running(['node', '--pool', pool, ...sizes, ...shape]);
-      running.push(node);
-      await node.says(/is ready/);
-      return node;
-    }),
-  );
-  const master = new Running(['master', '--pool', pool, ...args]);
-  running.push(master);
-  await master.says(/is ready/);
-  return { pool, nodes, master };
-}
-
-const statusOf = async (pool: string): Promise<MasterStatus> => (await askStatus({ pool })) as MasterStatus;
-
-/** Waits until the master says so. */
-async function masterSays(pool: string, isSo: (status: MasterStatus) => boolean): Promise<MasterStatus> {
-  let status = await statusOf(pool);
-  for (const end = performance.now() + 10_000; !isSo(status) && performance.now() < end; )
-    status = await statusOf(pool);
-  return status;
-}
 
 describe('a pool with a master', () => {
   it('loses a memory node, and nothing else: what was acknowledged is there, and writes go on', async () => {
@@ -95,7 +60,10 @@ describe('a pool with a master', () => {
   it('says which data is lost when too many nodes are, and refuses to invent any', async () => {
     const { pool, nodes } = await start();
     const client = await connect({ pool, deadlineMs: 300 });
-    for (let i = 0; i < 50; i++) await client.put(`k${i}`, `v${i}`);
+    // Each client writes to blocks of nodes of its own.
+    const other = await connect({ pool });
+    for (let i = 0; i < 50; i++) await (i % 2 === 0 ? client : other).put(`k${i}`, `v${i}`);
+    await other.close();
     nodes[1].process.kill('SIGKILL');
     await masterSays(pool, ({ view }) => view.number === 2);
     nodes[2].process.kill('SIGKILL');
@@ -111,21 +79,25 @@ describe('a pool with a master', () => {
     await client.close();
   }, 60_000);
 
+  it('lets a client in that comes when a node has died and the master has not seen it yet', async () => {
+    const { pool, nodes, master } = await start();
+    master.process.kill('SIGSTOP');
+    nodes[0].process.kill('SIGKILL');
+    await until(() => !isRunning(nodes[0].pid));
+    const coming = connect({ pool });
+    // It is told the view in force, in which the node lives.
+    setTimeout(() => master.process.kill('SIGCONT'), 100);
+    const client = await coming;
+    expect(await client.put('late', 'x')).toEqual({ outcome: 'OK' });
+    expect((await statusOf(pool)).view).toEqual({ number: 2, dead: [0] });
+    await client.close();
+  }, 60_000);
+
   it('fences a client that is stopped when its lease ends, and recovers it', async () => {
-    const { pool } = await start('--lease', '200ms');
-    const script = join(folder.path, 'stopped.mjs');
-    const client = new URL('../../dist/fusee.js', import.meta.url).href;
-    writeFileSync(
-      script,
-      `import { connect } from '${client}';
-       const client = await connect({ pool: '${pool}' });
-       await client.put('k', 'v');
-       console.log('busy');
-       for (;;) await client.update('k', 'v');`,
-    );
-    const busy = new Running([], { main: script });
+    const { pool } = await start('--lease', '500ms');
+    const busy = new Running([], { main: busyClient(folder.path, pool) });
     running.push(busy);
-    await busy.says(/busy/);
+    await busy.says(/busy/, 60_000);
     busy.process.kill('SIGSTOP');
     const { recoveries } = await masterSays(pool, ({ recoveries }) => recoveries.length > 0);
     expect(recoveries.length).toBe(1);
@@ -147,7 +119,7 @@ describe('a pool with a master', () => {
     expect(await client.put('k', 'v')).toEqual({ outcome: 'OK' });
     const next = new Running(['master', '--pool', pool]);
     running.push(next);
-    await next.says(/is ready/);
+    await next.says(/is ready/, 60_000);
     expect((await masterSays(pool, ({ clients }) => clients > 0)).clients).toBe(1);
     await client.close();
   }, 60_000);
@@ -159,7 +131,9 @@ describe('refused:', () => {
     const second = await fusee('master', '--pool', pool);
     expect([second.status, second.stderr]).toEqual([
       2,
-      `fusee: pool '${pool}' has a master already; end that one first\n`,
+      expect.stringMatching(
+        /^fusee: pool '.*' has a master already \(process \d+\); end that one first, or .*--standby\n$/,
+      ),
     ]);
     const short = await fusee('master', '--pool', pool, '--lease', '5ms');
     expect(short.stderr).toMatch(/^fusee: the lease is 5 ms; choose 50 ms to 10 min: /);

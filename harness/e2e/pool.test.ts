@@ -163,8 +163,8 @@ describe('a region that a killed node left behind', () => {
       const { status, stderr } = await fusee('node', '--pool', pool, ...size, '--id', String(id));
       expect([status, stderr]).toEqual([
         1,
-        `fusee: pool '${pool}' is in use without its node ${id}, whose memory is lost: end its other nodes and ` +
-          'start the pool anew\n',
+        `fusee: pool '${pool}' is in use without its node ${id}, whose memory is lost: start the pool's master first ` +
+          '(fusee master), which has it filled from the other nodes; or end those, and start the pool anew\n',
       ]);
     }
     c.process.kill('SIGTERM');

@@ -5,9 +5,10 @@
  * it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { listRuns, readRun, type StoredRun } from '../../results/stored-run.js';
 import { packageRoot } from '../run/package-root.js';
 
@@ -31,9 +32,18 @@ export class Running {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], options: { cwd?: string; main?: string } = {}) {
-    this.process = spawn(process.execPath, [options.main ?? MAIN, ...args], {
+  /**
+   * @param options.by a command that runs it, as `ip netns exec` does.
+   * @param options.env besides what this process has.
+   */
+  constructor(
+    args: readonly string[],
+    options: { cwd?: string; main?: string; by?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+  ) {
+    const [command, ...rest] = [...(options.by ?? []), process.execPath, options.main ?? MAIN, ...args];
+    this.process = spawn(command, rest, {
       cwd: options.cwd ?? tmpdir(),
+      env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -85,6 +95,24 @@ export class Running {
       .sort((a, b) => a - b);
     return pids[index];
   }
+}
+
+/**
+ * A script that connects to a pool, says `busy`, and updates one key for ever; its path. It ends by what a
+ * request throws.
+ */
+export function busyClient(folder: string, pool: string, access: object = { pool }): string {
+  const path = join(folder, `busy-${pool}.mjs`);
+  const client = pathToFileURL(join(packageRoot, 'dist', 'fusee.js')).href;
+  writeFileSync(
+    path,
+    `import { connect } from '${client}';
+     const client = await connect(${JSON.stringify(access)});
+     await client.put('busy', 'v');
+     console.log('busy');
+     for (let n = 0; ; n++) await client.update('busy', String(n));`,
+  );
+  return path;
 }
 
 /** Runs a command to its end. */

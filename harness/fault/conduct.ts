@@ -14,8 +14,9 @@ import { lastWordsOf } from './crash.js';
 import {
   type CrashFault,
   isOnLink,
+  isOnMembers,
   type LinkFault,
-  nameOf,
+  type MemberChange,
   type PlannedFault,
   type ProcessFault,
   type ProcessName,
@@ -28,11 +29,35 @@ export interface Injected {
   readonly atNs: number;
   /** When it was over; null for what does not end. */
   endNs: number | null;
-  readonly detail: Readonly<Record<string, unknown>>;
+  /** What is known of it; of a master's death, once another one leads, also how long that took. */
+  readonly detail: Record<string, unknown>;
 }
 
-/** A process that can be killed and stopped. A master's joins these once a bench has one. */
-type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isDead'>;
+/** Lets clients come and go. Both resolve with the time when it was done; null when the client has died. */
+export interface MembersPort {
+  join(client: number): Promise<number | null>;
+  leave(client: number): Promise<number | null>;
+  /** False: it is still on its way into the pool. */
+  isAtWork(client: number): boolean;
+}
+
+const NOBODY: MembersPort = { join: async () => null, leave: async () => null, isAtWork: () => true };
+
+/** A process that can be killed and stopped. */
+type Victim = Pick<Child<never, never>, 'kill' | 'signal' | 'pid' | 'isGone'>;
+
+/** One thing to be done, when its time has come and it can be. */
+interface Step {
+  readonly atNs: number;
+  readonly run: () => unknown;
+  readonly canRun?: () => boolean;
+}
+
+/** A stop, and the very process that goes on behind it. */
+interface Stop {
+  readonly injected: Injected;
+  readonly victim: Victim;
+}
 
 /** The window's start may move until it has come: times are looked at anew so often. */
 const TICK_MS = 20;
@@ -48,16 +73,24 @@ export class Conductor {
   readonly #crew: Crew<ToClient, FromClient>;
   readonly #onInjected: (injected: Injected) => void;
   readonly #reports = new Map<number, ClientReport>();
-  readonly #stops: Injected[] = [];
+  readonly #stops: Stop[] = [];
+  readonly #members: MembersPort;
+  /** Clients that are coming or going. */
+  readonly #changes: Promise<void>[] = [];
+  readonly #crashes: Promise<void>[] = [];
   #isOver = false;
   #done: Promise<void> = Promise.resolve();
+  /** How much later things happen than planned, since those that they happen to were not there yet. */
+  #lateNs = 0;
 
   constructor(
     plan: readonly PlannedFault[],
     crew: Crew<ToClient, FromClient>,
     onInjected: (injected: Injected) => void = () => {},
+    members: MembersPort = NOBODY,
   ) {
     this.#plan = plan;
+    this.#members = members;
     this.#crew = crew;
     this.#onInjected = onInjected;
   }
@@ -77,7 +110,8 @@ export class Conductor {
    * @param windowNs when it begins, which may change until it has begun.
    */
   begin(windowNs: () => number): void {
-    for (const fault of this.#plan) if (fault.kind === 'crash') this.#awaitCrash(fault);
+    for (const fault of this.#plan) if (fault.kind === 'crash') this.#crashes.push(this.#awaitCrash(fault));
+    this.#crew.masters.onTakeOver = (atNs) => this.#takenOver(atNs);
     this.#done = this.#conduct(windowNs);
   }
 
@@ -85,6 +119,7 @@ export class Conductor {
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#done;
+    await Promise.all(this.#changes);
     for (const stop of this.#stops) this.#resume(stop);
     for (const one of this.injected) if (isOnLink(one.fault)) one.endNs ??= nowNs();
   }
@@ -97,27 +132,58 @@ export class Conductor {
       .map((fault) => `${fault.kind} of ${targetOf(fault)}${whenOf(fault)}`);
   }
 
+  /** Resolves when all that was planned has happened, crashes too, or been set going. */
+  get isThrough(): Promise<unknown> {
+    return Promise.all([this.#done, ...this.#crashes]);
+  }
+
   async #conduct(windowNs: () => number): Promise<void> {
-    const steps = this.#plan.flatMap((fault): { atNs: number; run: () => void }[] => {
+    const steps = this.#plan.flatMap((fault): Step[] => {
       if (fault.kind === 'crash') return [];
       if (isOnLink(fault)) return [{ atNs: fault.fromNs, run: () => this.#open(fault, windowNs()) }];
-      return [{ atNs: fault.atNs, run: () => this.#strike(fault) }];
+      if (isOnMembers(fault)) {
+        const { atNs, kind, client } = fault;
+        const canRun = (): boolean => kind === 'join' || this.#members.isAtWork(client);
+        return [{ atNs, run: () => this.#begin(this.#change(fault)), canRun }];
+      }
+      const { role, index } = fault.target;
+      const canRun = (): boolean => role !== 'client' || this.#members.isAtWork(index);
+      return [{ atNs: fault.atNs, run: () => this.#strike(fault), canRun }];
     });
     steps.sort((a, b) => a.atNs - b.atNs);
-    for (const { atNs, run } of steps) {
+    for (const { atNs, run, canRun } of steps) {
       for (let left = 1; left > 0 && !this.#isOver; ) {
-        left = windowNs() + atNs - nowNs();
+        left = windowNs() + atNs + this.#lateNs - nowNs();
         if (left > 0) await sleep(Math.min(left / 1e6, TICK_MS));
       }
+      const dueNs = nowNs();
+      while (canRun?.() === false && !this.#isOver) await sleep(TICK_MS);
+      // Or what comes behind would all happen at once.
+      if (canRun !== undefined) this.#lateNs += nowNs() - dueNs;
       if (this.#isOver) return;
       run();
     }
   }
 
+  /** A client has joined when it is in the pool; one that leaves begins nothing more from the start. */
+  async #change(fault: MemberChange): Promise<void> {
+    const toldNs = nowNs();
+    const doneNs = await this.#members[fault.kind](fault.client);
+    if (doneNs === null) return;
+    const detail = { tookMs: (doneNs - toldNs) / 1e6 };
+    this.#record({ fault, atNs: fault.kind === 'join' ? doneNs : toldNs, endNs: null, detail });
+  }
+
+  /** What comes of it is told at the end; until then nobody looks. */
+  #begin(change: Promise<void>): void {
+    change.catch(() => {});
+    this.#changes.push(change);
+  }
+
   #strike(fault: ProcessFault): void {
     const { kind, target } = fault;
     const victim = this.#victim(target);
-    if (victim === null || victim.isDead) return;
+    if (victim === undefined || victim.isGone) return;
     const { pid } = victim;
     if (kind === 'kill') victim.kill();
     else victim.signal('SIGSTOP');
@@ -126,15 +192,16 @@ export class Conductor {
       kind === 'kill' && target.role === 'client' ? this.#countedBefore(target.index, atNs) : {};
     const injected = this.#record({ fault, atNs, endNs: null, detail: { pid, ...counted } });
     if (kind === 'kill') return;
-    this.#stops.push(injected);
+    const stop = { injected, victim };
+    this.#stops.push(stop);
     // From when it really began: a busy harness may be late.
-    const resume = (): void => this.#resume(injected);
+    const resume = (): void => this.#resume(stop);
     setTimeout(resume, fault.forNs / 1e6).unref();
   }
 
-  #victim({ role, index }: ProcessName): Victim | null {
+  #victim({ role, index }: ProcessName): Victim | undefined {
     if (role === 'client') return this.#crew.clients[index];
-    return role === 'node' ? this.#crew.nodes[index] : null;
+    return role === 'node' ? this.#crew.nodes[index] : (this.#crew.masters.leading ?? undefined);
   }
 
   /** How old a client's counts are at its death, in ms; null when it has told none. */
@@ -144,14 +211,19 @@ export class Conductor {
   }
 
   /** Another stop of the same process may still hold: then it goes on when that one ends. */
-  #resume(stop: Injected): void {
-    if (stop.endNs !== null) return;
-    const { target } = stop.fault as ProcessFault;
-    stop.endNs = nowNs();
-    const others = this.#stops.some(
-      (one) => one.endNs === null && isOn(one.fault, target.role, target.index),
+  #resume({ injected, victim }: Stop): void {
+    if (injected.endNs !== null) return;
+    injected.endNs = nowNs();
+    const isHeld = this.#stops.some((one) => one.injected.endNs === null && one.victim === victim);
+    if (!isHeld) victim.signal('SIGCONT');
+  }
+
+  /** A master that stood by leads now. */
+  #takenOver(atNs: number): void {
+    const death = this.injected.findLast(
+      ({ fault }) => fault.kind === 'kill' && fault.target.role === 'master',
     );
-    if (!others) this.#victim(target)?.signal('SIGCONT');
+    if (death !== undefined) death.detail['takenOverMs'] ??= (atNs - death.atNs) / 1e6;
   }
 
   #open(fault: LinkFault, windowNs: number): void {
@@ -166,8 +238,8 @@ export class Conductor {
     close.unref();
   }
 
-  #awaitCrash(fault: CrashFault): void {
-    void this.#crew.clients[fault.client].death.then((stderr) => {
+  #awaitCrash(fault: CrashFault): Promise<void> {
+    return this.#crew.clients[fault.client].death.then((stderr) => {
       const words = lastWordsOf(stderr);
       // It has one of its points only to die at.
       if (words === null || JSON.stringify(words.point) !== JSON.stringify(fault.point)) return;
@@ -183,9 +255,6 @@ export class Conductor {
     return injected;
   }
 }
-
-const isOn = (fault: PlannedFault, role: ProcessName['role'], index: number): boolean =>
-  'target' in fault && nameOf(fault.target) === nameOf({ role, index });
 
 function whenOf(fault: PlannedFault): string {
   if (fault.kind === 'crash') {

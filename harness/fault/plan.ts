@@ -41,8 +41,18 @@ export interface LinkFault {
   readonly byNs: number;
 }
 
-/** One thing that is to go wrong; times count from the start of the window. */
-export type PlannedFault = ProcessFault | CrashFault | LinkFault;
+/** A client joins, or leaves in order. */
+export interface MemberChange {
+  readonly kind: 'join' | 'leave';
+  /** Those that join have numbers of their own, behind those that are there from the start. */
+  readonly client: number;
+  readonly atNs: number;
+  /** In place of one that is killed again and again, which ends with the window. */
+  readonly repeats: boolean;
+}
+
+/** One thing that is to happen; times count from the start of the window. */
+export type PlannedFault = ProcessFault | CrashFault | LinkFault | MemberChange;
 
 /** What one client process does to itself. */
 export interface ClientFaults {
@@ -59,6 +69,10 @@ export const isOnProcess = (fault: PlannedFault): fault is ProcessFault =>
 export const isOnLink = (fault: PlannedFault): fault is LinkFault =>
   fault.kind === 'delay' || fault.kind === 'drop';
 
+/** Whether it is no fault, but a client that comes or goes. */
+export const isOnMembers = (fault: PlannedFault): fault is MemberChange =>
+  fault.kind === 'join' || fault.kind === 'leave';
+
 /** Name of a process, for people and figures. */
 export const nameOf = ({ role, index }: ProcessName): string =>
   role === 'master' ? 'master' : `${role} ${index}`;
@@ -66,7 +80,7 @@ export const nameOf = ({ role, index }: ProcessName): string =>
 /** What a fault is done to, for people and figures. */
 export function targetOf(fault: PlannedFault): string {
   if (isOnProcess(fault)) return nameOf(fault.target);
-  if (fault.kind === 'crash') return `client ${fault.client}`;
+  if (fault.kind === 'crash' || isOnMembers(fault)) return `client ${fault.client}`;
   const client = fault.client === undefined ? 'all clients' : `client ${fault.client}`;
   return `${client} to ${fault.node === undefined ? 'all nodes' : `node ${fault.node}`}`;
 }
@@ -82,9 +96,24 @@ export function clientFaults(plan: readonly PlannedFault[], client: number): Cli
   };
 }
 
-/** A kill or stop whose target is not drawn yet. */
+/** Clients that join in a plan. */
+export const joinersIn = (plan: readonly PlannedFault[]): number =>
+  plan.filter(({ kind }) => kind === 'join').length;
+
+/** Most clients that are there at a time. */
+export function clientsAtOnce(plan: readonly PlannedFault[], clients: number): number {
+  let present = clients;
+  let most = clients;
+  for (const fault of plan) {
+    if (fault.kind === 'join') most = Math.max(most, ++present);
+    if (fault.kind === 'leave' || (fault.kind === 'kill' && fault.target.role === 'client')) present--;
+  }
+  return most;
+}
+
+/** An event at its time, whose targets are not drawn yet. */
 interface Timed {
-  readonly event: Extract<TimelineEvent, { kind: 'kill' | 'stop' }>;
+  readonly event: Extract<TimelineEvent, { kind: 'kill' | 'stop' | 'join' | 'leave' }>;
   readonly atNs: number;
 }
 
@@ -97,23 +126,36 @@ export function planFaults(
   const timed: Timed[] = [];
   for (const event of timeline) {
     if (event.kind === 'crash') faults.push(event);
-    else if (event.kind === 'kill' || event.kind === 'stop') timed.push(...timesOf(event, bench));
-    else faults.push({ ...event, byNs: event.kind === 'delay' ? event.byNs : 0 });
+    else if (event.kind === 'delay') faults.push(event);
+    else if (event.kind === 'drop') faults.push({ ...event, byNs: 0 });
+    else timed.push(...timesOf(event, bench));
   }
   // In order of time, so that a draw knows who is dead by then; ties keep the timeline's order.
   timed.sort((a, b) => a.atNs - b.atNs);
   const crew = new Crew(timeline, bench);
-  for (const { event, atNs } of timed) {
-    const target = crew.choose(event);
-    if (target === null) continue;
-    if (event.kind === 'kill') crew.kill(target);
-    const forNs = event.kind === 'stop' ? event.forNs : 0;
-    faults.push({ kind: event.kind, target, atNs, forNs, repeats: event.everyNs !== undefined });
-  }
+  for (const one of timed) faults.push(...writtenOut(one, crew));
   return faults;
 }
 
+function writtenOut({ event, atNs }: Timed, crew: Crew): PlannedFault[] {
+  if (event.kind === 'join' || event.kind === 'leave') {
+    const { kind } = event;
+    return Array.from({ length: event.clients }, () =>
+      kind === 'join' ? crew.join() : crew.leave(),
+    ).flatMap((client) => (client === null ? [] : [{ kind, client, atNs, repeats: false }]));
+  }
+  const { kind } = event;
+  const isReplaced = event.kind === 'kill' && event.replace === true;
+  const target = crew.choose(event, isReplaced);
+  if (target === null) return [];
+  if (kind === 'kill') crew.kill(target);
+  const repeats = event.everyNs !== undefined;
+  const fault = { kind, target, atNs, forNs: event.kind === 'stop' ? event.forNs : 0, repeats };
+  return isReplaced ? [fault, { kind: 'join', client: crew.join(), atNs, repeats }] : [fault];
+}
+
 function timesOf(event: Timed['event'], { windowNs }: BenchShape): Timed[] {
+  if (event.kind === 'join' || event.kind === 'leave') return [{ event, atNs: event.atNs }];
   const { atNs, everyNs, untilNs = windowNs } = event;
   if (everyNs === undefined) return [{ event, atNs: atNs ?? 0 }];
   const times: Timed[] = [];
@@ -123,16 +165,21 @@ function timesOf(event: Timed['event'], { windowNs }: BenchShape): Timed[] {
   return times;
 }
 
-/** Who is alive as the plan goes on, and who must not be drawn. */
+/** Who is there as the plan goes on, and who must not be drawn. */
 class Crew {
   readonly #random: RandomStream;
   readonly #dead = new Set<string>();
+  /** Clients present, in the order in which they came. */
+  readonly #clients: number[];
   /** Those whose death the timeline names: a draw leaves them to it. */
   readonly #spoken = new Set<string>();
-  readonly #bench: BenchShape;
+  readonly #nodes: number;
+  #joined: number;
 
   constructor(timeline: readonly TimelineEvent[], bench: BenchShape & { readonly seed: number }) {
-    this.#bench = bench;
+    this.#clients = Array.from({ length: bench.clients }, (_, i) => i);
+    this.#joined = bench.clients;
+    this.#nodes = bench.nodes;
     this.#random = new RandomStream({ seed: bench.seed, host: 0, process: 0, coroutine: 0 });
     for (const event of timeline) {
       if (event.kind === 'crash') this.#spoken.add(`client ${event.client}`);
@@ -142,21 +189,46 @@ class Crew {
     }
   }
 
+  /** Of masters another one leads by the time that it is killed again, or stopped. */
   kill(target: ProcessName): void {
-    this.#dead.add(nameOf(target));
+    if (target.role !== 'master') this.#dead.add(nameOf(target));
+    if (target.role === 'client') this.#remove(target.index);
+  }
+
+  /** The number of a client that joins. */
+  join(): number {
+    this.#clients.push(this.#joined);
+    return this.#joined++;
+  }
+
+  /** The client that joined last leaves; null when it would be the last one. */
+  leave(): number | null {
+    const free = this.#clients.filter((client) => !this.#spoken.has(`client ${client}`));
+    const client = this.#clients.length > 1 ? free.at(-1) : undefined;
+    if (client === undefined) return null;
+    this.#remove(client);
+    return client;
   }
 
   /** The event's target; null when a repetition has nobody left that may be taken. */
-  choose({ kind, target: { role, index } }: Timed['event']): ProcessName | null {
+  choose(
+    { kind, target: { role, index } }: Extract<Timed['event'], { kind: 'kill' | 'stop' }>,
+    isReplaced: boolean,
+  ): ProcessName | null {
     if (index !== 'random') {
       const target = { role, index };
       return this.#dead.has(nameOf(target)) ? null : target;
     }
-    const count = role === 'client' ? this.#bench.clients : this.#bench.nodes;
-    const all = Array.from({ length: count }, (_, i): ProcessName => ({ role, index: i }));
+    const present = role === 'client' ? this.#clients : Array.from({ length: this.#nodes }, (_, i) => i);
+    const all = present.map((i): ProcessName => ({ role, index: i }));
     const free = all.filter((one) => !this.#dead.has(nameOf(one)) && !this.#spoken.has(nameOf(one)));
     // One at least is left alive.
-    if (free.length <= (kind === 'kill' ? 1 : 0)) return null;
+    if (free.length <= (kind === 'kill' && !isReplaced ? 1 : 0)) return null;
     return free[this.#random.nextBelow(free.length)];
+  }
+
+  #remove(client: number): void {
+    const at = this.#clients.indexOf(client);
+    if (at >= 0) this.#clients.splice(at, 1);
   }
 }

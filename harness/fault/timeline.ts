@@ -50,17 +50,27 @@ interface Link {
 }
 
 export type TimelineEvent =
-  | (When & { readonly kind: 'kill'; readonly target: Target })
+  | (When & { readonly kind: 'kill'; readonly target: Target; readonly replace?: boolean | undefined })
   | (When & { readonly kind: 'stop'; readonly target: Target; readonly forNs: number })
   | { readonly kind: 'crash'; readonly client: number; readonly point: CrashPoint }
   | (Link & { readonly kind: 'delay'; readonly byNs: number })
-  | (Link & { readonly kind: 'drop' });
+  | (Link & { readonly kind: 'drop' })
+  /** So many new clients join, or so many of those that joined last leave. */
+  | (Members & { readonly kind: 'join' })
+  | (Members & { readonly kind: 'leave' });
+
+/** How many clients come or go. */
+interface Members {
+  readonly atNs: number;
+  readonly clients: number;
+}
 
 /** The bench that a timeline is for. */
 export interface BenchShape {
   readonly clients: number;
   readonly nodes: number;
-  readonly hasMaster: boolean;
+  /** One leads, the others stand by: `master` is the one that leads when it is its turn. */
+  readonly masters: number;
   /** Longest window. */
   readonly windowNs: number;
 }
@@ -70,6 +80,8 @@ const STOP_NS_MAX = 15e9;
 const BY_NS_MAX = 1e9;
 /** Repetitions are data too: so many are enough for anybody. */
 const EVERY_NS_MIN = 10e6;
+/** Clients that one event lets join. */
+const JOIN_MAX = 64;
 
 /**
  * Reads a timeline.
@@ -129,7 +141,7 @@ export function parseTimeline(text: string, file: string, bench: BenchShape): Ti
   return events;
 }
 
-const KINDS = ['kill', 'stop', 'crash', 'delay', 'drop'] as const;
+const KINDS = ['kill', 'stop', 'crash', 'delay', 'drop', 'join', 'leave'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** How each kind is written, for who left something out. */
@@ -139,6 +151,8 @@ const EXAMPLES: Readonly<Record<Kind, string>> = {
   crash: 'write {client: 2, crash: {operation: UPDATE, batch: primary CAS, occurrence: 100}}',
   delay: 'write {from: 1s, to: 2s, delay: {client: 0, node: 1, by: 2ms}}',
   drop: 'write {from: 1s, to: 2s, drop: {client: 0, node: 1}}',
+  join: 'write {at: 5s, join: 2}',
+  leave: 'write {at: 10s, leave: 2}',
 };
 
 function kindOf(item: unknown): Kind | null {
@@ -188,6 +202,16 @@ const choice =
     throw new UsageError(`${name} is ${describe(value)}; choose one of ${choices.join(', ')}`);
   };
 
+const yesOrNo =
+  (name: string) =>
+  (value: unknown): boolean => {
+    if (typeof value === 'boolean') return value;
+    throw new UsageError(`${name} is ${describe(value)}; write true, or leave it out`);
+  };
+
+const several = (name: string) =>
+  whole(name, { least: 1, most: JOIN_MAX, why: ': say it in several events' });
+
 const ANY = Number.MAX_SAFE_INTEGER;
 
 /** What each kind of event is made of, in a bench of that shape. */
@@ -214,9 +238,14 @@ function schemas(bench: BenchShape) {
     untilNs: until,
   });
   return {
-    kill: z
-      .strictObject({ ...when, kill: target })
-      .transform((e): TimelineEvent => ({ kind: 'kill', ...times(e as never), target: e.kill })),
+    kill: z.strictObject({ ...when, kill: target, replace: optional(yesOrNo('replace')) }).transform(
+      (e): TimelineEvent => ({
+        kind: 'kill',
+        ...times(e as never),
+        target: e.kill,
+        ...(e.replace === undefined ? {} : { replace: e.replace }),
+      }),
+    ),
     stop: z
       .strictObject({ ...when, stop: target, for: field(stopped) })
       .transform(
@@ -249,6 +278,12 @@ function schemas(bench: BenchShape) {
         node: n,
       }),
     ),
+    join: z
+      .strictObject({ at: field(time('at', inWindow)), join: field(several('join')) })
+      .transform((e): TimelineEvent => ({ kind: 'join', atNs: e.at, clients: e.join })),
+    leave: z
+      .strictObject({ at: field(time('at', inWindow)), leave: field(several('leave')) })
+      .transform((e): TimelineEvent => ({ kind: 'leave', atNs: e.at, clients: e.leave })),
   } satisfies Record<Kind, z.ZodType<TimelineEvent>>;
 }
 
@@ -266,8 +301,10 @@ const crashPoint: z.ZodType<CrashPoint> = z.strictObject({
 
 function parseTarget(value: unknown, bench: BenchShape): Target {
   if (value === 'master') {
-    if (bench.hasMaster) return { role: 'master', index: 0 };
-    throw new UsageError('this bench has no master to be killed or stopped; name a client or a node');
+    if (bench.masters > 0) return { role: 'master', index: 0 };
+    throw new UsageError(
+      'this bench has no master to be killed or stopped: --masters gives one; or name a client or a node',
+    );
   }
   const [, role, name] = /^(client|node) (\d+)$/.exec(String(value)) ?? [];
   const [, random] = /^random (client|node)$/.exec(String(value)) ?? [];
@@ -292,6 +329,7 @@ function misfit(event: TimelineEvent, bench: BenchShape): string | null {
     if (bytes === undefined || typeof batch === 'number' || TEARABLE.includes(batch)) return null;
     return `bytes is ${bytes}, but '${batch}' has no WRITE to die in; choose one of ${TEARABLE.join(', ')}`;
   }
+  if (event.kind === 'join' || event.kind === 'leave') return null;
   if (event.kind === 'delay' || event.kind === 'drop') {
     if (event.fromNs < event.toNs) return null;
     return `from is ${event.fromNs / 1e6} ms and to is ${event.toNs / 1e6} ms; let it end after it begins`;
@@ -299,9 +337,13 @@ function misfit(event: TimelineEvent, bench: BenchShape): string | null {
   const { atNs, everyNs, untilNs, target } = event;
   if (atNs === undefined && everyNs === undefined) return 'at is missing; say when, by at or by every';
   if (untilNs !== undefined && everyNs === undefined) return 'until belongs to every; leave it out';
+  if (event.kind === 'kill' && event.replace === true && target.role !== 'client')
+    return `replace belongs to clients; a ${target.role} that dies is not replaced: leave it out`;
   const repeats = everyNs !== undefined && target.index !== 'random' && event.kind === 'kill';
+  if (repeats && target.role === 'master')
+    return 'masters die one by one, and one is to be left; say at for each of them, instead of every';
   if (repeats) return `a ${target.role} dies once; kill a random one, or say at instead of every`;
-  const count = target.role === 'client' ? bench.clients : bench.nodes;
+  const count = target.role === 'master' ? 1 : target.role === 'client' ? bench.clients : bench.nodes;
   if (everyNs === undefined || event.kind === 'kill' || event.forNs < everyNs || count > 1) return null;
   return `for is ${event.forNs / 1e6} ms and every is ${everyNs / 1e6} ms; let it run in between`;
 }
@@ -311,19 +353,26 @@ function killsAll(
   events: readonly TimelineEvent[],
   bench: BenchShape,
 ): { at: number; message: string } | null {
-  const dead = { client: new Set<number>(), node: new Set<number>(), master: new Set<number>() };
-  let drawn = { client: 0, node: 0, master: 0 };
+  const dead = { client: new Set<number>(), node: new Set<number>(), master: new Set<never>() };
+  // Drawn by chance, or by who joined last.
+  const drawn = { client: 0, node: 0, master: 0 };
+  const joined = events.reduce((sum, event) => sum + (event.kind === 'join' ? event.clients : 0), 0);
+  const counts = { client: bench.clients + joined, node: bench.nodes, master: bench.masters };
   for (const [at, event] of events.entries()) {
     if (event.kind === 'crash') dead.client.add(event.client);
-    else if (event.kind !== 'kill' || event.everyNs !== undefined) continue;
-    else if (event.target.index !== 'random') dead[event.target.role].add(event.target.index);
-    else drawn = { ...drawn, [event.target.role]: drawn[event.target.role] + 1 };
-    for (const role of ['client', 'node'] as const) {
-      const count = role === 'client' ? bench.clients : bench.nodes;
-      if (dead[role].size + drawn[role] < count) continue;
+    else if (event.kind === 'leave') drawn.client += event.clients;
+    else if (event.kind !== 'kill' || event.everyNs !== undefined || event.replace === true) continue;
+    else if (event.target.index !== 'random' && event.target.role !== 'master')
+      dead[event.target.role].add(event.target.index);
+    // Of masters it is another one each time.
+    else drawn[event.target.role]++;
+    for (const role of ['client', 'node', 'master'] as const) {
+      const count = counts[role];
+      if (count === 0 || dead[role].size + drawn[role] < count) continue;
+      const goes = event.kind === 'leave' ? 'are gone' : 'die';
       return {
         at,
-        message: `with this event all ${count} ${role}s die; leave one, or give more by --${role}s`,
+        message: `with this event all ${count} ${role}s ${goes}; leave one, or give more by --${role}s`,
       };
     }
   }

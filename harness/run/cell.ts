@@ -1,17 +1,22 @@
 /** One cell: a pool of its own, its clients, load, measured window, read-back; everything ends with it. */
 import { fsck } from '../../fusee/client/fsck.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import type { PoolReport } from '../../fusee/fsck/index.js';
-import { MasterHost } from '../../fusee/host/master-host.js';
+import type { ChangeReport, RecoveryReport } from '../../fusee/host/status.js';
 import type { PoolConfig } from '../../fusee/layout/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import { hashStreams } from '../../workloads/index.js';
 import { Conductor, type Injected } from '../fault/conduct.js';
 import { lastWordsOf } from '../fault/crash.js';
 import type { PlannedFault } from '../fault/plan.js';
-import { type Child, PlannedDeath } from './child.js';
 import { type CpuTimes, readCpuTimes } from './cpu-times.js';
 import { Crew, orAbort } from './crew.js';
+import { type Hiccups, HiccupWatch } from './hiccups.js';
+import { Members } from './members.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
+import { all, answers, type ClientChild, type Heard } from './orders.js';
+import { SERIES_MS } from './recorder.js';
 import { chooseWarmup } from './warmup.js';
 
 /** What a cell reports about its progress. */
@@ -26,8 +31,14 @@ export interface CellProgress {
 /** All that a cell is, resolved. */
 export interface CellPlan {
   readonly pool: string;
+  /** What leads to its nodes. @default 'shm' */
+  readonly fabric?: HostFabricKind;
+  /** Over verbs: the clients' RDMA device. */
+  readonly rdma?: RdmaChoice;
   readonly config: PoolConfig;
   readonly clients: readonly ClientPlan[];
+  /** Those that join in the window, as its plan of faults says. */
+  readonly joiners?: readonly ClientPlan[];
   /** null: chosen by how fast the load went. */
   readonly warmupMs: number | null;
   /** Longest window; the streams' end may come first. */
@@ -36,8 +47,12 @@ export interface CellPlan {
   readonly inspects?: boolean;
   /** What is to go wrong in the window; left out when nothing is. */
   readonly faults?: readonly PlannedFault[];
-  /** A master runs beside it, in this process. */
-  readonly hasMaster?: boolean;
+  /** The window closes when all of that has happened. */
+  readonly endsWithFaults?: boolean;
+  /** How many masters run beside it: one leads, the others stand by. @default 0 */
+  readonly masters?: number;
+  /** The lease that they give. @default {@link LEASE_MS} */
+  readonly leaseMs?: number;
 }
 
 /** What a cell brought, or what it had brought when it was interrupted. */
@@ -54,12 +69,16 @@ export interface CellOutcome {
   readonly memory: PoolReport | null;
   readonly cpuBefore: CpuTimes;
   readonly cpuAfter: CpuTimes;
+  /** How late an idle thread woke in the window and its warm-up. */
+  readonly hiccups: Hiccups | null;
   readonly warmupMs: number;
   /** Faults that happened, and those that were planned and did not; null when there were none to be. */
   readonly faults: { readonly injected: readonly Injected[]; readonly unmet: readonly string[] } | null;
+  /** What the master saw to, with the client's number where it is known; left out without a master. */
+  readonly recoveries?: readonly (RecoveryReport & { readonly client: number | null })[];
+  readonly changes?: readonly ChangeReport[];
 }
 
-type ClientChild = Child<ToClient, FromClient>;
 type ClientCrew = Crew<ToClient, FromClient>;
 
 /**
@@ -70,8 +89,13 @@ const START_DELAY_NS = 20e6;
  * Share of a client's requests after which the window begins in any case, unless the user chose a warm-up.
  */
 const WARM_SHARE = 0.2;
-/** Clients at work report five times a second: one that is silent for so long is stuck or stopped. */
-const SILENT_MS = 20_000;
+/** Time that a window which ends with its faults goes on behind the last one. */
+const AFTERMATH_MS = 500;
+/**
+ * A death is seen at once, and a planned stop is no failure; but on a busy machine a process may not run for
+ * longer than the store's own lease.
+ */
+const LEASE_MS = 20_000;
 /** A master has so long to see to the dead, once nobody dies any more. */
 const SETTLE_MS = 30_000;
 
@@ -86,16 +110,18 @@ export async function runCell(
   abort: AbortSignal,
 ): Promise<CellOutcome> {
   const crew: ClientCrew = new Crew<ToClient, FromClient>(plan.pool, './client-process');
-  let master: MasterHost | null = null;
+  const members = new Members(crew, plan);
   try {
     progress.phase('start');
-    await crew.whileWhole(orAbort(crew.startNodes(plan.config), abort));
+    await crew.whileWhole(orAbort(crew.startNodes(plan.config, plan), abort));
     // Where something is to die, somebody must see to what it leaves.
-    if (plan.hasMaster === true) master = await MasterHost.start({ pool: plan.pool });
-    const streams = await crew.whileWhole(orAbort(start(plan, crew), abort));
-    return await crew.whileWhole(runPhases(plan, crew, { streams, master, progress, abort }));
+    const { masters = 0, leaseMs = LEASE_MS } = plan;
+    const mastered = crew.masters.start(crew.access, { masters, leaseMs });
+    crew.access = await crew.whileWhole(orAbort(mastered, abort));
+    const streams = await crew.whileWhole(orAbort(start(plan, crew, members), abort));
+    await crew.whileWhole(orAbort(members.prepare(), abort));
+    return await crew.whileWhole(runPhases(plan, crew, { streams, members, progress, abort }));
   } finally {
-    await master?.close();
     await crew.end();
   }
 }
@@ -106,16 +132,17 @@ interface Streams {
   readonly requests: number;
 }
 
-async function start(plan: CellPlan, crew: ClientCrew): Promise<Streams> {
+async function start(plan: CellPlan, crew: ClientCrew, members: Members): Promise<Streams> {
   const prepared = await Promise.all(
     plan.clients.map((clientPlan, i) => {
       const diesByItself = clientPlan.faults?.crashes.length ?? 0;
       const client = crew.addClient(i, (stderr) => diesByItself > 0 && lastWordsOf(stderr) !== null);
       const answer = client.expect('prepared');
-      client.tell({ type: 'prepare', plan: clientPlan });
+      client.tell({ type: 'prepare', plan: { ...clientPlan, ...crew.access } });
       return answer;
     }),
   );
+  for (const [i, { cid }] of prepared.entries()) if (cid !== null) members.byCid.set(cid, i);
   const hash =
     prepared.length === 1
       ? prepared[0].streamHash
@@ -128,10 +155,10 @@ async function runPhases(
   crew: ClientCrew,
   {
     streams,
-    master,
+    members,
     progress,
     abort,
-  }: { streams: Streams; master: MasterHost | null; progress: CellProgress; abort: AbortSignal },
+  }: { streams: Streams; members: Members; progress: CellProgress; abort: AbortSignal },
 ): Promise<CellOutcome> {
   const { clients } = crew;
   let phase: Phase = 'load';
@@ -142,7 +169,7 @@ async function runPhases(
   abort.addEventListener('abort', stop);
   try {
     progress.phase('load');
-    const loaded = await load(clients, { progress, abort });
+    const loaded = await load(clients.slice(0, plan.clients.length), { progress, abort });
     progress.phase('run');
     phase = 'run';
     const warmup = {
@@ -150,7 +177,7 @@ async function runPhases(
       // One that nobody chose is a guess, which must not swallow the window.
       warmShare: plan.warmupMs === null ? WARM_SHARE : null,
     };
-    const measured = await measure(plan, crew, warmup, { progress, stop });
+    const measured = await measure(plan, crew, warmup, { members, progress, stop });
     const common = { ...measured, streamHash: streams.hash };
     const nothing = { lostKeys: null, checkedAtCheck: 0, wrongAtCheck: 0, memory: null };
     const unchecked = { ...common, ...nothing, interrupted: true };
@@ -158,17 +185,27 @@ async function runPhases(
 
     progress.phase('check');
     phase = 'check';
-    const checked = await readBack(clients, progress, plan.faults !== undefined);
+    const checked = await readBack(clients, progress, plan);
     if (abort.aborted) return { ...unchecked, ...checked, lostKeys: null };
-    if (plan.inspects !== true) return { ...common, ...checked, memory: null, interrupted: false };
+    const done = { ...common, ...checked, memory: null, interrupted: false };
+    if (plan.inspects !== true) return { ...done, ...seenToBy(await crew.masters.told(), members) };
 
     progress.phase('fsck');
     // What died is recovered by now, or the walk would find what it left half done.
-    await master?.settled(SETTLE_MS);
-    return { ...common, ...checked, memory: await fsck({ pool: plan.pool }), interrupted: false };
+    const seen = (plan.masters ?? 0) > 0 ? await crew.masters.settled(SETTLE_MS) : null;
+    return { ...done, ...seenToBy(seen, members), memory: await fsck(crew.access) };
   } finally {
     abort.removeEventListener('abort', stop);
   }
+}
+
+function seenToBy(
+  seen: { recoveries: readonly RecoveryReport[]; changes: readonly ChangeReport[] } | null,
+  { byCid }: Members,
+): Pick<CellOutcome, 'recoveries' | 'changes'> {
+  if (seen === null) return {};
+  const { recoveries, changes } = seen;
+  return { recoveries: recoveries.map((one) => ({ ...one, client: byCid.get(one.cid) ?? null })), changes };
 }
 
 /**
@@ -193,18 +230,20 @@ async function load(
 }
 
 async function measure(
-  { secondsMax, faults }: CellPlan,
+  { secondsMax, faults, endsWithFaults = false, clients: { length: initial } }: CellPlan,
   crew: ClientCrew,
   { warmupMs, warmShare }: { warmupMs: number; warmShare: number | null },
-  { progress, stop }: { progress: CellProgress; stop: () => void },
-): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'warmupMs' | 'faults'>> {
-  const { clients, pids } = crew;
+  { members, progress, stop }: { members: Members; progress: CellProgress; stop: () => void },
+): Promise<Pick<CellOutcome, 'reports' | 'cpuBefore' | 'cpuAfter' | 'hiccups' | 'warmupMs' | 'faults'>> {
+  const { clients } = crew;
+  const watch = new HiccupWatch();
+  await watch.begun;
   const startNs = Number(process.hrtime.bigint()) + START_DELAY_NS;
   let measureNs = startNs + warmupMs * 1e6;
   const endNs = measureNs + secondsMax * 1e9;
-  const conductor = new Conductor(faults ?? [], crew, (injected) => progress.fault?.(injected, measureNs));
-  const own = [process.pid, ...pids];
-  const cpuBefore = readCpuTimes(own);
+  const onInjected = (injected: Injected): void => progress.fault?.(injected, measureNs);
+  const conductor = new Conductor(faults ?? [], crew, onInjected, members);
+  const cpuBefore = readCpuTimes([process.pid, ...crew.pids]);
   const order: ToClient = { type: 'run', startNs, measureNs, endNs, warmShare };
   // The first client to have come so far starts the window of all, when it has not started by itself.
   let isStarted = false;
@@ -215,29 +254,48 @@ async function measure(
     measureNs = nowNs;
     for (const client of clients) client.tell({ type: 'measure', measureNs: nowNs });
   };
-  const onReport = (i: number, report: ClientReport): void => conductor.reported(i, report);
-  const finished = answers(clients, () => order, 'finished', { progress, onWarm, onReport });
+  const heard: Heard = {
+    progress,
+    onWarm,
+    onReport: (i, report) => conductor.reported(i, report),
+    onMember: (i, told) => members.told(i, told),
+    latest: [],
+  };
+  const begin = (client: number) => {
+    const joins: ToClient = { ...order, startNs: 0, measureNs: intervalOf(measureNs), warmShare: null };
+    return answers([clients[client]], () => joins, 'finished', heard, client)[0];
+  };
+  members.open(
+    answers(clients.slice(0, initial), () => order, 'finished', heard),
+    begin,
+  );
   conductor.begin(() => measureNs);
+  let hiccups: Hiccups | null = null;
+  if (endsWithFaults) {
+    // What follows on the last of them belongs to the window.
+    void conductor.isThrough.then(() => setTimeout(() => members.finish(), AFTERMATH_MS).unref());
+  }
   try {
     // The first to end ends the window of all: the rest would run with less company.
-    await firstAnswer(finished);
+    await members.closed;
   } finally {
     stop();
     await conductor.end();
+    hiccups = await watch.end();
   }
-  const ended = await Promise.all(finished);
-  const reports = ended.flatMap((answer, i) => answer?.report ?? conductor.lastReport(i) ?? []);
+  const ended = await members.close();
+  const reports = ended.flatMap((report, i) => report ?? conductor.lastReport(i) ?? []);
   const startedNs = Math.min(...reports.map((report) => report.measureNs));
   const tookMs = Math.max(0, Math.round((startedNs - startNs) / 1e6));
-  const cpuAfter = readCpuTimes(own);
+  const cpuAfter = readCpuTimes([process.pid, ...crew.pids]);
   const happened = faults === undefined ? null : { injected: conductor.injected, unmet: conductor.unmet() };
-  return { reports, cpuBefore, cpuAfter, warmupMs: tookMs, faults: happened };
+  return { reports, cpuBefore, cpuAfter, hiccups, warmupMs: tookMs, faults: happened };
 }
 
-/** The first answer; who has died gives way to the others. */
-const firstAnswer = (answers: readonly Promise<object | null>[]): Promise<unknown> => {
-  const every = Promise.all(answers);
-  return Promise.race([every, ...answers.map((answer) => answer.then((one) => one ?? every))]);
+/** Start of the present interval of the series: who joins counts from there. */
+const intervalOf = (measureNs: number): number => {
+  const sinceNs = Number(process.hrtime.bigint()) - measureNs;
+  return measureNs + Math.max(0, Math.floor(sinceNs / 1e6 / SERIES_MS)) * SERIES_MS * 1e6;
 };
 
 /**
@@ -247,10 +305,14 @@ const firstAnswer = (answers: readonly Promise<object | null>[]): Promise<unknow
 async function readBack(
   clients: readonly ClientChild[],
   progress: CellProgress,
-  hadFaults: boolean,
+  plan: CellPlan,
 ): Promise<Pick<CellOutcome, 'lostKeys' | 'checkedAtCheck' | 'wrongAtCheck'>> {
-  const dead = clients.flatMap((client, i) => (client.isDead ? [i] : []));
-  const heir = clients.findIndex((client) => !client.isDead);
+  const hadFaults = plan.faults !== undefined;
+  const gone = clients.flatMap((client, i) => (client.isGone ? [i] : []));
+  // Of those that joined and are gone one tells as much as all: had they inserted, nobody would know.
+  const firstJoiner = gone.find((i) => i >= plan.clients.length) ?? -1;
+  const dead = gone.filter((i) => i <= Math.max(plan.clients.length - 1, firstJoiner));
+  const heir = clients.findIndex((client) => !client.isGone);
   const order = (i: number): ToClient => ({ type: 'check', alsoOf: i === heir ? dead : [] });
   const checked = (await Promise.all(answers(clients, order, 'checked', { progress }))).filter(
     (answer) => answer !== null,
@@ -265,50 +327,4 @@ async function readBack(
     checkedAtCheck: sum((m) => m.keys - (m.lostKeys ?? 0)),
     wrongAtCheck: sum((m) => m.wrongValues),
   };
-}
-
-/** Sends all clients an order, and waits for everybody's answer. */
-const all = async <T extends FromClient['type']>(
-  clients: readonly ClientChild[],
-  order: ToClient,
-  answer: T,
-  progress: CellProgress,
-): Promise<Extract<FromClient, { type: T }>[]> =>
-  (await Promise.all(answers(clients, () => order, answer, { progress }))).filter((one) => one !== null);
-
-/**
- * Sends all clients their orders; their answers, with the clients' progress on the display meanwhile. Who
- * dies as planned, or has done so, answers null.
- */
-function answers<T extends FromClient['type']>(
-  clients: readonly ClientChild[],
-  order: (client: number) => ToClient,
-  answer: T,
-  heard: {
-    progress: CellProgress;
-    onWarm?: () => void;
-    onReport?: (client: number, report: ClientReport) => void;
-  },
-): Promise<Extract<FromClient, { type: T }> | null>[] {
-  const latest = clients.map(() => ({ operations: 0, p99Ns: 0 }));
-  clients.forEach((client, i) => {
-    client.onMessage = (message) => {
-      if (message.type === 'warm') heard.onWarm?.();
-      if (message.type !== 'progress') return;
-      if (message.report !== undefined) heard.onReport?.(i, message.report);
-      latest[i] = message;
-      heard.progress.update(
-        latest.reduce((sum, p) => sum + p.operations, 0),
-        latest.reduce((worst, p) => Math.max(worst, p.p99Ns), 0),
-      );
-    };
-  });
-  const awaited = clients.map((client) =>
-    client.expect(answer, { silentMs: SILENT_MS }).catch((error: unknown) => {
-      if (error instanceof PlannedDeath) return null;
-      throw error;
-    }),
-  );
-  for (const [i, client] of clients.entries()) client.tell(order(i));
-  return awaited;
 }

@@ -16,6 +16,8 @@ const END_MS = 2000;
 const DRAIN_MS = 200;
 /** What a process said on standard error is kept up to this. */
 const STDERR_CHARACTERS = 64_000;
+/** Kept of one whose last words tell its death: they hold all that it has counted. */
+const LAST_WORDS_CHARACTERS = 8_000_000;
 
 interface ChildOptions {
   readonly nodeFlags?: readonly string[];
@@ -75,8 +77,9 @@ export class Child<To extends object, From extends { type: string }> {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       detached: true,
     });
+    const kept = options.foretells === undefined ? STDERR_CHARACTERS : LAST_WORDS_CHARACTERS;
     this.#process.stderr?.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString()).slice(-STDERR_CHARACTERS);
+      this.#stderr = (this.#stderr + chunk.toString()).slice(-kept);
     });
     this.#process.on('message', (message) => this.#receive(message as From));
     this.#exit = new Promise((resolve) => {
@@ -110,6 +113,11 @@ export class Child<To extends object, From extends { type: string }> {
   /** It has died as it was meant to. */
   get isDead(): boolean {
     return this.#isDead;
+  }
+
+  /** It has died as it was meant to, or was ended. */
+  get isGone(): boolean {
+    return this.#isDead || this.#isEnding;
   }
 
   /** Kills it, as planned: that is no failure. */

@@ -3,11 +3,10 @@
  *
  * It obeys messages, ends itself when the harness is gone, and leaves Ctrl-C to the harness.
  */
-import { PerformanceObserver } from 'node:perf_hooks';
 import { openSession } from '../../fusee/client/connect.js';
 import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS, type RequestSource } from '../../fusee/client/request-source.js';
-import { enter, rest, type Session } from '../../fusee/client/session.js';
+import { enter, leave, rest, type Session } from '../../fusee/client/session.js';
 import { type Coroutine, makeCoroutine, Outcome } from '../../fusee/ops/index.js';
 import { FabricError } from '../../fusee/verbs/index.js';
 import type { RequestStream } from '../../workloads/index.js';
@@ -16,9 +15,13 @@ import { FaultyClient } from '../fault/faulty-client.js';
 import { PatientSource } from '../fault/patience.js';
 import type { ClientFaults } from '../fault/plan.js';
 import { buildStreams, type ClientStreams, readBackStreams } from './client-streams.js';
+import { CollectionLog } from './collections.js';
 import { HistorySource } from './history-source.js';
 import type { ClientPlan, ClientReport, FromClient, Phase, ToClient } from './messages.js';
 import { obeyParent } from './obey.js';
+import { PacedSource, turnPaced } from './paced-source.js';
+import { readScheduling, type Scheduling, schedulingSince } from './scheduling.js';
+import { measureSelfCost, type SelfCost } from './self-cost.js';
 import { StreamSource } from './stream-source.js';
 
 /** Turns of the reactor between two looks at the clock, and the time between two turns of the event loop. */
@@ -38,12 +41,16 @@ function upkeepOf({ janitor }: Session): ClientReport['upkeep'] {
 }
 
 class ClientProcess {
-  readonly #collections: { startMs: number; milliseconds: number }[] = [];
+  readonly #collections = new CollectionLog();
   #plan!: ClientPlan;
   #session!: Session;
+  #isConnected = false;
+  #isLeaving = false;
   #coroutines!: readonly Coroutine[];
   #streams!: ClientStreams;
   #source: StreamSource | null = null;
+  /** What makes an open loop of the window. */
+  #paced: PacedSource | null = null;
   #phase: Phase = 'load';
   /** Phases that were stopped, perhaps before they began. */
   readonly #stopped = new Set<Phase>();
@@ -55,18 +62,12 @@ class ClientProcess {
   /** What the cache had counted when the window began. */
   #cacheBefore: ClientReport['cache'] = { hits: 0, misses: 0, bypassed: 0 };
   #backgroundBefore: ClientReport['background'] = { rtts: 0, verbs: 0, bytes: 0 };
-  #switchesBefore = 0;
+  #schedulingBefore: Scheduling = readScheduling();
+  #selfCost: SelfCost | null = null;
   /** When the phase's source was closed; 0 before. */
   #closedNs = 0;
   /** Values are numbered through all phases, so that no two writes are alike. */
   #sequence = 0;
-
-  constructor() {
-    new PerformanceObserver((list) => {
-      for (const e of list.getEntries())
-        this.#collections.push({ startMs: e.startTime, milliseconds: e.duration });
-    }).observe({ entryTypes: ['gc'] });
-  }
 
   async obey(message: ToClient): Promise<void> {
     switch (message.type) {
@@ -86,6 +87,10 @@ class ClientProcess {
       case 'measure':
         if (this.#phase === 'run') this.#source?.measureFrom(message.measureNs);
         break;
+      case 'leave':
+        this.#isLeaving = true;
+        if (this.#source !== null && this.#phase === 'run') this.#source.stopping = true;
+        break;
       case 'check':
         await this.#check(message.alsoOf);
         break;
@@ -95,8 +100,23 @@ class ClientProcess {
   async #prepare(plan: ClientPlan): Promise<void> {
     this.#plan = plan;
     this.#streams = await buildStreams(plan);
+    // Who joins later knows nothing of the pool until then.
+    if (plan.clientIndex < plan.clients) await this.#connect(plan);
+    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
+    const cid = this.#isConnected ? this.#session.state.cid : null;
+    send({ type: 'prepared', streamHash: this.#streams.hash, requests, cid });
+  }
+
+  async #connect(plan: ClientPlan): Promise<void> {
+    this.#isConnected = true;
+    const { pool, fabric, nodes, master, secretFile, rdma } = plan;
     this.#session = await openSession({
-      pool: plan.pool,
+      pool,
+      fabric,
+      nodes,
+      master,
+      secretFile,
+      rdma,
       coroutines: plan.coroutines,
       rttNs: plan.rttNs,
       prefault: true,
@@ -107,8 +127,6 @@ class ClientProcess {
     else if (plan.historyPath !== undefined)
       this.#history = new History({ capacity: plan.requests + plan.records });
     this.#coroutines = Array.from({ length: plan.coroutines }, (_, i) => makeCoroutine(state, i));
-    const requests = this.#streams.measured.reduce((sum, stream) => sum + stream.length, 0);
-    send({ type: 'prepared', streamHash: this.#streams.hash, requests });
   }
 
   #expectFaults(faults: ClientFaults): void {
@@ -127,6 +145,10 @@ class ClientProcess {
   async #load(): Promise<void> {
     const source = this.#sourceOf('load', this.#streams.load, { measureNs: 0, endsWithFirst: false });
     await this.#drive(source, Number.POSITIVE_INFINITY);
+    // Compiled by now, and nothing is in flight.
+    const { keys, measured } = this.#streams;
+    const { fabric } = this.#session;
+    this.#selfCost = measureSelfCost({ coroutine: this.#coroutines[0], fabric, keys, stream: measured[0] });
     const outcomes = source.recorder.report().flatMap((o) => Object.keys(o.outcomes));
     send({
       type: 'loaded',
@@ -137,21 +159,41 @@ class ClientProcess {
   }
 
   async #run(when: Extract<ToClient, { type: 'run' }>): Promise<void> {
+    if (!this.#isConnected) {
+      await this.#connect(this.#plan);
+      send({ type: 'joined', atNs: this.#session.fabric.nowNs(), cid: this.#session.state.cid });
+    }
     const { fabric } = this.#session;
     const source = this.#sourceOf('run', this.#streams.measured, {
       measureNs: when.measureNs,
       endsWithFirst: true,
+      isOpen: this.#plan.schedule !== undefined,
     });
+    source.stopping ||= this.#isLeaving;
     while (fabric.nowNs() < when.startNs && !source.stopping) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#switchesBefore = process.resourceUsage().involuntaryContextSwitches;
-    await this.#drive(source, when.endNs, when.warmShare);
+    await this.#drive(source, when.endNs, when);
     const endNs = fabric.nowNs();
     // Entries of collections arrive with the event loop: give them a turn.
     await new Promise((resolve) => setTimeout(resolve, 5));
     this.#inserted = source.insertedKeys();
-    send({ type: 'finished', report: this.#reportOf(source, endNs) });
+    const arrivals = this.#paced?.closedAt(this.#closedNs);
+    this.#paced = null;
+    const report = { ...this.#reportOf(source, endNs), intervals: source.recorder.closeIntervals() };
+    send({ type: 'finished', report: arrivals === undefined ? report : { ...report, arrivals } });
+    if (this.#isLeaving) await this.#leave();
+  }
+
+  /** As a client of users does that closes: what it owns is handed on. */
+  async #leave(): Promise<void> {
+    this.#writeHistory();
+    const { fabric, state } = this.#session;
+    const hasLeft = await leave(this.#session);
+    const atNs = fabric.nowNs();
+    fabric.close();
+    if (!hasLeft) this.#session.resign?.();
+    send({ type: 'left', atNs, cid: state.cid });
   }
 
   /** What a source has measured so far. */
@@ -162,15 +204,19 @@ class ClientProcess {
       notOk: source.notOk,
       measureNs: source.measureNs,
       endNs,
-      closedNs: this.#closedNs === 0 ? endNs : this.#closedNs,
+      // Who leaves closes the window for itself alone.
+      closedNs: this.#closedNs === 0 || this.#isLeaving ? endNs : this.#closedNs,
+      ...(this.#paced === null ? {} : { arrivals: this.#paced.counts }),
       wrongValues: source.wrongValues,
       wrongExamples: source.wrongExamples,
       series: source.recorder.series(),
-      collections: this.#collectionsSince(source.measureNs, endNs),
+      intervals: null,
+      collections: this.#collections.between(source.measureNs, endNs, this.#session.fabric.nowNs()),
       cache: this.#cacheCounts(),
       background: this.#backgroundCounts(),
       upkeep: upkeepOf(this.#session),
-      involuntarySwitches: process.resourceUsage().involuntaryContextSwitches - this.#switchesBefore,
+      ...schedulingSince(this.#schedulingBefore),
+      selfCost: this.#selfCost,
     };
   }
 
@@ -214,13 +260,23 @@ class ClientProcess {
   #sourceOf(
     phase: Phase,
     streams: readonly RequestStream[],
-    ends: { measureNs: number; endsWithFirst: boolean },
+    ends: { measureNs: number; endsWithFirst: boolean; isOpen?: boolean },
     { keys, frontier }: ClientStreams = this.#streams,
   ): StreamSource {
     const { local } = this.#session.fabric;
     const writer = this.#plan.clientIndex + 1;
     const firstSequence = this.#sequence;
-    const source = new StreamSource({ local, streams, keys, frontier, writer, firstSequence, ...ends });
+    const loops = phase === 'run' && this.#plan.loops === true;
+    const source = new StreamSource({
+      local,
+      streams,
+      keys,
+      frontier,
+      writer,
+      firstSequence,
+      loops,
+      ...ends,
+    });
     // From here on a stop finds it, before it is driven too.
     this.#source = source;
     this.#phase = phase;
@@ -229,11 +285,17 @@ class ClientProcess {
   }
 
   /** Runs a source dry, or until its end; what is in flight then finishes. */
-  async #drive(source: StreamSource, endNs: number, warmShare: number | null = null): Promise<void> {
+  async #drive(
+    source: StreamSource,
+    endNs: number,
+    { warmShare, startNs }: { warmShare: number | null; startNs: number } = { warmShare: null, startNs: 0 },
+  ): Promise<void> {
     const { fabric, janitor, failover } = this.#session;
     await enter(this.#session);
     const [requests, patient] = this.#withFaults(this.#observed(source));
-    const reactor = new Reactor(fabric, this.#coroutines, requests, {
+    const paced = this.#pacedSource(requests, source, startNs);
+    this.#paced = paced;
+    const reactor = new Reactor(fabric, this.#coroutines, paced ?? requests, {
       deadlineNs: this.#plan.deadlineNs ?? DEFAULT_DEADLINE_NS,
       janitor,
       failover,
@@ -244,15 +306,18 @@ class ClientProcess {
     let isMeasured = false;
     const mayDie = this.#phase === 'run' && this.#plan.faults?.mayDie === true;
     this.#closedNs = 0;
-    while (reactor.active > 0 || patient?.isResting) {
+    while (reactor.active > 0 || patient?.isResting || (paced !== null && !source.stopping)) {
       let now = fabric.nowNs();
-      for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
-        for (let turn = 0; turn < TURNS; turn++) reactor.turn();
-      }
+      if (paced !== null) now = turnPaced(reactor, paced, now + SLICE_NS);
+      else
+        for (const slice = now + SLICE_NS; now < slice && reactor.active > 0; now = fabric.nowNs()) {
+          for (let turn = 0; turn < TURNS; turn++) reactor.turn();
+        }
       if (!isMeasured && now >= source.measureNs) {
         isMeasured = true;
         this.#cacheBefore = this.#cacheCounts({ hits: 0, misses: 0, bypassed: 0 });
         this.#backgroundBefore = { ...janitor.work };
+        this.#schedulingBefore = readScheduling();
       }
       if (now > endNs || (source.endsWithFirst && source.exhausted)) source.stopping = true;
       if (source.stopping && this.#closedNs === 0) this.#closedNs = now;
@@ -277,6 +342,14 @@ class ClientProcess {
     await rest(this.#session);
     this.#sequence = source.sequence;
     this.#source = null;
+  }
+
+  /** What makes an open loop of the measured window, if it is to be one. */
+  #pacedSource(inner: RequestSource, source: StreamSource, startNs: number): PacedSource | null {
+    const { schedule, coroutines } = this.#plan;
+    if (schedule === undefined || this.#phase !== 'run') return null;
+    const nowNs = (): number => this.#session.fabric.nowNs();
+    return new PacedSource(inner, { source, schedule, startNs, coroutines, nowNs });
   }
 
   /** The requests of the measured window, where faults are to come, with what they need around them. */
@@ -321,23 +394,7 @@ class ClientProcess {
     this.#journal?.flush();
     if (this.#history !== null && historyPath !== undefined) writeHistory(historyPath, this.#history);
   }
-
-  #collectionsSince(
-    measureNs: number,
-    endNs: number,
-  ): { count: number; milliseconds: number; longestMs: number } {
-    // Both clocks are monotonic: relate them by reading them together.
-    const offsetMs = performance.now() - this.#session.fabric.nowNs() / 1e6;
-    const from = measureNs / 1e6 + offsetMs;
-    const to = endNs / 1e6 + offsetMs;
-    const inWindow = this.#collections.filter((c) => c.startMs >= from && c.startMs <= to);
-    return {
-      count: inWindow.length,
-      milliseconds: inWindow.reduce((sum, c) => sum + c.milliseconds, 0),
-      longestMs: inWindow.reduce((most, c) => Math.max(most, c.milliseconds), 0),
-    };
-  }
 }
 
 // These concern the phase under way, or one to come.
-obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure']);
+obeyParent<ToClient>(() => new ClientProcess(), ['stop', 'measure', 'leave']);

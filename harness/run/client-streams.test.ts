@@ -171,4 +171,16 @@ describe('a trace', () => {
     const streams = await buildStreams(one);
     expect(readBackStreams(one, streams, new Float64Array(0))).toBe(null);
   });
+
+  it('of one that joins later load nothing, and insert keys that nobody else does', async () => {
+    const all = [
+      ...(await allClients('ycsb-d')),
+      await buildStreams(plan('ycsb-d', { clientIndex: CLIENTS })),
+    ];
+    expect(keysOf(all[CLIENTS].load)).toEqual([]);
+    const inserted = all.map(({ measured }) => keysOf(measured, RequestKind.INSERT));
+    expect(inserted[CLIENTS].length).toBeGreaterThan(0);
+    expect(new Set(inserted.flat()).size).toBe(inserted.flat().length);
+    expect(all[CLIENTS].hash).not.toBe(all[0].hash);
+  });
 });

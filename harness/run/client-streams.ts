@@ -83,12 +83,14 @@ export async function buildStreams(plan: ClientPlan): Promise<ClientStreams> {
       process: plan.clientIndex,
       coroutine,
       clientIndex: plan.clientIndex,
-      clientCount: plan.clients,
+      clientCount: Math.max(plan.clients, plan.clientIndex + 1),
       valueBytes: plan.valueBytes,
       insertedBefore: preloaded,
     }),
   );
-  const share = isPrivate
+  // Who joins later finds everything loaded.
+  const loadsNothing = isPrivate || plan.clientIndex >= plan.clients;
+  const share = loadsNothing
     ? { first: 0, count: 0 }
     : loadShare(records, { index: plan.clientIndex, count: plan.clients });
   const load = Array.from({ length: plan.coroutines }, (_, coroutine) => {

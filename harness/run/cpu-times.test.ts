@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { sampleConditions } from '../../results/conditions-sample.js';
 import { type CpuTimes, foreignCores, readCpuTimes, stolenShare } from './cpu-times.js';
 import { FOREIGN_CORES_MAX, judge } from './trust.js';
 
@@ -67,8 +68,7 @@ describe('CPU times', () => {
       busyProcesses: 1,
       cores: 2,
       collections: { count: 0, milliseconds: 0, longestMs: 0, shareOfWindow: 0 },
-      cpuBefore: before.alien,
-      cpuAfter: after.alien,
+      conditions: sampleConditions({ foreignCores: foreign }),
       warmupMs: 1000,
       seconds: 5,
       operations: 1e6,

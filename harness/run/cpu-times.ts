@@ -25,7 +25,7 @@ export function readCpuTimes(ownPids: readonly number[]): CpuTimes {
     steal,
     total: busy + idle + waiting + steal,
     busy,
-    own: ownPids.reduce((sum, pid) => sum + ticksOf(pid), 0),
+    own: ownPids.reduce((sum, pid) => sum + ticksOf(pid), 0) + ticksOfReaped(ownPids),
     cores: Math.max(1, text.match(/^cpu\d/gm)?.length ?? 1),
   };
 }
@@ -46,14 +46,22 @@ export function foreignCores(before: CpuTimes, after: CpuTimes): number {
   return ticks > 0 ? Math.max(0, foreign / ticks) : 0;
 }
 
+/** What our own children have used that are gone: a killed client's time must not pass for others'. */
+const ticksOfReaped = (ownPids: readonly number[]): number =>
+  ownPids.includes(process.pid) ? ticksOf(process.pid, OF_CHILDREN) : 0;
+
+/** Places of user and system time behind a process's name: its own, and that of children which have ended. */
+const OWN = 11;
+const OF_CHILDREN = 13;
+
 /** CPU time of a process with all its threads; 0 when it is gone. */
-function ticksOf(pid: number): number {
+function ticksOf(pid: number, place = OWN): number {
   try {
-    // Behind the name, which may hold spaces and brackets, fields 3 and on; 14 and 15 are user and system.
+    // Behind the name, which may hold spaces and brackets, fields 3 and on; times are fields 14 to 17.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
-    return Number(fields[11]) + Number(fields[12]);
+    return Number(fields[place]) + Number(fields[place + 1]);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ESRCH') return 0;

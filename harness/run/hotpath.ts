@@ -15,7 +15,7 @@ import { Reactor } from '../../fusee/client/reactor.js';
 import { DEFAULT_DEADLINE_NS } from '../../fusee/client/request-source.js';
 import type { Session } from '../../fusee/client/session.js';
 import type { Recording } from '../../fusee/fabric/recording.js';
-import type { ShmFabric } from '../../fusee/fabric/shm.js';
+import { ShmFabric } from '../../fusee/fabric/shm.js';
 import { type Coroutine, makeCoroutine } from '../../fusee/ops/index.js';
 import { CorruptionError, UsageError } from '../../fusee/verbs/index.js';
 import {
@@ -152,11 +152,13 @@ class Player {
   private constructor(
     c: Case,
     nodes: readonly Child<ToNode, FromNode>[],
-    session: Session<ShmFabric>,
+    session: Session,
     requests: number,
   ) {
     this.#case = c;
     this.#nodes = nodes;
+    if (!(session.fabric instanceof ShmFabric))
+      throw new UsageError('the hot path is measured over shared memory');
     this.fabric = session.fabric;
     this.#coroutines = Array.from({ length: COROUTINES }, (_, i) => makeCoroutine(session.state, i));
     const load = this.#sourceOf(loadStreams(valueBytesOf(KV_BYTES)));

@@ -156,3 +156,43 @@ describe('a bench is refused, with the value, the limit and the way out, for', (
     );
   });
 });
+
+describe('a bench whose clients come and go', () => {
+  const timeline = [
+    { at: '1s', join: 2 },
+    { at: '2s', kill: 'client 3' },
+  ];
+  // Nobody numbered 3 is there at the start.
+  it('is refused when its timeline names who is not there', async () => {
+    await expect(planBench(options({ timeline }), roomy)).rejects.toThrow('there is no client 3');
+  });
+
+  it('has a plan for each that joins, and a pool for all that are there at a time', async () => {
+    const joins = [{ every: '1s', kill: 'random client', replace: true }, timeline[0]];
+    const [{ plan }] = await planBench(options({ timeline: joins }), roomy);
+    expect(plan.joiners?.map(({ clientIndex, clients }) => [clientIndex, clients])).toEqual(
+      Array.from({ length: 12 }, (_, i) => [2 + i, 2]),
+    );
+    // Who is killed says what it has counted; the last one is not.
+    expect(plan.joiners?.filter(({ faults }) => faults?.mayDie).length).toBeGreaterThan(5);
+    const [{ plan: without }] = await planBench(options(), roomy);
+    const bytes = ({ config }: typeof plan): number => config.regionsPerNode * config.regionBytes;
+    expect(bytes(plan)).toBeGreaterThan(bytes(without));
+  });
+
+  it('works on keys that clients share', async () => {
+    const private_ = options({ workloads: ['micro-update'], timeline: [timeline[0]] });
+    await expect(planBench(private_, roomy)).rejects.toThrow('who would have no keys in the workload micro');
+  });
+
+  it('plays requests again only where that works', async () => {
+    const [{ plan }] = await planBench(options({ loops: true }), roomy);
+    expect(plan.clients.every(({ loops }) => loops === true)).toBe(true);
+    await expect(planBench(options({ loops: true, workloads: ['ycsb-d'] }), roomy)).rejects.toThrow(
+      '--loop plays requests again, but ycsb-d inserts',
+    );
+    await expect(planBench(options({ loops: true, verify: true }), roomy)).rejects.toThrow(
+      'only with --faults',
+    );
+  });
+});

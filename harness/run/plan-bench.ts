@@ -1,36 +1,33 @@
 /** What `fusee bench` is to run: every setting checked, every pool sized, before anything starts. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { CACHE_BYTES_MAX } from '../../fusee/client/connect.js';
+import type { HostFabricKind } from '../../fusee/fabric/open.js';
+import type { RdmaChoice } from '../../fusee/fabric/verbs.js';
 import { DEFAULT_CACHE } from '../../fusee/index/index.js';
 import { UsageError } from '../../fusee/verbs/index.js';
-import {
-  coroutineCountMax,
-  type Flavour,
-  flavours,
-  keyStrideBytes,
-  readTrace,
-  strideKeyCount,
-  type Trace,
-  WorkloadError,
-  type WorkloadSpec,
-  workloadSpec,
-} from '../../workloads/index.js';
-import { keyRowCountMax } from '../../workloads/keys.js';
-import { requestCountMax } from '../../workloads/requests.js';
-import { headBytes } from '../../workloads/values.js';
-import { clientFaults, type PlannedFault, planFaults } from '../fault/plan.js';
+import { type Flavour, keyStrideBytes, readTrace, type Trace } from '../../workloads/index.js';
+import { clientFaults, clientsAtOnce, joinersIn, type PlannedFault, planFaults } from '../fault/plan.js';
 import { type BenchShape, parseTimeline, type TimelineEvent } from '../fault/timeline.js';
 import type { CellPlan } from './cell.js';
+import { asUsage, checkJoins, checkOptions, checkWorkload, ratioOf } from './check-options.js';
+import type { ClientPlan } from './messages.js';
 import { type Available, planPool, requireRoom, traceDemand, valueBytesOf, workloadDemand } from './plan.js';
+import { checkOpenLoop, clientSchedule, type OpenLoopOptions, type OpenLoopPlan } from './plan-open-loop.js';
 import { planVerified } from './plan-verified.js';
 
 /** Settings of a bench, as the command line gives them. */
 export interface BenchOptions {
   readonly workloads: readonly string[];
+  /** What leads from clients to nodes. @default 'shm' */
+  readonly fabric?: HostFabricKind;
+  /** Over verbs: the clients' RDMA device. */
+  readonly rdma?: RdmaChoice;
   readonly searchRatio?: number;
   readonly tracePath?: string;
   readonly flavour: string;
   readonly clients: number;
+  /** Each workload runs with each of these. @default `clients` alone */
+  readonly clientCounts?: readonly number[];
   readonly coroutines: number;
   readonly nodes: number;
   readonly indexReplicas: number;
@@ -50,30 +47,45 @@ export interface BenchOptions {
   readonly verify?: boolean;
   /** File with the timeline of what is to go wrong in each cell. */
   readonly faultsPath?: string;
-  /** A master sees to what the dead leave behind. @default false */
-  readonly hasMaster?: boolean;
+  /** Requests come by a schedule, whatever becomes of those before. @default each behind the last */
+  readonly openLoop?: OpenLoopOptions;
+  /** Take cells that earlier runs have finished from there. @default false */
+  readonly resume?: boolean;
+  /** The same as data, in place of a file. */
+  readonly timeline?: readonly object[];
+  /** The window closes when all of the timeline has happened; `secondsMax` bounds it. @default false */
+  readonly endsWithTimeline?: boolean;
+  /** Requests begin again when they have been played to the end: the window is as long as it is to be. */
+  readonly loops?: boolean;
+  /** Masters that see to what the dead leave behind: one leads, the others stand by. @default 0 */
+  readonly masters?: number;
+  /** The lease that they give to clients. @default a long one, for busy machines */
+  readonly leaseMs?: number;
   /** Folder of all runs. */
   readonly out: string;
   readonly figures: boolean;
 }
 
-/** One workload and repetition. */
+/** One workload and repetition, with one number of clients and one offered load. */
 export interface Cell {
   readonly name: string;
+  /** Tells apart cells of one workload, such as `c8` and `20000ops`; null when only workloads differ. */
+  readonly label: string | null;
   readonly repetition: number;
+  /** Its own: repetitions differ. */
+  readonly seed: number;
+  readonly clients: number;
+  readonly openLoop: OpenLoopPlan | null;
   readonly plan: CellPlan;
+  /** All that determines it, besides code and machine. */
+  readonly settings: object;
 }
 
-const CLIENTS_MAX = 64;
-const REPETITIONS_MAX = 1000;
-const SEED_MAX = 2 ** 32 - 1 - REPETITIONS_MAX;
-/** Far beyond any network; the store's own deadline is 1 s. */
-const RTT_NS_MAX = 100e6;
 /**
- * Of a verified cell, whose requests wait for splits and for memory: far above the store's own second, for
- * beside other jobs a process may not run for longer than that.
+ * Of a cell whose pool reclaims, so that requests wait for splits and for memory: far above the store's own
+ * second, for beside other jobs a process may not run for longer than that.
  */
-const VERIFIED_DEADLINE_NS = 30e9;
+const RECLAIMING_DEADLINE_NS = 30e9;
 /** What a client process takes before it holds anything. */
 const PROCESS_BYTES = 100 << 20;
 /** A request in a stream, with its value's size. */
@@ -84,36 +96,123 @@ const REQUEST_BYTES = 14;
  * @throws UsageError naming the value, the limit and the way out.
  */
 export async function planBench(options: BenchOptions, available?: Available): Promise<Cell[]> {
+  const { clientCounts = [options.clients], openLoop } = options;
+  const twice = clientCounts.find((count, i) => clientCounts.indexOf(count) !== i);
+  if (twice !== undefined) throw new UsageError(`${twice} clients are named twice; name them once`);
+  if (openLoop !== undefined) checkOpenLoop(openLoop);
+  const cells: Cell[] = [];
+  for (const clients of clientCounts) {
+    cells.push(...(await planClients({ ...options, clients }, available)));
+  }
+  return cells;
+}
+
+/** The cells of one number of clients. */
+async function planClients(options: BenchOptions, available: Available | undefined): Promise<Cell[]> {
   checkOptions(options);
   const shape = shapeOf(options);
-  const timeline = readTimeline(options.faultsPath, shape);
+  const timeline = readTimeline(options, shape);
   const cells: Cell[] = [];
   for (const workload of options.workloads) {
     checkWorkload(workload, options);
     const trace = workload === 'trace' ? await openTrace(options) : null;
-    const size = { ...options, searchRatio: ratioOf(workload, options).searchRatio, workload };
-    const demand = trace === null ? workloadDemand(size) : traceDemand(trace);
-    const config = options.verify === true ? planVerified(size, demand) : planPool(size, demand);
-    const clientBytes = options.clients * clientMemory(options, trace);
-    requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
-    for (let repetition = 0; repetition < options.repetitions; repetition++) {
-      const seed = options.seed + repetition;
-      const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
-      const plan = cellPlan(options, { workload, repetition, faults }, config);
-      cells.push({ name: workload, repetition, plan });
+    for (const openLoop of openLoopsOf(options)) {
+      for (let repetition = 0; repetition < options.repetitions; repetition++) {
+        const seed = options.seed + repetition;
+        const faults = timeline === null ? null : planFaults(timeline, { ...shape, seed });
+        checkJoins(workload, faults, options);
+        const clients = faults === null ? options.clients : clientsAtOnce(faults, options.clients);
+        // A client that was killed keeps what it had until it is recovered, and all grace waits for that.
+        const dying = (faults ?? []).filter(({ kind }) => kind === 'kill' || kind === 'crash').length;
+        const holders = clients + Math.min(dying, 2 * clients);
+        const config = poolOf(options, { workload, clients: holders, trace });
+        const clientBytes = clients * clientMemory(options, trace);
+        requireRoom(config, { clientBytes, ...(available === undefined ? {} : { available }) });
+        const what = { workload, repetition, faults, openLoop };
+        cells.push({
+          name: workload,
+          label: labelOf(options, openLoop),
+          repetition,
+          seed,
+          clients: options.clients,
+          openLoop,
+          plan: cellPlan(options, what, config),
+          settings: {
+            ...settingsOf(options, what),
+            seed,
+            traceHash: trace === null ? null : traceHash(options),
+          },
+        });
+      }
     }
   }
   return cells;
 }
 
-const shapeOf = ({ clients, nodes, secondsMax }: BenchOptions): BenchShape => ({
+const openLoopsOf = ({ openLoop }: BenchOptions): readonly (OpenLoopPlan | null)[] => {
+  if (openLoop === undefined) return [null];
+  const { rates, ...common } = openLoop;
+  return rates.map((offeredOps) => ({ ...common, offeredOps }));
+};
+
+/** What differs between cells of one workload. */
+function labelOf(
+  { clients, clientCounts = [], openLoop }: BenchOptions,
+  plan: OpenLoopPlan | null,
+): string | null {
+  const parts = [
+    ...(clientCounts.length > 1 ? [`c${clients}`] : []),
+    ...(plan !== null && (openLoop?.rates.length ?? 0) > 1 ? [`${plan.offeredOps}ops`] : []),
+  ];
+  return parts.length === 0 ? null : parts.join('-');
+}
+
+/** Of a bench, what determines this cell: not what else is run, how often, and where results go. */
+function settingsOf(options: BenchOptions, cell: CellChoice): object {
+  const { workloads, tracePath, searchRatio, faultsPath, clientCounts, openLoop, ...rest } = options;
+  const { repetitions, out, figures, resume, ...settings } = rest;
+  return {
+    experiment: 'bench',
+    system: 'fusee',
+    ...settings,
+    fabric: options.fabric ?? 'shm',
+    ...ratioOf(cell.workload, options),
+    ...cell,
+  };
+}
+
+/** sha256 of the trace that is replayed; null when none is. */
+export const traceHash = ({ tracePath }: BenchOptions): string | null =>
+  tracePath === undefined ? null : createHash('sha256').update(readFileSync(tracePath)).digest('hex');
+
+/** A pool with room for what the workload writes, by so many clients at a time. */
+function poolOf(
+  options: BenchOptions,
+  { workload, clients, trace }: { workload: string; clients: number; trace: Trace | null },
+): CellPlan['config'] {
+  const { searchRatio } = ratioOf(workload, options);
+  // All that join have as many requests as one that is there from the start.
+  const requests = Math.ceil((options.requests / options.clients) * clients);
+  const size = { ...options, clients, requests, searchRatio, workload };
+  const demand = trace === null ? workloadDemand(size) : traceDemand(trace);
+  // What is written again and again must be reclaimed: no pool has room for all of it.
+  return options.verify === true || options.loops === true
+    ? planVerified(size, demand)
+    : planPool(size, demand);
+}
+
+const shapeOf = ({ clients, nodes, masters = 0, secondsMax }: BenchOptions): BenchShape => ({
   clients,
   nodes,
-  hasMaster: false,
+  masters,
   windowNs: secondsMax * 1e9,
 });
 
-function readTimeline(path: string | undefined, shape: BenchShape): TimelineEvent[] | null {
+function readTimeline(
+  { faultsPath: path, timeline }: BenchOptions,
+  shape: BenchShape,
+): TimelineEvent[] | null {
+  if (timeline !== undefined) return parseTimeline(JSON.stringify(timeline), 'timeline', shape);
   if (path === undefined) return null;
   let text: string;
   try {
@@ -122,119 +221,6 @@ function readTimeline(path: string | undefined, shape: BenchShape): TimelineEven
     throw new UsageError(`--faults ${path} cannot be read (${(error as Error).message}); name a file`);
   }
   return parseTimeline(text, path, shape);
-}
-
-/** Refuses a number outside its limits. */
-function within(name: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new UsageError(`${name} is ${value}; choose a whole number from ${least} to ${most}`);
-  }
-}
-
-function checkOptions(options: BenchOptions): void {
-  const { clients, coroutines, workloads } = options;
-  within('clients', clients, 1, CLIENTS_MAX);
-  within('coroutines', coroutines, 1, coroutineCountMax);
-  within('records', options.records, 1, keyRowCountMax);
-  within('repeats', options.repetitions, 1, REPETITIONS_MAX);
-  within('seed', options.seed, 0, SEED_MAX);
-  const lanes = clients * coroutines;
-  if (!Number.isInteger(options.requests) || options.requests < lanes) {
-    throw new UsageError(
-      `requests is ${options.requests}; ${clients} clients with ${coroutines} coroutines each need ` +
-        `at least ${lanes}, one for every coroutine: ask for more, or use fewer clients or coroutines`,
-    );
-  }
-  within('requests', options.requests, lanes, requestCountMax);
-  requireSpan('the window', options.secondsMax, { least: 0.001, most: 86_400, unit: 's' });
-  requireSpan('the warm-up', options.warmupMs ?? 0, { least: 0, most: 3_600_000, unit: 'ms' });
-  requireSpan('the round trip', options.rttNs, { least: 0, most: RTT_NS_MAX, unit: 'ns' });
-  if (options.cacheBytes !== undefined) within('the cache size', options.cacheBytes, 0, CACHE_BYTES_MAX);
-  valueBytesOf(options.kvBytes);
-  checkVerifiable(options);
-  if (options.out === '') throw new UsageError('the folder of all runs has no name; give one with --out');
-  if (!(flavours as readonly string[]).includes(options.flavour)) {
-    throw new UsageError(`flavour '${options.flavour}' is unknown; choose one of ${flavours.join(', ')}`);
-  }
-  if (workloads.length === 0) throw new UsageError('no workload was named; choose for example ycsb-a');
-  const twice = workloads.find((name, i) => workloads.indexOf(name) !== i);
-  if (twice !== undefined) {
-    throw new UsageError(`workload '${twice}' is named twice; name it once, and repeat it with --repeats`);
-  }
-  checkCompanions(options);
-}
-
-/** A history needs values that name their writer, and requests whose outcomes are known. */
-function checkVerifiable({ verify = false, kvBytes, workloads }: BenchOptions): void {
-  if (!verify) return;
-  if (valueBytesOf(kvBytes) < headBytes) {
-    const least = headBytes + keyStrideBytes;
-    throw new UsageError(
-      `KV size is ${kvBytes} bytes; --verify needs values that name their writer: at least ${least}`,
-    );
-  }
-  if (workloads.includes('trace')) {
-    throw new UsageError('--verify cannot follow the workload trace, whose values have sizes of their own');
-  }
-}
-
-/** Options that mean something to one workload only. */
-function checkCompanions({ workloads, tracePath, searchRatio }: BenchOptions): void {
-  if (tracePath !== undefined && !workloads.includes('trace')) {
-    throw new UsageError(`--trace ${tracePath} is given, but not the workload trace; add --workload trace`);
-  }
-  if (searchRatio !== undefined && !workloads.includes('mix')) {
-    throw new UsageError(
-      `--search-ratio ${searchRatio} is given, but not the workload mix; add --workload mix`,
-    );
-  }
-}
-
-function requireSpan(
-  name: string,
-  value: number,
-  { least, most, unit }: { least: number; most: number; unit: string },
-): void {
-  if (value >= least && value <= most) return;
-  throw new UsageError(`${name} is ${value} ${unit}; choose ${least} to ${most} ${unit}`);
-}
-
-const ratioOf = (workload: string, { searchRatio }: BenchOptions): { searchRatio?: number } =>
-  workload === 'mix' && searchRatio !== undefined ? { searchRatio } : {};
-
-function checkWorkload(name: string, options: BenchOptions): void {
-  if (name === 'mix' && options.searchRatio === undefined) {
-    throw new UsageError(
-      "workload 'mix' needs its share of SEARCH; give it with --search-ratio, from 0 to 1",
-    );
-  }
-  if (name === 'trace' && options.tracePath === undefined) {
-    throw new UsageError("workload 'trace' replays a file; name it with --trace FILE");
-  }
-  const spec = specOf(name, options);
-  const perCoroutine = Math.ceil(options.requests / options.clients / options.coroutines);
-  if (spec.distribution === 'latest' && options.records < 2) {
-    throw new UsageError(`records is ${options.records}; ${name} needs a newest key and one before it, so 2`);
-  }
-  if (spec.shares.insert + spec.shares.remove > 0 && perCoroutine > strideKeyCount) {
-    throw new UsageError(
-      `requests is ${options.requests}, ${perCoroutine} for each coroutine; in ${name} one has ` +
-        `${strideKeyCount} keys: use fewer requests, or more clients or coroutines`,
-    );
-  }
-}
-
-function specOf(name: string, options: BenchOptions): WorkloadSpec {
-  try {
-    return workloadSpec(name, ratioOf(name, options));
-  } catch (error) {
-    return asUsage(error);
-  }
-}
-
-/** A workload's own complaints are about usage. */
-function asUsage(error: unknown): never {
-  throw error instanceof WorkloadError ? new UsageError(error.message) : error;
 }
 
 async function openTrace(options: BenchOptions): Promise<Trace> {
@@ -259,39 +245,56 @@ function clientMemory(options: BenchOptions, trace: Trace | null): number {
   return Math.ceil(PROCESS_BYTES + cacheBytes + streams + keys);
 }
 
+/** What a cell is, of all that a bench runs. */
+interface CellChoice {
+  readonly workload: string;
+  readonly repetition: number;
+  readonly faults: readonly PlannedFault[] | null;
+  readonly openLoop: OpenLoopPlan | null;
+}
+
 function cellPlan(
   options: BenchOptions,
-  { workload, repetition, faults }: { workload: string; repetition: number; faults: PlannedFault[] | null },
+  { workload, repetition, faults, openLoop }: CellChoice,
   config: CellPlan['config'],
 ): CellPlan {
   const { clients, coroutines, records, tracePath, cacheBytes } = options;
   const pool = `bench-${process.pid}`;
+  const seed = options.seed + repetition;
+  const clientPlan = (clientIndex: number): ClientPlan => ({
+    pool,
+    clientIndex,
+    clients,
+    coroutines,
+    rttNs: options.rttNs,
+    workload: {
+      name: workload,
+      ...ratioOf(workload, options),
+      ...(tracePath === undefined ? {} : { tracePath }),
+    },
+    flavour: options.flavour as Flavour,
+    seed,
+    records,
+    requests: Math.floor(options.requests / clients),
+    ...(options.loops === true ? { loops: true } : {}),
+    valueBytes: valueBytesOf(options.kvBytes),
+    ...(cacheBytes === undefined ? {} : { cacheBytes }),
+    ...(options.verify === true || options.loops === true ? { deadlineNs: RECLAIMING_DEADLINE_NS } : {}),
+    ...(openLoop === null ? {} : { schedule: clientSchedule(openLoop, { clientIndex, clients, seed }) }),
+    ...(faults === null ? {} : { faults: clientFaults(faults, clientIndex) }),
+  });
   return {
     pool,
+    fabric: options.fabric ?? 'shm',
+    ...(options.rdma === undefined ? {} : { rdma: options.rdma }),
     config,
     warmupMs: options.warmupMs ?? null,
     secondsMax: options.secondsMax,
     ...(faults === null ? {} : { faults }),
-    hasMaster: options.hasMaster ?? false,
-    clients: Array.from({ length: clients }, (_, clientIndex) => ({
-      pool,
-      clientIndex,
-      clients,
-      coroutines,
-      rttNs: options.rttNs,
-      workload: {
-        name: workload,
-        ...ratioOf(workload, options),
-        ...(tracePath === undefined ? {} : { tracePath }),
-      },
-      flavour: options.flavour as Flavour,
-      seed: options.seed + repetition,
-      records,
-      requests: Math.floor(options.requests / clients),
-      valueBytes: valueBytesOf(options.kvBytes),
-      ...(cacheBytes === undefined ? {} : { cacheBytes }),
-      ...(options.verify === true ? { deadlineNs: VERIFIED_DEADLINE_NS } : {}),
-      ...(faults === null ? {} : { faults: clientFaults(faults, clientIndex) }),
-    })),
+    endsWithFaults: options.endsWithTimeline ?? false,
+    masters: options.masters ?? 0,
+    ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+    clients: Array.from({ length: clients }, (_, i) => clientPlan(i)),
+    joiners: Array.from({ length: joinersIn(faults ?? []) }, (_, i) => clientPlan(clients + i)),
   };
 }

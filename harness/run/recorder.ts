@@ -4,6 +4,7 @@ import { Outcome } from '../../fusee/ops/index.js';
 import { Ledger } from '../../fusee/verbs/index.js';
 import { LatencyHistogram } from '../../results/histogram.js';
 import type { Operation } from '../../results/schema.js';
+import { IntervalLog, type IntervalReport } from './interval-log.js';
 import type { OperationReport } from './messages.js';
 
 /** As results list them, by kind of request. Not imported: clients would load the schema's validator. */
@@ -22,9 +23,12 @@ export class PhaseRecorder {
   readonly #warmupLedger = new Ledger();
   readonly #outcomes = OPERATIONS.map(() => new Uint32Array(OUTCOMES));
   readonly #intervals: { operations: number; p99Ns: number }[] = [];
+  readonly #log = new IntervalLog(SERIES_MS);
   /** Of the open interval alone, by kind: one record a request, and both series and sums come from it. */
   readonly #open = OPERATIONS.map(() => new LatencyHistogram());
   readonly #closed = OPERATIONS.map(() => new LatencyHistogram());
+  /** Response times, by kind; null in a closed loop. */
+  readonly #responses: readonly LatencyHistogram[] | null;
   readonly #interval = new LatencyHistogram();
   /** Start of the series, and end of the open interval: in an array, where doubles stay unboxed. */
   readonly #times = new Float64Array(2);
@@ -33,8 +37,10 @@ export class PhaseRecorder {
 
   /**
    * @param measureNs start of the measured window, and of the series; 0: with the first request that ends.
+   * @param options.isOpen response times are recorded too.
    */
-  constructor(measureNs: number) {
+  constructor(measureNs: number, { isOpen }: { readonly isOpen: boolean } = { isOpen: false }) {
+    this.#responses = isOpen ? OPERATIONS.map(() => new LatencyHistogram()) : null;
     this.startAt(measureNs);
   }
 
@@ -73,6 +79,12 @@ export class PhaseRecorder {
     this.#open[operation].record(latencyNs);
   }
 
+  /** Counts the response time of a request that was recorded. Without effect in a closed loop. */
+  respond(operation: number, responseNs: number, outcome: Outcome): void {
+    if (this.#responses === null || outcome === Outcome.UNAVAILABLE) return;
+    this.#responses[operation].record(responseNs);
+  }
+
   /** How many requests ended so in the window. */
   ended(outcome: Outcome): number {
     return this.#outcomes.reduce((sum, counts) => sum + counts[outcome], 0);
@@ -90,6 +102,12 @@ export class PhaseRecorder {
     return [...this.#intervals, pointOf(interval)];
   }
 
+  /** Latencies by interval, the open one included: it is closed, and nothing may be recorded any more. */
+  closeIntervals(): IntervalReport {
+    this.#close();
+    return this.#log.report();
+  }
+
   /** What happened, per operation that happened at all. */
   report(): OperationReport[] {
     return OPERATIONS.flatMap((operation, i) => {
@@ -105,6 +123,7 @@ export class PhaseRecorder {
         {
           operation,
           latency: latency.pack(),
+          ...(this.#responses === null ? {} : { response: this.#responses[i].pack() }),
           ledger: { ...this.ledgers[i] },
           count: latency.count,
           outcomes,
@@ -127,8 +146,10 @@ export class PhaseRecorder {
   #close(): void {
     this.#times[END] += INTERVAL_NS;
     const interval = this.#interval;
+    this.#log.begin();
     this.#open.forEach((open, i) => {
       if (open.count === 0) return;
+      this.#log.add(OPERATIONS[i], open);
       interval.merge(open);
       this.#closed[i].merge(open);
       open.reset();

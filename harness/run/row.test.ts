@@ -38,11 +38,15 @@ const client = (changes: Partial<ClientReport> = {}): ClientReport => ({
   wrongValues: 0,
   wrongExamples: [],
   series: [],
+  intervals: null,
   collections: { count: 0, milliseconds: 0, longestMs: 0 },
   cache: { hits: 3, misses: 2, bypassed: 1 },
   background: { rtts: 5, verbs: 40, bytes: 900 },
   upkeep: { cellsReclaimed: 7, blocksGivenBack: 2, splits: 1 },
+  voluntarySwitches: 3,
   involuntarySwitches: 0,
+  coreWaitNs: 40e6,
+  selfCost: { nullOperationNs: 120, clockReadNs: 50, clockStepNs: 20, clockBackwards: 0 },
   ...changes,
 });
 
@@ -57,6 +61,7 @@ const outcome = (reports: ClientReport[], changes: Partial<CellOutcome> = {}): C
   interrupted: false,
   cpuBefore: cpu,
   cpuAfter: cpu,
+  hiccups: { count: 2000, p50Ns: 60_000, p99Ns: 90_000, maxNs: 2e6 },
   warmupMs: 1000,
   faults: null,
   ...changes,
@@ -271,5 +276,33 @@ describe('faults', () => {
       /all requests ended within the warm-up; raise --requests or set a shorter/,
     );
     expect(faults({ operations: [] }, { interrupted: true })).toBe(null);
+  });
+});
+
+describe('a row of clients that come and go', () => {
+  const point = (operations: number) => ({ operations, p99Ns: 1000 * operations });
+
+  it('has a series in which those that joined count from when they did', () => {
+    const first = client({ series: [10, 10, 10, 10].map(point) });
+    const joined = client({ measureNs: 1e9 + 2e8, series: [5, 7].map(point) });
+    const { series } = cellResult(settings, outcome([first, joined]));
+    expect(series.map(({ tMs, operations, p99Ns }) => [tMs, operations, p99Ns])).toEqual([
+      [0, 10, 10_000],
+      [100, 10, 10_000],
+      [200, 15, 10_000],
+      [300, 17, 10_000],
+    ]);
+  });
+
+  it('calls nobody a fault who comes or goes in order', () => {
+    const change = { client: 2, atNs: 1e9, repeats: false };
+    const injected = (['join', 'leave'] as const).map((kind) => ({
+      fault: { kind, ...change },
+      atNs: 2e9,
+      endNs: null,
+      detail: { tookMs: 3 },
+    }));
+    const { row } = cellResult(settings, outcome([client()], { faults: { injected, unmet: [] } }));
+    expect(row.faults ?? []).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** Makes a result row, and what is stored beside it, from what a cell's clients reported. */
 
 import type { PoolReport } from '../../fusee/fsck/index.js';
-import { LatencyHistogram } from '../../results/histogram.js';
+import { LatencyHistogram, type PackedHistogram } from '../../results/histogram.js';
 import { faultCost } from '../../results/recovery.js';
 import {
   type BackgroundCounts,
@@ -16,9 +16,13 @@ import {
   type UpkeepCounts,
 } from '../../results/schema.js';
 import type { Injected } from '../fault/conduct.js';
-import { targetOf } from '../fault/plan.js';
+import { isOnMembers, targetOf } from '../fault/plan.js';
 import type { CellOutcome } from './cell.js';
+import { conditionsOf } from './conditions.js';
+import { type IntervalReport, mergeIntervals } from './interval-log.js';
 import type { ClientReport, OperationReport } from './messages.js';
+import { mergeOpenLoop } from './open-loop.js';
+import type { OpenLoopPlan } from './plan-open-loop.js';
 import { SERIES_MS } from './recorder.js';
 import { judge } from './trust.js';
 import type { Verification } from './verifier.js';
@@ -39,13 +43,22 @@ export type CellSettings = Pick<
   | 'seed'
   | 'repetition'
   | 'rttNs'
->;
+> & {
+  readonly cellKey?: string;
+  /** Left out, or null: a closed loop. */
+  readonly openLoop?: OpenLoopPlan | null;
+};
 
 /** A cell's row, and what belongs to it. */
 export interface CellResult {
   readonly row: ResultRow;
+  /** Service times. */
   readonly histograms: ReadonlyMap<Operation, LatencyHistogram>;
+  /** Response times; empty in a closed loop. */
+  readonly responses: ReadonlyMap<Operation, LatencyHistogram>;
   readonly series: readonly SeriesPoint[];
+  /** Latencies by interval from the window's start, and that on the monotonic clock; null when incomplete. */
+  readonly intervals: (IntervalReport & { readonly startNs: number }) | null;
   readonly wrongExamples: readonly string[];
   /** Requests, of the warm-up too, that ended in anything but OK. */
   readonly notOk: number;
@@ -59,33 +72,41 @@ export interface CellResult {
 
 /** Puts a cell's result together. Histograms are merged, percentiles never averaged. */
 export function cellResult(
-  settings: CellSettings,
+  { openLoop = null, ...settings }: CellSettings,
   outcome: CellOutcome,
   verification: Verification | null = null,
 ): CellResult {
   const { reports } = outcome;
-  const histograms = mergeHistograms(reports);
+  const histograms = mergeHistograms(reports, (o) => o.latency);
+  const responses = mergeHistograms(reports, (o) => o.response);
   const operations = [...histograms.values()].reduce((sum, h) => sum + h.count, 0);
   const measureNs = Math.min(...reports.map((r) => r.measureNs));
   const endNs = Math.max(...reports.map((r) => r.endNs));
   const seconds = Math.max(0, (endNs - measureNs) / 1e9);
   const collections = mergeCollections(reports, seconds);
   const series = mergeSeries(settings, reports);
+  // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
+  const closedNs = Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs);
+  const conditions = conditionsOf(outcome, {
+    series,
+    closedMs: (closedNs - measureNs) / 1e6,
+    seconds,
+    hasFaults: outcome.faults !== null,
+  });
   const row: ResultRow = {
     schemaVersion: SCHEMA_VERSION,
     ...settings,
+    cellKey: settings.cellKey ?? null,
+    reusedFrom: null,
+    responseNs: openLoop === null ? null : summaries(responses),
+    openLoop: openLoop === null ? null : mergeOpenLoop(openLoop, reports, responses),
     warmupMs: outcome.warmupMs,
     operations,
     seconds,
     throughputOps: seconds > 0 ? operations / seconds : 0,
     wrongValues: wrongValues(outcome),
     lostKeys: outcome.lostKeys,
-    latencyNs: Object.fromEntries(
-      [...histograms].flatMap(([operation, h]) => {
-        const summary = h.summary();
-        return summary === null ? [] : [[operation, summary]];
-      }),
-    ),
+    latencyNs: summaries(histograms),
     perOperation: byOperation(reports, perOperation),
     outcomes: byOperation(reports, mergeOutcomes),
     collections,
@@ -95,31 +116,42 @@ export function cellResult(
     trust: judge({
       busyProcesses: settings.clients,
       collections,
-      cpuBefore: outcome.cpuBefore,
-      cpuAfter: outcome.cpuAfter,
+      conditions,
       warmupMs: outcome.warmupMs,
       seconds,
       operations,
+      hasFaults: outcome.faults !== null,
     }),
+    conditions,
     streamHash: outcome.streamHash,
     interrupted: outcome.interrupted,
     linearizable: verification?.isLinearizable ?? null,
     faults: faultRecords(outcome.faults?.injected ?? [], series, {
       measureNs,
-      // Behind that there are fewer and fewer requests in flight. Who has died closed nothing.
-      closedNs: Math.min(...reports.filter((r) => r.endNs > r.closedNs).map((r) => r.closedNs), endNs),
+      closedNs,
     }),
   };
   return {
     row,
     histograms,
+    responses,
     series,
+    intervals: intervalsOf(reports, measureNs),
     wrongExamples: reports.flatMap((r) => r.wrongExamples),
     notOk: reports.reduce((sum, r) => sum + r.notOk, 0),
     verification,
     memory: outcome.memory,
     unmetFaults: outcome.faults?.unmet ?? [],
   };
+}
+
+/** null unless every client told them, since without one's they would not add up to all latencies. */
+function intervalsOf(reports: readonly ClientReport[], startNs: number): CellResult['intervals'] {
+  // Who joined in the window counts from another moment.
+  if (reports.some((report) => report.measureNs !== startNs)) return null;
+  const told = reports.map(({ intervals }) => intervals).filter((one) => one !== null);
+  const merged = told.length === reports.length ? mergeIntervals(told) : null;
+  return merged === null ? null : { ...merged, startNs };
 }
 
 /** The faults that happened, with what they cost by the series; null when there were none. */
@@ -131,16 +163,13 @@ function faultRecords(
   if (injected.length === 0) return null;
   const windowMs = (closedNs - measureNs) / 1e6;
   const sinceStart = (ns: number): number => Math.max(0, (ns - measureNs) / 1e6);
-  const records = injected.map((one): FaultRecord => {
-    const atMs = sinceStart(one.atNs);
-    return {
-      atMs,
-      endMs: one.endNs === null ? null : sinceStart(one.endNs),
-      kind: one.fault.kind,
-      target: targetOf(one.fault),
-      detail: one.detail,
-      ...faultCost(series, { atMs, windowMs }),
-    };
+  // Who comes or goes in order is an event, and no fault.
+  const records = injected.flatMap(({ fault, atNs, endNs, detail }): FaultRecord[] => {
+    if (isOnMembers(fault)) return [];
+    const atMs = sinceStart(atNs);
+    const endMs = endNs === null ? null : sinceStart(endNs);
+    const cost = faultCost(series, { atMs, windowMs });
+    return [{ atMs, endMs, kind: fault.kind, target: targetOf(fault), detail, ...cost }];
   });
   return records.sort((a, b) => a.atMs - b.atMs);
 }
@@ -156,13 +185,25 @@ function wrongValues({ reports, checkedAtCheck, wrongAtCheck }: CellOutcome): nu
   return read || wrong > 0 || checkedAtCheck > 0 ? wrong : null;
 }
 
-function mergeHistograms(reports: readonly ClientReport[]): Map<Operation, LatencyHistogram> {
+const summaries = (histograms: ReadonlyMap<Operation, LatencyHistogram>): ResultRow['latencyNs'] =>
+  Object.fromEntries(
+    [...histograms].flatMap(([operation, h]) => {
+      const summary = h.summary();
+      return summary === null ? [] : [[operation, summary]];
+    }),
+  );
+
+function mergeHistograms(
+  reports: readonly ClientReport[],
+  of: (operation: OperationReport) => PackedHistogram | undefined,
+): Map<Operation, LatencyHistogram> {
   const merged = new Map<Operation, LatencyHistogram>();
   for (const operation of OPERATIONS) {
     for (const report of reports) {
       const found = report.operations.find((o) => o.operation === operation);
-      if (found === undefined) continue;
-      const decoded = LatencyHistogram.unpack(found.latency);
+      const packed = found === undefined ? undefined : of(found);
+      if (packed === undefined) continue;
+      const decoded = LatencyHistogram.unpack(packed);
       const into = merged.get(operation);
       if (into === undefined) merged.set(operation, decoded);
       else into.merge(decoded);
@@ -238,10 +279,22 @@ function mergeUpkeep(reports: readonly ClientReport[]): UpkeepCounts {
   };
 }
 
+/** A client that joined has a series that begins at its own start, by whole intervals later. */
 function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): SeriesPoint[] {
-  const { system, workload, fabric, clients, repetition } = settings;
-  const length = Math.max(0, ...reports.map((r) => r.series.length));
-  return Array.from({ length }, (_, i) => ({
+  const { cellKey = null, system, workload, fabric, clients, repetition } = settings;
+  const startNs = Math.min(...reports.map((r) => r.measureNs));
+  const operations: number[] = [];
+  const p99Ns: number[] = [];
+  for (const { series, measureNs } of reports) {
+    const first = Math.round((measureNs - startNs) / (SERIES_MS * 1e6));
+    series.forEach((interval, i) => {
+      operations[first + i] = (operations[first + i] ?? 0) + interval.operations;
+      // p99 over clients is not known from their p99s: the worst one bounds it.
+      p99Ns[first + i] = Math.max(p99Ns[first + i] ?? 0, interval.p99Ns);
+    });
+  }
+  return Array.from(operations, (count, i) => ({
+    cellKey,
     system,
     workload,
     fabric,
@@ -249,8 +302,7 @@ function mergeSeries(settings: CellSettings, reports: readonly ClientReport[]): 
     repetition,
     tMs: i * SERIES_MS,
     intervalMs: SERIES_MS,
-    operations: reports.reduce((sum, r) => sum + (r.series[i]?.operations ?? 0), 0),
-    // p99 over clients is not known from their p99s: the worst one bounds it.
-    p99Ns: Math.max(0, ...reports.map((r) => r.series[i]?.p99Ns ?? 0)),
+    operations: count ?? 0,
+    p99Ns: p99Ns[i] ?? 0,
   }));
 }

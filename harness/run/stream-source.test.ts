@@ -319,4 +319,20 @@ describe('the warm-up', () => {
     // The first that is measured began after the window did.
     expect(Math.min(...s.recorder.series().map((i) => i.operations))).toBeGreaterThan(0);
   });
+
+  it('begins a stream again when it loops, with values of their own, until it is stopped', () => {
+    const client = setUp();
+    const updates = stream([
+      [RequestKind.UPDATE, 3],
+      [RequestKind.SEARCH, 3],
+    ]);
+    const looped = source(client, [updates, nothing], { loops: true, endsWithFirst: true });
+    expect(looped.exhausted).toBe(false);
+    play(client, looped, () => {
+      looped.stopping = looped.recorder.operations >= 100;
+    });
+    expect([looped.exhausted, looped.notOk, looped.wrongValues]).toEqual([false, 0, 0]);
+    expect(looped.sequence).toBeGreaterThanOrEqual(50);
+    expect(looped.recorder.operations).toBeGreaterThanOrEqual(100);
+  });
 });

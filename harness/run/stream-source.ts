@@ -33,8 +33,12 @@ export interface StreamSourceOptions {
   readonly measureNs: number;
   /** Stop all streams when the first has been played; else each is played to its end. */
   readonly endsWithFirst: boolean;
+  /** Response times are recorded too. @default false */
+  readonly isOpen?: boolean;
   /** Values of earlier phases are numbered below this, so that no two writes are alike. @default 0 */
   readonly firstSequence?: number;
+  /** A stream that has been played to its end begins again. @default false */
+  readonly loops?: boolean;
 }
 
 /** True for the kinds that leave a key there which need not have been there. */
@@ -58,6 +62,7 @@ export class StreamSource implements RequestSource {
   notOk = 0;
   /** The window ends with the first stream: then the others would run with fewer requests in flight. */
   readonly endsWithFirst: boolean;
+  readonly #loops: boolean;
   readonly #inserted: Float64Array;
   #insertedCount = 0;
   // The arrays alone: streams come from several makers, and an object of yet another shape is slow to read.
@@ -90,8 +95,9 @@ export class StreamSource implements RequestSource {
 
   constructor(options: StreamSourceOptions) {
     const n = options.streams.length;
-    this.recorder = new PhaseRecorder(options.measureNs);
+    this.recorder = new PhaseRecorder(options.measureNs, { isOpen: options.isOpen ?? false });
     this.endsWithFirst = options.endsWithFirst;
+    this.#loops = options.loops ?? false;
     this.#sequence = options.firstSequence ?? 0;
     this.#inserted = new Float64Array(countAdding(options.streams));
     this.#kinds = options.streams.map((s) => s.kinds);
@@ -117,6 +123,7 @@ export class StreamSource implements RequestSource {
 
   /** True when some stream has been played to its end. */
   get exhausted(): boolean {
+    if (this.#loops) return false;
     for (let i = 0; i < this.#position.length; i++)
       if (this.#position[i] >= this.#kinds[i].length) return true;
     return false;
@@ -145,6 +152,27 @@ export class StreamSource implements RequestSource {
     this.recorder.startAt(measureNs);
   }
 
+  /** The next request is taken to begin at this time: it is measured if the window has begun by then. */
+  begunAt(ns: number): void {
+    this.#times[LATEST] = ns;
+  }
+
+  /** Whether the coroutine's latest request counts in the window. */
+  isMeasured(coroutine: number): boolean {
+    return this.#measured[coroutine] !== 0;
+  }
+
+  /** Whether the coroutine is between the two halves of a read-modify-write. */
+  isMidway(coroutine: number): boolean {
+    return this.#searchedNs[coroutine] !== 0;
+  }
+
+  /** A request that began by a schedule has ended, so long after its intended start. */
+  responded(coroutine: Coroutine, intendedNs: number, completedNs: number): void {
+    const { coroutine: i, outcome } = coroutine.cx;
+    if (this.#measured[i] !== 0) this.recorder.respond(this.#kind[i], completedNs - intendedNs, outcome);
+  }
+
   /** Key number of the coroutine's request in flight. */
   keyOf(coroutine: number): number {
     return this.#key[coroutine];
@@ -167,7 +195,8 @@ export class StreamSource implements RequestSource {
       return coroutine.loops[Kind.UPDATE];
     }
     const kinds = this.#kinds[i];
-    const position = this.#position[i];
+    let position = this.#position[i];
+    if (this.#loops && position >= kinds.length) position = 0;
     if (this.stopping || position >= kinds.length) return null;
     this.#position[i] = position + 1;
     const kind = kinds[position];

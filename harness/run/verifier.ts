@@ -2,7 +2,7 @@
  * `fusee bench --verify`: the histories of all clients of a cell, merged and held to be linearizable, and the
  * pool's memory accounted for.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -14,6 +14,7 @@ import {
   readJournal,
 } from '../check/linearizability/index.js';
 import { type CellOutcome, type CellPlan, type CellProgress, runCell } from './cell.js';
+import type { ClientPlan } from './messages.js';
 
 /** What the check of a cell came to. */
 export interface Verification {
@@ -38,12 +39,18 @@ export async function runVerified(
   if (!verify) return { outcome: await runCell(plan, progress, abort), verification: null };
   const folder = mkdtempSync(join(tmpdir(), 'fusee-history-'));
   try {
-    const paths = plan.clients.map((_, i) => join(folder, `client-${i}.history`));
-    const clients = plan.clients.map((client, i) => ({ ...client, historyPath: paths[i] }));
+    const recorded = (client: ClientPlan): ClientPlan => ({
+      ...client,
+      historyPath: join(folder, `client-${client.clientIndex}.history`),
+    });
+    const clients = plan.clients.map(recorded);
+    const joiners = (plan.joiners ?? []).map(recorded);
     // What faults leave half done waits for a recoverer: without one a walk would find it.
-    const inspects = plan.faults === undefined || plan.hasMaster === true;
-    const outcome = await runCell({ ...plan, clients, inspects }, progress, abort);
+    const inspects = plan.faults === undefined || (plan.masters ?? 0) > 0;
+    const outcome = await runCell({ ...plan, clients, joiners, inspects }, progress, abort);
     const read = plan.faults === undefined ? readHistory : readJournal;
+    // Who never joined has no history.
+    const paths = [...clients, ...joiners].map(({ historyPath = '' }) => historyPath).filter(existsSync);
     const verification = outcome.interrupted ? UNCHECKED : verifyHistories(paths, read);
     return { outcome, verification };
   } finally {

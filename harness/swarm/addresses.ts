@@ -112,7 +112,8 @@ export class Addresses {
     const { geometry } = this.#view;
     const { dataReplicas, regionBytes } = geometry.config;
     const at = remote - geometry.dataBase;
-    if (at < 0 || remote >= geometry.nodeBytes) return undefined;
+    // The memory of a fresh process, before it has a place, is nobody's replica.
+    if (at < 0 || remote >= geometry.nodeBytes || mn >= geometry.config.nodes) return undefined;
     const strip = Math.floor(at / geometry.regionStride);
     const region = Math.floor(this.#held[mn][strip] / dataReplicas);
     const replica = this.#held[mn][strip] % dataReplicas;

@@ -8,6 +8,7 @@ import { JANITOR_BYTES } from '../../fusee/background/index.js';
 import { SimFabric } from '../../fusee/fabric/sim/index.js';
 import { IndexCache } from '../../fusee/index/index.js';
 import { View } from '../../fusee/layout/index.js';
+import type { MasterView } from '../../fusee/master/index.js';
 import { GRACE_BYTES } from '../../fusee/memory/index.js';
 import {
   ClientState,
@@ -178,8 +179,8 @@ export class SwarmClient {
   }
 
   /** The view changes: {@link Failover}. */
-  adopt(view: { number: number; dead: readonly number[] }, decided: Decisions): void {
-    this.failover.adopt(view, decided);
+  adopt(view: MasterView, decided: Decisions, isWhole: boolean): void {
+    this.failover.adopt(view, decided, isWhole);
     this.#background.goOn();
   }
 

@@ -4,12 +4,14 @@ import { Geometry, View } from '../../fusee/layout/index.js';
 import type { StopReport } from '../../fusee/master/index.js';
 import { serveNodes } from '../../fusee/node/in-process.js';
 import { RequestKind } from '../../fusee/ops/index.js';
+import type { VerbBatch } from '../../fusee/verbs/index.js';
 import { History } from '../check/linearizability/index.js';
 import { clientBytes, DEADLINE_NS, SwarmClient } from './client.js';
 import { Load } from './load.js';
 import { SimMaster } from './master.js';
 import { latencyOf, type SwarmPlan } from './plan.js';
 import { Recoverer } from './recoverer.js';
+import { memoriesOf, SPARE_DEATHS_MAX } from './refill.js';
 import { buffers } from './registered.js';
 import type { Run, SwarmHooks } from './run.js';
 import type { Trace } from './trace.js';
@@ -22,6 +24,8 @@ export interface Finding {
   readonly message: string;
 }
 
+/** Clients that die while places are filled, besides those that are to die anyway. */
+const FILL_DEATHS_MAX = 3;
 /** A request that has not been answered for so long never will be. */
 const HANG_NS = 40 * DEADLINE_NS;
 /** Background work that goes on for so long after the last request never ends. */
@@ -61,6 +65,8 @@ export class Cluster implements Run {
   readonly master: SimMaster;
   /** Log entries of the dead that were walked where no log tells what was replaced: `leaks.ts`. */
   entriesUnlogged = 0;
+  /** Cells that coroutines of the dead may have rested on there. */
+  restsUnlogged = 0;
   /** Writing requests of clients that died in a run in which a node died too. */
   roundsBereft = 0;
   readonly #recoverers = new Map<number, Recoverer>();
@@ -88,11 +94,16 @@ export class Cluster implements Run {
       begin: (cid) => this.#begin(cid),
       recover: ({ cid }, onDone) => this.#recoverFenced(cid, onDone),
       halt: (cid) => this.#halt(cid),
+      filling: (mn) => this.#strike(mn),
+      changed: () => this.#looksAtReplicas(),
     });
+    this.#looksAtReplicas();
     for (let c = 0; c < plan.clients; c++) this.#join(new Array(plan.coroutines).fill(plan.requests));
     this.#planDeaths();
     this.#planNodeDeaths();
   }
+
+  readonly note = (batch: VerbBatch): void => this.master.refill.note(batch);
 
   fail(kind: string, message: string): void {
     this.findings.push({ kind, message });
@@ -150,6 +161,7 @@ export class Cluster implements Run {
     const client = this.clients.find((one) => one.cid === cid) as SwarmClient;
     // Who joined while the view changed begins in the new one.
     client.state.view.change(this.view.number, this.view.dead());
+    client.failover.note(this.master.isFilling);
     client.start(this.plan.thinkNs);
   }
 
@@ -207,14 +219,17 @@ export class Cluster implements Run {
     world.at(world.nowNs + 1 + this.load.random.below(plan.leaseNs), () => this.master.lose(client.cid));
   }
 
-  /** One replica is left of some subtable, so that requests there log no old value. */
-  get #isUnlogged(): boolean {
-    const { view } = this;
-    const first = Array.from(
-      { length: this.plan.pool.subtablesMax },
-      (_, s) => s * view.geometry.subtableBytes,
-    );
-    return first.some((slot) => view.slotCount(slot) === 1);
+  /**
+   * One replica was left of some subtable, so that requests there have logged no old value; it may have
+   * several by now, where places were filled again.
+   */
+  #isUnlogged = false;
+
+  /** The view has changed. */
+  #looksAtReplicas(): void {
+    const { view, plan } = this;
+    for (let s = 0; s < plan.pool.subtablesMax; s++)
+      if (view.slotCount(s * view.geometry.subtableBytes) === 1) this.#isUnlogged = true;
   }
 
   /** What is to happen when a dead client has been recovered. */
@@ -224,6 +239,7 @@ export class Cluster implements Run {
     let walked = 0;
     const onWalked = (entries: number): void => {
       if (!this.#isUnlogged) return;
+      if (walked === 0) this.restsUnlogged += this.plan.coroutines;
       this.entriesUnlogged += Math.max(0, entries - walked);
       walked = Math.max(walked, entries);
     };
@@ -241,21 +257,62 @@ export class Cluster implements Run {
     this.trace?.note(`the recovery of client ${dead} is halted`);
   }
 
+  /** Nodes that are still to die. */
+  readonly #doomed: number[] = [];
+
   /** Nodes die at some time; the master hears of it a while later. */
   #planNodeDeaths(): void {
     const { plan, world } = this;
     const { random } = this.load;
     const alive = Array.from({ length: plan.pool.nodes }, (_, mn) => mn);
-    const roundTripNs = 2 * plan.latency.leastNs + plan.latency.jitterNs + plan.thinkNs / 2;
     for (let d = 0; d < plan.nodeCrashes; d++) {
       const [mn] = alive.splice(random.below(alive.length), 1);
-      world.at(1 + random.below(plan.requests * 4 * roundTripNs), () => {
-        this.nodeCrashes++;
-        this.trace?.note(`MN ${mn} DIES`);
-        world.nodes.kill(mn);
-        world.at(world.nowNs + 1 + random.below(plan.leaseNs), () => this.master.nodeDied(mn));
-      });
+      this.#doomed.push(mn);
+      world.at(1 + random.below(plan.requests * 4 * this.#roundTripNs), () => this.#killNode(mn));
     }
+  }
+
+  get #roundTripNs(): number {
+    const { latency, thinkNs } = this.plan;
+    return 2 * latency.leastNs + latency.jitterNs + thinkNs / 2;
+  }
+
+  #killNode(mn: number): void {
+    const { world } = this;
+    if (!this.#doomed.includes(mn)) return;
+    this.#doomed.splice(this.#doomed.indexOf(mn), 1);
+    this.nodeCrashes++;
+    this.trace?.note(`MN ${mn} DIES`);
+    world.nodes.kill(mn);
+    const toldNs = world.nowNs + 1 + this.load.random.below(this.plan.leaseNs);
+    world.at(toldNs, () => this.master.nodeDied(mn));
+    this.#sendSpare(toldNs);
+  }
+
+  #sendSpare(fromNs: number): void {
+    const { refillNs = 0 } = this.plan;
+    if (refillNs > 0) this.world.at(fromNs + refillNs, () => this.master.refill.come());
+  }
+
+  /** A place is filled: now is the time for others to die, and for who is to have it. */
+  #strike(mn: number): void {
+    const { plan, world } = this;
+    const { random } = this.load;
+    const { fillDeath = 0 } = plan;
+    const soon = (what: () => void): void => {
+      if (!random.happens(fillDeath)) return;
+      world.at(world.nowNs + random.below(random.pick([5, 20, 80]) * this.#roundTripNs), what);
+    };
+    if (this.master.refill.deaths < SPARE_DEATHS_MAX)
+      soon(() => this.master.refill.kill(mn, () => this.#sendSpare(world.nowNs)));
+    soon(() => {
+      const [next] = this.#doomed;
+      if (next !== undefined) this.#killNode(next);
+    });
+    soon(() => {
+      const busy = this.clients.filter((one) => !one.isDead && one.posted > 0 && one.left.some((n) => n > 0));
+      if (busy.length > 0 && this.crashes < FILL_DEATHS_MAX + plan.crashes) random.pick(busy).die();
+    });
   }
 
   #recover(dead: number, onWalked: (entries: number) => void, onDone: () => void): void {
@@ -282,6 +339,7 @@ export class Cluster implements Run {
         });
       },
     });
+    recoverer.fabric.onPost = this.note;
     this.#recoverers.set(dead, recoverer);
     recoverer.start();
   }
@@ -318,8 +376,8 @@ export class Cluster implements Run {
 }
 
 /** Formatted memory nodes that serve calls. */
-function formatted({ pool }: SwarmPlan, trace: Trace | undefined): SimMemory {
-  const { nodeBytes } = new Geometry(pool);
-  const sizes = Array.from({ length: pool.nodes }, () => nodeBytes);
-  return serveNodes(trace === undefined ? new SimMemory(sizes) : new WatchedMemory(sizes, trace), pool);
+function formatted(plan: SwarmPlan, trace: Trace | undefined): SimMemory {
+  const { nodeBytes } = new Geometry(plan.pool);
+  const sizes = Array.from({ length: plan.pool.nodes + memoriesOf(plan) }, () => nodeBytes);
+  return serveNodes(trace === undefined ? new SimMemory(sizes) : new WatchedMemory(sizes, trace), plan.pool);
 }

@@ -68,6 +68,8 @@ export function crashPlanOf(seed: number): SwarmPlan {
     isLoaded: random.happens(0.5),
     nodeCrashes: who === 0 ? 0 : random.between(1, most),
     boundNs: ANSWER_BOUND_NS,
+    refillNs: 0,
+    fillDeath: 0,
   };
 }
 

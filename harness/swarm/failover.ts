@@ -5,7 +5,7 @@
  * Rules of this file: a stopped client posts nothing; it counts as stopped when all that it had posted is
  * answered; and no generator goes on between the two.
  */
-import type { Member, StopReport } from '../../fusee/master/index.js';
+import { Marks, type MasterView, type Member, type StopReport } from '../../fusee/master/index.js';
 import { NO_PERIOD } from '../../fusee/memory/index.js';
 import {
   type Coroutine,
@@ -51,6 +51,7 @@ export class Failover {
   #mending: { i: number; batch: VerbBatch } | null = null;
   readonly #bereft: { i: number; batch: VerbBatch }[] = [];
   #hasReported = true;
+  #marks: Marks | null = null;
 
   constructor(client: SwarmClient, resumed: Resumed, onStopped: (report: StopReport) => void) {
     const n = client.coroutines.length + 1;
@@ -117,11 +118,22 @@ export class Failover {
     return this.#held[i] !== null;
   }
 
+  /** Notes from now on what is written to, or no more. */
+  note(isFilling: boolean): void {
+    if (isFilling === (this.#marks !== null)) return;
+    const { fabric, state } = this.#client;
+    const { config, nodeBytes } = state.view.geometry;
+    const marks = isFilling ? new Marks({ nodes: config.nodes, nodeBytes }) : null;
+    this.#marks = marks;
+    fabric.onPost = marks === null ? null : (batch) => marks.add(batch);
+  }
+
   /** The client goes on in another view. */
-  adopt(view: { number: number; dead: readonly number[] }, decided: Decisions): void {
+  adopt(view: MasterView, decided: Decisions, isWhole: boolean): void {
     const { state, coroutines, row } = this.#client;
     const control = state.view.controlMn;
-    state.view.change(view.number, view.dead);
+    this.note(view.filling !== undefined);
+    state.view.change(view.number, view.dead, isWhole);
     state.grace.adoptTable(control !== state.view.controlMn);
     this.isStopped = false;
     const slept = [...this.#slept];
@@ -179,6 +191,11 @@ export class Failover {
     if (this.#hasReported || fabric.outstanding > 0) return;
     this.#hasReported = true;
     const { version, globalDepth: depth } = state.directory;
-    this.#onStopped({ rounds: openRounds(state), word: state.grace.word, directory: { version, depth } });
+    this.#onStopped({
+      rounds: openRounds(state),
+      word: state.grace.word,
+      directory: { version, depth },
+      marks: this.#marks?.take(),
+    });
   }
 }

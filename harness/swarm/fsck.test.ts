@@ -17,7 +17,13 @@ function growing(seed: number): SwarmPlan {
 /** Runs a cluster without crashes, and walks its memory in its own virtual time. */
 function walkCluster(plan: SwarmPlan, rpcLoss: number): PoolReport {
   const { seed } = plan;
-  const cluster = new Cluster({ ...plan, crashes: 0, cuts: 0, faults: { ...plan.faults, rpcLoss } });
+  const cluster = new Cluster({
+    ...plan,
+    crashes: 0,
+    cuts: 0,
+    nodeCrashes: 0,
+    faults: { ...plan.faults, rpcLoss },
+  });
   cluster.toQuiescence();
   expect([seed, cluster.findings]).toEqual([seed, []]);
   const fabric = new SimFabric(cluster.world, { localBytes: WALK_BYTES });

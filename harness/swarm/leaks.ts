@@ -5,9 +5,10 @@
  * Rules of this file, what is excused and why:
  * - A client that lives on with a link cut has log entries of its own that differ: resets that no answer has
  *   waited for. As long as it has not left, it has blocks that it could not enter on all replicas, too.
- * - Where one index replica is all there is, or all that the view has left, no old value is logged, and
+ * - Where one index replica is all there is, or was all that a view had left, no old value is logged, and
  *   recovery cannot know what the dead had still to free (`recover-client.ts`): two cells at most for each
- *   log entry that it has walked then, and bits of theirs that reached some replicas only.
+ *   log entry that it has walked then, and bits of theirs that reached some replicas only. One cell
+ *   for each of its coroutines too: who rests there leaves a used bit that looks like a named object's.
  * - Where a client and a memory node have died, what a slot held may have been on that node alone: one object
  *   for each writing request that the client had under way (`fusee/master/repair.ts`).
  */
@@ -45,16 +46,17 @@ export function checkLeaks(cluster: Cluster): Leaks {
   // Clients at work still hold what looks like leaks.
   if (report.clients.length > 0) return NO_LEAKS;
   const leftBytes = report.nodes.reduce((sum, { bytes }) => sum + (bytes?.unfreed ?? 0), 0);
-  const { entriesUnlogged } = cluster;
+  const { entriesUnlogged, restsUnlogged } = cluster;
   const roundsBereft = cluster.nodeCrashes > 0 ? cluster.roundsBereft : 0;
-  const excusedBytes = (2 * entriesUnlogged + roundsBereft) * objectBytesMost(cluster);
+  const excusedBytes = (2 * entriesUnlogged + restsUnlogged + roundsBereft) * objectBytesMost(cluster);
   if (leftBytes > excusedBytes)
     cluster.fail('leak', `${leftBytes} bytes are nobody's, ${excusedBytes} may be`);
+  const isUnlogged = entriesUnlogged + restsUnlogged > 0;
   const unexcusedBytes = Math.max(0, leftBytes - excusedBytes);
   const mayBytes = leftBytes - unexcusedBytes;
   return {
-    unloggedBytes: entriesUnlogged > 0 ? mayBytes : 0,
-    bereftBytes: entriesUnlogged > 0 ? 0 : mayBytes,
+    unloggedBytes: isUnlogged ? mayBytes : 0,
+    bereftBytes: isUnlogged ? 0 : mayBytes,
     unexcusedBytes,
   };
 }

@@ -13,10 +13,13 @@ import {
   type Repair,
   Repairer,
   type StopReport,
+  USHER_BYTES,
+  Usher,
 } from '../../fusee/master/index.js';
 import { ClientState, type Context, makeCoroutine } from '../../fusee/ops/index.js';
 import type { Op, VerbBatch, Word } from '../../fusee/verbs/index.js';
 import { clientBytes, type SwarmClient } from './client.js';
+import { Refill } from './refill.js';
 import { buffers } from './registered.js';
 import type { Run } from './run.js';
 import type { Teller } from './trace.js';
@@ -36,6 +39,10 @@ export interface MasterHands {
   recover(member: Member, onDone: () => void): void;
   /** Ends a recovery as it stands. */
   halt(cid: number): void;
+  /** The filling of a place has begun. */
+  filling(mn: number): void;
+  /** The view that those go by who look at the memory has changed. */
+  changed(): void;
 }
 
 /** Drives the master; what it decides reaches clients in virtual time. */
@@ -43,6 +50,11 @@ export class SimMaster {
   readonly #run: Run;
   readonly #hands: MasterHands;
   readonly #master = new Master({ leaseNs: 0 });
+  readonly refill: Refill;
+  /** By the view in force everything has changed. */
+  #isWhole = false;
+  /** When each client hears what it was told last. */
+  readonly #toldNs = new Map<number, number>();
   readonly #teller: Teller = { name: 'master', request: '', key: -1 };
   #tools: Tools | undefined;
   #decided: ReadonlyMap<number, Word> = new Map();
@@ -52,6 +64,21 @@ export class SimMaster {
   constructor(run: Run, hands: MasterHands) {
     this.#run = run;
     this.#hands = hands;
+    this.refill = new Refill(run, {
+      offer: (mn) => this.#apply(this.#master.offer(mn)),
+      withdraw: (mn) => this.#apply(this.#master.withdraw(mn)),
+      filled: (mn) => this.#apply(this.#master.filled(mn)),
+      nodeDied: (mn) => this.nodeDied(mn),
+      spares: this.#master.spares,
+      provide: () => this.#apply(this.#master.provide()),
+      begun: (mn) => hands.filling(mn),
+      drive: (fabric, steps, onEnd) => this.#drive(fabric, steps, onEnd),
+    });
+  }
+
+  /** A place is being filled: clients note what they write to. */
+  get isFilling(): boolean {
+    return this.#master.view.filling !== undefined;
   }
 
   join(member: Member): void {
@@ -77,8 +104,24 @@ export class SimMaster {
   }
 
   #later(what: () => void): void {
+    const { world } = this.#run;
+    world.at(world.nowNs + this.#delayNs(), what);
+  }
+
+  /** What one client is told arrives in order, as on a connection. */
+  #tell(cid: number, what: (client: SwarmClient) => void): void {
+    const { world } = this.#run;
+    const client = this.#hands.client(cid);
+    const atNs = Math.max(world.nowNs + this.#delayNs(), (this.#toldNs.get(cid) ?? 0) + 1);
+    this.#toldNs.set(cid, atNs);
+    world.at(atNs, () => {
+      if (client !== undefined && !client.isDead) what(client);
+    });
+  }
+
+  #delayNs(): number {
     const { world, plan } = this.#run;
-    world.at(world.nowNs + 1 + world.random.below(plan.latency.leastNs + plan.latency.jitterNs), what);
+    return 1 + world.random.below(plan.latency.leastNs + plan.latency.jitterNs);
   }
 
   #apply(effects: readonly Effect[]): void {
@@ -88,30 +131,31 @@ export class SimMaster {
   #carryOut(effect: Effect): void {
     const { trace } = this.#run;
     switch (effect.do) {
-      case 'stop': {
-        const client = this.#hands.client(effect.cid);
-        this.#later(() => {
-          if (client !== undefined && !client.isDead) client.failover.stop();
-        });
+      case 'stop':
+        this.#tell(effect.cid, (client) => client.failover.stop());
         return;
-      }
       case 'fence':
         this.#hands.client(effect.cid)?.fabric.fence();
         trace?.note(
           `client ${effect.cid} is fenced, and ${this.#openOf(effect.cid)} requests of it recovered`,
         );
+        this.refill.lost();
         this.#apply(this.#master.fenced(effect.cid));
+        return;
+      case 'fill':
+        this.refill.fill(effect.mn);
+        return;
+      case 'assign':
+        this.refill.assign(effect);
         return;
       case 'repair':
         this.#repair(effect.repair);
         return;
       case 'adopt': {
-        const client = this.#hands.client(effect.cid);
         const { view } = this.#master;
         const decided = this.#decided;
-        this.#later(() => {
-          if (client !== undefined && !client.isDead) client.adopt(view, decided);
-        });
+        const isWhole = this.#isWhole;
+        this.#tell(effect.cid, (client) => client.adopt(view, decided, isWhole));
         return;
       }
       case 'welcome':
@@ -144,10 +188,27 @@ export class SimMaster {
     const before = new View(view.geometry, run.view);
     before.change(repair.before.number, repair.before.dead);
     view.change(repair.before.number, repair.before.dead);
-    view.change(repair.view.number, repair.view.dead);
+    this.refill.stopped(repair);
     cx.arm();
     run.trace?.note(`repairs the pool for view ${repair.view.number}`, this.#teller);
-    this.#drive(fabric, repairer.repair(repair, before), (decided) => {
+    const onEnd = this.#ended(repair);
+    if (repair.joins !== undefined) {
+      this.refill.join(repair, this.#tools, onEnd);
+      return;
+    }
+    view.change(repair.view.number, repair.view.dead, repair.isWhole);
+    this.#drive(fabric, repairer.repair(repair, before), onEnd);
+  }
+
+  #ended(repair: Repair): (decided: ReadonlyMap<number, Word> | undefined | 'more') => void {
+    const run = this.#run;
+    return (decided) => {
+      this.#isWhole = decided !== 'more' && repair.isWhole;
+      if (decided === 'more') {
+        this.#decided = new Map();
+        this.#apply(this.#master.repaired(true, { isToCopyMore: true }));
+        return;
+      }
       if (decided === undefined) {
         run.world.at(run.world.nowNs + PAUSE_NS, () => this.#apply(this.#master.repaired(false)));
         return;
@@ -156,9 +217,10 @@ export class SimMaster {
       this.slotsDecided += decided.size;
       for (const [slot, { hi, lo }] of decided) run.world.note(slot ^ hi ^ lo);
       // Those who look at the memory when all is over look by the new view.
-      run.view.change(repair.view.number, repair.view.dead);
+      run.view.change(repair.view.number, repair.view.dead, repair.isWhole);
+      this.#hands.changed();
       this.#apply(this.#master.repaired(true));
-    });
+    };
   }
 
   #drive<T>(fabric: SimFabric, steps: Op<T>, onEnd: (result: T) => void): void {
@@ -189,17 +251,22 @@ interface Tools {
   readonly fabric: SimFabric;
   readonly cx: Context;
   readonly repairer: Repairer;
+  readonly usher: Usher;
 }
+
+const TOOLS_BYTES = clientBytes(1) + REPAIR_BYTES + USHER_BYTES;
 
 function makeTools(run: Run): Tools {
   const fabric = new SimFabric(run.world, {
-    localBytes: clientBytes(1) + REPAIR_BYTES,
-    localBuffer: buffers.take(clientBytes(1) + REPAIR_BYTES),
+    localBytes: TOOLS_BYTES,
+    localBuffer: buffers.take(TOOLS_BYTES),
     rpcTimeoutNs: run.plan.rpcTimeoutNs,
   });
   const view = new View(run.view.geometry, run.view);
   const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
   const state = new ClientState({ view, local: fabric.local, cache, cid: CID, coroutines: 1 });
   const { cx } = makeCoroutine(state, 0);
-  return { fabric, cx, repairer: new Repairer(cx) };
+  fabric.onPost = run.note;
+  const usher = new Usher({ lane: cx.allocator.lane, view, local: fabric.local });
+  return { fabric, cx, repairer: new Repairer(cx), usher };
 }

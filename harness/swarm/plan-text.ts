@@ -30,6 +30,8 @@ const RANGES: Readonly<Record<string, Range>> = {
   crashes: [0, 64],
   cuts: [0, 64],
   nodeCrashes: [0, 64],
+  refillNs: [0, TIME_MAX_NS],
+  fillDeath: SHARE,
   leaseNs: TIME,
   recovererCrash: SHARE,
   boundNs: [0, TIME_MAX_NS],

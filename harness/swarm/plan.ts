@@ -45,6 +45,13 @@ export interface SwarmPlan {
   readonly recovererCrash: number;
   /** Memory nodes that die. */
   readonly nodeCrashes: number;
+  /** From a node's death, as the master hears of it, to a spare for its place; 0: never. @default 0 */
+  readonly refillNs?: number;
+  /**
+   * While a place is filled its process dies with this probability, so does a client, and so does a node that
+   * is to die anyway. @default 0
+   */
+  readonly fillDeath?: number;
   /** Every key is INSERTed before the load begins. */
   readonly isLoaded: boolean;
   /** Every answer comes within this and a lease for each death of the run; 0: whenever, but it comes. */
@@ -126,13 +133,15 @@ export function planOf(seed: number): SwarmPlan {
     boundNs: 0,
     // Drawn last: what the seeds have been before they still are.
     nodeCrashes: nodeCrashesFor(random, pool),
+    refillNs: random.pick([0, 1, 20_000, 200_000]),
+    fillDeath: random.pick([0, 0.3]),
   };
 }
 
-/** As many as leave a replica of everything; splits are not tried at the same time. */
+/** As many as leave a replica of everything. */
 function nodeCrashesFor(random: SimRandom, pool: PoolConfig): number {
   const most = Math.min(pool.indexReplicas, pool.dataReplicas) - 1;
-  if (most < 1 || pool.subtablesMax > pool.subtables || !random.happens(0.5)) return 0;
+  if (most < 1 || !random.happens(0.5)) return 0;
   return random.between(1, most);
 }
 

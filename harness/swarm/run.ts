@@ -35,6 +35,8 @@ export interface Run {
   /** Cells that a client has handed back, and may use again. */
   readonly freeCells: Set<number>;
   fail(kind: string, message: string): void;
+  /** Somebody posts a batch on the master's behalf. */
+  readonly note: (batch: VerbBatch) => void;
   /** A client lost a link and has answered UNAVAILABLE: it must go. */
   lost(client: SwarmClient): void;
   /** A client has stopped for a change of the view. */

@@ -28,6 +28,11 @@ export interface SeedReport {
   readonly recovererCrashes: number;
   /** Memory nodes that died, and slots that the master decided then. */
   readonly nodeCrashes: number;
+  /** Fresh processes that have taken places of nodes, and times that more was copied first. */
+  readonly nodeJoins: number;
+  readonly fillRounds: number;
+  /** Processes that died while their places were filled. */
+  readonly fillDeaths: number;
   readonly slotsDecided: number;
   /** Memory that nobody has at the end. */
   readonly leaks: Leaks;
@@ -144,6 +149,9 @@ function reportOf(
     cuts: cluster.cuts,
     recovererCrashes: cluster.recovererCrashes,
     nodeCrashes: cluster.nodeCrashes,
+    nodeJoins: cluster.master.refill.joined,
+    fillRounds: cluster.master.refill.rounds,
+    fillDeaths: cluster.master.refill.deaths,
     slotsDecided: cluster.master.slotsDecided,
     ...checked,
     recovered: [...cluster.recovered],

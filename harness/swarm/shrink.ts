@@ -130,6 +130,10 @@ const DIMENSIONS: readonly ((plan: SwarmPlan) => readonly SwarmPlan[])[] = [
   (plan) => [{ ...plan, recovererCrash: 0 }],
   (plan) => below(plan.nodeCrashes, 0).map((nodeCrashes) => ({ ...plan, nodeCrashes })),
   (plan) => [
+    { ...plan, fillDeath: 0 },
+    { ...plan, refillNs: 0, fillDeath: 0 },
+  ],
+  (plan) => [
     { ...plan, faults: NO_FAULTS },
     ...FAULT_NAMES.map((name) => ({ ...plan, faults: { ...plan.faults, [name]: 0 } })),
   ],

@@ -51,6 +51,7 @@ Napi::Object initAddon(Napi::Env env, Napi::Object exports) {
   exportNode(env, exports);
   exportSession(env, exports);
   exportProcess(env, exports);
+  exportTcp(env, exports);
   return exports;
 }
 

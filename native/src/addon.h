@@ -12,6 +12,7 @@ namespace fusee {
 void exportNode(Napi::Env env, Napi::Object exports);
 void exportSession(Napi::Env env, Napi::Object exports);
 void exportProcess(Napi::Env env, Napi::Object exports);
+void exportTcp(Napi::Env env, Napi::Object exports);
 
 // A JavaScript Error whose `code` tells TypeScript which of its errors to make.
 inline Napi::Error toError(Napi::Env env, const Failure& failure) {

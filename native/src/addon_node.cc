@@ -2,12 +2,14 @@
 #include "addon.h"
 #include "region.h"
 #include "rpc_server.h"
+#include "tcp_server.h"
 
 namespace fusee {
 namespace {
 
 // What Node accepts as one external buffer (buffer.constants.MAX_LENGTH of Node 20); beyond, it aborts.
 constexpr uint64_t kWindowBytes = uint64_t{1} << 32;
+constexpr size_t kLogLinesMax = 256;
 
 class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
  public:
@@ -16,7 +18,9 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
         env, "NodeRegion",
         {InstanceMethod<&NodeRegion::window>("window"), InstanceAccessor<&NodeRegion::owner>("owner"),
          InstanceMethod<&NodeRegion::ready>("ready"), InstanceMethod<&NodeRegion::serve>("serve"),
+         InstanceMethod<&NodeRegion::rename>("rename"),
          InstanceMethod<&NodeRegion::take>("take"), InstanceMethod<&NodeRegion::respond>("respond"),
+         InstanceMethod<&NodeRegion::listen>("listen"),
          InstanceMethod<&NodeRegion::closeCall>("close")});
   }
 
@@ -38,6 +42,10 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
   void close() {
     hook_.disarm();
     serviceHook_.disarm();
+    listenHook_.disarm();
+    tcp_.reset();
+    if (log_) log_.Release();
+    log_ = {};
     server_.reset();
     if (wake_) wake_.Release();
     wake_ = {};
@@ -60,6 +68,10 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
   }
   Napi::Value owner(const Napi::CallbackInfo& info) { return toObject(info.Env(), region_->header()->owner); }
   void ready(const Napi::CallbackInfo&) { region_->setReady(); }
+  void rename(const Napi::CallbackInfo& info) {
+    Failure failure;
+    if (!region_->rename(info[0].As<Napi::String>().Utf8Value(), failure)) throwFailure(info.Env(), failure);
+  }
 
   // serve(onRequests): calls back on this thread when requests wait; take() them until it gives undefined.
   void serve(const Napi::CallbackInfo& info) {
@@ -87,11 +99,40 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
     const uint32_t slot = info[0].As<Napi::Number>().Uint32Value();
     if (!info[1].IsTypedArray()) {
       server_->respond(slot, nullptr, kRpcRefused);
+      if (tcp_ != nullptr) tcp_->answered();
       return;
     }
     const auto response = info[1].As<Napi::Uint8Array>();
     const auto bytes = static_cast<uint32_t>(response.ByteLength());
     server_->respond(slot, response.Data(), bytes <= kRpcBytes ? bytes : kRpcRefused);
+    if (tcp_ != nullptr) tcp_->answered();
+  }
+
+  // listen({ address, secret, busyPollNs }, log): the port that clients reach this region's memory at.
+  Napi::Value listen(const Napi::CallbackInfo& info) {
+    const auto options = info[0].As<Napi::Object>();
+    const auto secret = options.Get("secret").As<Napi::Uint8Array>();
+    log_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "fusee-tcp", kLogLinesMax, 1);
+    log_.Unref(info.Env());
+    listenHook_.arm(info.Env(), this);
+    tcp_ = std::make_unique<TcpServer>(region_);
+    // Lines that nobody has had the time to read are dropped: a flood of them must not fill the memory.
+    const auto log = [this](std::string line) {
+      auto* kept = new std::string(std::move(line));
+      const auto call = [](Napi::Env env, Napi::Function function, std::string* text) {
+        if (env != nullptr) function.Call({Napi::String::New(env, *text)});
+        delete text;
+      };
+      if (log_.NonBlockingCall(kept, call) != napi_ok) delete kept;
+    };
+    Failure failure;
+    TcpServerOptions given{options.Get("address").As<Napi::String>().Utf8Value(),
+                           {secret.Data(), secret.Data() + secret.ByteLength()},
+                           numberAt(options, "busyPollNs")};
+    if (tcp_->start(std::move(given), log, failure)) return Napi::Number::New(info.Env(), tcp_->port());
+    tcp_.reset();
+    throwFailure(info.Env(), failure);
+    return info.Env().Undefined();
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }
@@ -101,6 +142,9 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
   std::unique_ptr<RpcServer> server_;
   CleanupHook<NodeRegion> hook_;
   CleanupHook<NodeRegion> serviceHook_;
+  std::unique_ptr<TcpServer> tcp_;
+  Napi::ThreadSafeFunction log_;
+  CleanupHook<NodeRegion> listenHook_;
 };
 
 }  // namespace

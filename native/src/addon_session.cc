@@ -1,8 +1,6 @@
-// A session as a JavaScript object. Its hot calls take no arguments and return nothing: what they need lies
-// in memory shared with TypeScript, so a call costs a few nanoseconds.
-#include <node_api.h>
+// A session over shared memory as a JavaScript object, and checksums.
+#include "addon_session.h"
 
-#include "addon.h"
 #include "crc.h"
 #include "replay.h"
 #include "session.h"
@@ -10,32 +8,13 @@
 namespace fusee {
 namespace {
 
-template <void (Session::*method)()>
-napi_value hotCall(napi_env env, napi_callback_info info) {
-  void* session;
-  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &session);
-  (static_cast<Session*>(session)->*method)();
-  return nullptr;
-}
-
-// The function shares ownership of the session, so it may be called for as long as it exists.
-template <void (Session::*method)()>
-Napi::Value hotFunction(Napi::Env env, const char* name, const std::shared_ptr<Session>& session) {
-  napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, hotCall<method>, session.get(), &function);
-  auto* keep = new std::shared_ptr<Session>(session);
-  napi_add_finalizer(
-      env, function, keep,
-      [](napi_env, void* kept, void*) { delete static_cast<std::shared_ptr<Session>*>(kept); }, nullptr,
-      nullptr);
-  return {env, function};
-}
-
 class ClientSession : public Napi::ObjectWrap<ClientSession> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "ClientSession",
                        {InstanceMethod<&ClientSession::replayCall>("replay"),
+                        InstanceMethod<&ClientSession::meetsNic>("meetsNic"),
+                        InstanceMethod<&ClientSession::reattachCall>("reattach"),
                         InstanceMethod<&ClientSession::closeCall>("close")});
   }
 
@@ -59,7 +38,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
       return;
     }
     hook_.arm(env, this);
-    expose(env, info.This().As<Napi::Object>());
+    exposeSession(env, info.This().As<Napi::Object>(), session_);
   }
 
   void close() {
@@ -68,18 +47,8 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
   }
 
  private:
-  void expose(Napi::Env env, Napi::Object self) {
-    auto* control = reinterpret_cast<uint8_t*>(session_->control());
-    self.Set("local", viewOf(env, session_, session_->local(), session_->localBytes()));
-    self.Set("control", viewOf(env, session_, control, session_->controlBytes()));
-    self.Set("doorbell", hotFunction<&Session::doorbell>(env, "doorbell", session_));
-    self.Set("stampNow", hotFunction<&Session::stampNow>(env, "stampNow", session_));
-    self.Set("checksum", hotFunction<&Session::checksum>(env, "checksum", session_));
-    Napi::Array memoryBytes = Napi::Array::New(env);
-    for (uint32_t i = 0; i < session_->regions().size(); i++) {
-      memoryBytes.Set(i, Napi::Number::New(env, static_cast<double>(session_->regions()[i]->memoryBytes())));
-    }
-    self.Set("memoryBytes", memoryBytes);
+  Napi::Value meetsNic(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), session_->meetsNic());
   }
 
   // replay(images, offsets, doorbellEnds, passes): nanoseconds.
@@ -97,6 +66,17 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
     const double ns = replay(*session_, recording, info[3].As<Napi::Number>().Uint32Value(), failure);
     if (ns < 0) throwFailure(info.Env(), failure);
     return Napi::Number::New(info.Env(), ns);
+  }
+
+  // reattach(mn, name): bytes of that region's memory.
+  Napi::Value reattachCall(const Napi::CallbackInfo& info) {
+    const uint32_t mn = info[0].As<Napi::Number>().Uint32Value();
+    Failure failure;
+    if (!session_->reattach(mn, info[1].As<Napi::String>().Utf8Value(), failure)) {
+      throwFailure(info.Env(), failure);
+      return info.Env().Undefined();
+    }
+    return Napi::Number::New(info.Env(), static_cast<double>(session_->memoryBytes()[mn]));
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }

@@ -10,7 +10,6 @@
 namespace fusee {
 namespace {
 
-constexpr uint64_t kReadsObject = 1;
 constexpr uint32_t kObjectHeaderBytes = 8;
 
 #if defined(__x86_64__)
@@ -19,28 +18,10 @@ constexpr bool kAtomicsAreFences = true;  // a locked instruction drains the sto
 constexpr bool kAtomicsAreFences = false;
 #endif
 
-// NaN and whatever else fits no offset becomes one that no MN has.
-inline uint64_t remoteOffset(const Descriptor& verb) {
-  return static_cast<uint64_t>(static_cast<int64_t>(verb.remote));
-}
-
-inline bool isWithin(uint64_t offset, uint64_t length, uint64_t limit) {
-  return length <= limit && offset <= limit - length;
-}
-
 bool isPostable(const Executor& executor, const Descriptor& verb) {
   if (verb.mn >= executor.targetCount) return false;
-  if (verb.opcode == kRpc) {
-    return executor.rpc != nullptr && verb.length <= kRpcBytes &&
-           isWithin(verb.local, verb.length, executor.localBytes) &&
-           isWithin(verb.expect & 0xffffffff, verb.expect >> 32, executor.localBytes);
-  }
-  const uint64_t remote = remoteOffset(verb);
-  if (verb.opcode <= kWrite) {
-    return isWithin(verb.local, verb.length, executor.localBytes) &&
-           isWithin(remote, verb.length, executor.targets[verb.mn].bytes);
-  }
-  return verb.opcode <= kFaa && (remote & 7) == 0 && isWithin(remote, 8, executor.targets[verb.mn].bytes);
+  if (verb.opcode == kRpc && executor.rpc == nullptr) return false;
+  return isInReach(verb, executor.localBytes, executor.targets[verb.mn].bytes);
 }
 
 // Rule 7: after the verbs, look whether a node was found dead meanwhile; then none of them may be OK.
@@ -61,6 +42,8 @@ void failOnDeadNodes(const Executor& executor, BatchHeader* batch, uint64_t used
   }
 }
 
+}  // namespace
+
 // Two lengths of 16 bits, which also seed the checksum, a CRC, and so many bytes; done here, while they are
 // in the cache. Lengths that reach beyond what was read leave no CRC, and the reader finds out why.
 void checkObject(const uint8_t* object, Descriptor& verb) {
@@ -71,8 +54,6 @@ void checkObject(const uint8_t* object, Descriptor& verb) {
   if (payload > verb.length - kObjectHeaderBytes) return;
   verb.found = crc32c(object + kObjectHeaderBytes, payload, lengths) | uint64_t{1} << 32;
 }
-
-}  // namespace
 
 uint32_t executeBatch(const Executor& executor, BatchHeader* batch) {
   Descriptor* verbs = batch->verbs();
@@ -106,16 +87,9 @@ uint32_t executeBatch(const Executor& executor, BatchHeader* batch) {
         copyToRemote(at, executor.local + verb.local, verb.length);
         stored |= bit;
         break;
-      case kCas: {
-        uint64_t found = verb.expect;
-        __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(at), &found, verb.swap, false,
-                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-        verb.found = found;
-        if (kAtomicsAreFences) stored = 0;
-        break;
-      }
+      case kCas:
       case kFaa:
-        verb.found = __atomic_fetch_add(reinterpret_cast<uint64_t*>(at), verb.expect, __ATOMIC_SEQ_CST);
+        verb.found = executeAtomic(verb.opcode, at, verb.expect, verb.swap);
         if (kAtomicsAreFences) stored = 0;
         break;
       default:

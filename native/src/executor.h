@@ -21,6 +21,41 @@ struct Target {
   RegionHeader* header;
 };
 
+inline bool isWithin(uint64_t offset, uint64_t length, uint64_t limit) {
+  return length <= limit && offset <= limit - length;
+}
+
+// CAS or FAA on the word at `at`; returns what was there.
+inline uint64_t executeAtomic(uint32_t opcode, uint8_t* at, uint64_t expect, uint64_t swap) {
+  auto* word = reinterpret_cast<uint64_t*>(at);
+  if (opcode == kFaa) return __atomic_fetch_add(word, expect, __ATOMIC_SEQ_CST);
+  uint64_t found = expect;
+  __atomic_compare_exchange_n(word, &found, swap, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  return found;
+}
+
+// A READ of an object has landed at `object`: leaves its CRC in the descriptor.
+constexpr uint64_t kReadsObject = 1;
+void checkObject(const uint8_t* object, Descriptor& verb);
+
+// NaN and whatever else fits no offset becomes one that no MN has.
+inline uint64_t remoteOffset(const Descriptor& verb) {
+  return static_cast<uint64_t>(static_cast<int64_t>(verb.remote));
+}
+
+// Whether a verb reaches nothing but registered memory and an MN of so many bytes. Whether a call can be made
+// is another question.
+inline bool isInReach(const Descriptor& verb, uint64_t localBytes, uint64_t memoryBytes) {
+  if (verb.opcode == kRpc) {
+    return verb.length <= kRpcBytes && isWithin(verb.local, verb.length, localBytes) &&
+           isWithin(verb.expect & 0xffffffff, verb.expect >> 32, localBytes);
+  }
+  const uint64_t remote = remoteOffset(verb);
+  if (verb.opcode <= kWrite)
+    return isWithin(verb.local, verb.length, localBytes) && isWithin(remote, verb.length, memoryBytes);
+  return verb.opcode <= kFaa && (remote & 7) == 0 && isWithin(remote, 8, memoryBytes);
+}
+
 struct Executor {
   uint8_t* local;
   uint64_t localBytes;

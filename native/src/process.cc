@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
@@ -40,7 +41,16 @@ ProcessToken readToken(int32_t pid) {
   return makeToken(pid, std::strtoull(at, nullptr, 10));
 }
 
-ProcessToken selfToken() { return readToken(getpid()); }
+// Asked for by every connection: read once, and again after a fork.
+ProcessToken selfToken() {
+  static std::atomic<ProcessToken> own{0};
+  ProcessToken token = own.load(std::memory_order_relaxed);
+  if (token == 0 || tokenPid(token) != getpid()) {
+    token = readToken(getpid());
+    own.store(token, std::memory_order_relaxed);
+  }
+  return token;
+}
 
 bool isAlive(ProcessToken token) { return token != 0 && readToken(tokenPid(token)) == token; }
 

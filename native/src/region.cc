@@ -248,14 +248,22 @@ std::shared_ptr<Region> Region::attach(const std::string& name, bool prefault, F
   return region;
 }
 
-std::shared_ptr<Region> Region::absent(Failure& failure) {
-  void* base = mmap(nullptr, kHeaderBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+std::shared_ptr<Region> Region::anonymous(uint64_t memoryBytes, Failure& failure) {
+  const uint64_t bytes = kHeaderBytes + memoryBytes;
+  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) {
-    failure.system("no memory in place of a dead memory node's");
+    failure.system("no " + std::to_string(bytes) + " bytes of memory");
     return nullptr;
   }
-  std::shared_ptr<Region> region(new Region("absent", static_cast<uint8_t*>(base), 0));
-  region->header()->dead = 1;
+  std::shared_ptr<Region> region(new Region("anonymous", static_cast<uint8_t*>(base), memoryBytes));
+  region->header()->owner = selfToken();
+  region->setReady();
+  return region;
+}
+
+std::shared_ptr<Region> Region::absent(Failure& failure) {
+  std::shared_ptr<Region> region = anonymous(0, failure);
+  if (region != nullptr) region->header()->dead = 1;
   return region;
 }
 
@@ -281,6 +289,24 @@ void Region::own(uint64_t device, uint64_t inode) {
 }
 
 void Region::setReady() { __atomic_store_n(&header()->ready, 1, __ATOMIC_RELEASE); }
+
+bool Region::rename(const std::string& name, Failure& failure) {
+  if (!isRegionName(name)) {
+    failure.usage("\"" + name + "\" is no region name: fusee- and then at most 194 of a-z A-Z 0-9 . _ -");
+    return false;
+  }
+  const std::lock_guard lock(ownedMutex());
+  auto& names = ownedNames();
+  const auto mine =
+      std::find_if(names.begin(), names.end(), [this](const OwnedName& o) { return o.region == this; });
+  if (mine == names.end() || ::rename(mine->path.c_str(), pathOf(name).c_str()) != 0) {
+    failure.system("region " + name_ + " cannot take the name " + name);
+    return false;
+  }
+  name_ = name;
+  mine->path = pathOf(name);
+  return true;
+}
 
 void Region::retire() {
   if (!isOwner_) return;

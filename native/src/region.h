@@ -46,6 +46,7 @@ struct RegionHeader {
   uint32_t ready;  // set last, with release: the memory is formatted
   ProcessToken owner;
   uint64_t memoryBytes;
+  uint32_t atomicsByNic;  // served over verbs: no processor may CAS or FAA what clients do
   alignas(64) uint32_t dead;      // read after every verb, so alone on its line
   alignas(64) uint32_t rpcWakes;  // futex that the node's service thread sleeps on
   alignas(64) uint64_t rpcPending[kRpcSlots / 64];
@@ -67,6 +68,8 @@ class Region {
   static std::shared_ptr<Region> attach(const std::string& name, bool prefault, Failure&);
   // In place of an MN that is known to be dead: no memory, and every verb FAILs.
   static std::shared_ptr<Region> absent(Failure&);
+  // Zeroed memory of this process alone, ready, without a name: for tests of what works on a region.
+  static std::shared_ptr<Region> anonymous(uint64_t memoryBytes, Failure&);
   // As attach, for a fence: the owner may be dead and the memory unformatted.
   static std::shared_ptr<Region> inspect(const std::string& name, Failure&);
   ~Region();
@@ -79,6 +82,8 @@ class Region {
   const std::string& name() const { return name_; }
 
   void setReady();
+  // The owner's: takes another name, in place of whatever had it; under the old one nobody finds it any more.
+  bool rename(const std::string& name, Failure&);
   // The owner's end: verbs FAIL from now on, and the name is gone. The mapping stays until the last
   // reference.
   void retire();

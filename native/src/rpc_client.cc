@@ -48,9 +48,11 @@ bool cancelRequestsOf(ProcessToken token, Region& region, uint64_t deadlineNs) {
 
 bool RpcClient::attach(const std::shared_ptr<Region>& region, Failure& failure) {
   RegionHeader* header = region->header();
-  for (uint32_t group = 0; group < kRpcGroups; group++) {
+  // Free ones first: whether an owner lives takes a look at the file system.
+  for (uint32_t i = 0; i < 2 * kRpcGroups; i++) {
+    const uint32_t group = i % kRpcGroups;
     ProcessToken owner = __atomic_load_n(&header->rpcOwner[group], __ATOMIC_ACQUIRE);
-    if (owner != 0 && isAlive(owner)) continue;
+    if (owner != 0 && (i < kRpcGroups || isAlive(owner))) continue;
     if (!__atomic_compare_exchange_n(&header->rpcOwner[group], &owner, self_, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
       continue;
@@ -69,11 +71,34 @@ bool RpcClient::attach(const std::shared_ptr<Region>& region, Failure& failure) 
   return false;
 }
 
+bool RpcClient::replace(uint32_t mn, const std::shared_ptr<Region>& region, Failure& failure) {
+  if (!attach(region, failure)) return false;
+  giveUp(nodes_[mn]);
+  nodes_[mn] = std::move(nodes_.back());
+  nodes_.pop_back();
+  return true;
+}
+
+bool RpcClient::withdraw(Node& node) {
+  bool isFree = true;
+  for (uint32_t s = 0; s < kRpcGroupSlots; s++) isFree &= release(node.slots[s]);
+  return isFree;
+}
+
+void RpcClient::giveUp(Node& node) {
+  withdraw(node);
+  __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
+}
+
+bool RpcClient::withdraw() {
+  bool isFree = true;
+  for (Node& node : nodes_) isFree &= withdraw(node);
+  calls_.clear();
+  return isFree;
+}
+
 void RpcClient::detach() {
-  for (Node& node : nodes_) {
-    for (uint32_t s = 0; s < kRpcGroupSlots; s++) release(node.slots[s]);
-    __atomic_store_n(&node.region->header()->rpcOwner[node.group], 0, __ATOMIC_RELEASE);
-  }
+  for (Node& node : nodes_) giveUp(node);
   nodes_.clear();
   calls_.clear();
 }

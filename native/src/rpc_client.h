@@ -20,9 +20,14 @@ class RpcClient {
   RpcClient(const RpcClient&) = delete;
   RpcClient& operator=(const RpcClient&) = delete;
 
-  // Claims a group of slots in the region; those of dead processes are taken over.
+  // Claims a group of slots in the region, the next node's; those of dead processes are taken over.
   bool attach(const std::shared_ptr<Region>& region, Failure& failure);
+  // The same in place of node `mn`, which is given up. Only while idle.
+  bool replace(uint32_t mn, const std::shared_ptr<Region>& region, Failure& failure);
   void detach();
+  // Withdraws what the nodes have not begun to serve; false while one of them serves a request of this
+  // client.
+  bool withdraw();
 
   void submit(Descriptor& verb, BatchHeader* batch);
   bool isIdle() const { return calls_.empty(); }
@@ -64,6 +69,8 @@ class RpcClient {
   int32_t idleSlot(Node& node);
   void send(Node& node, Call& call);
   static bool release(RpcSlot& slot);
+  bool withdraw(Node& node);
+  void giveUp(Node& node);
 
   ProcessToken self_ = selfToken();
   uint8_t* local_;

@@ -35,6 +35,8 @@ export interface FabricPool {
 /** One kind of fabric under test. */
 export interface FabricHarness {
   start(memoryBytes: readonly number[]): Promise<FabricPool>;
+  /** Share of the rounds that clients at the same time take, where a round takes long. @default 1 */
+  readonly roundShare?: number;
   /** Tests that this kind cannot run, by name, with the reason. */
   readonly skips: Readonly<Record<string, string>>;
 }
@@ -47,6 +49,11 @@ export class Suite {
   constructor(harness: FabricHarness) {
     this.#harness = harness;
     this.#unused = new Set(Object.keys(harness.skips));
+  }
+
+  /** So many rounds, or the share of them that this kind takes. */
+  rounds(count: number): number {
+    return Math.ceil(count * (this.#harness.roundShare ?? 1));
   }
 
   /** One test on fresh MNs of `memoryBytes` each, which are closed afterwards. */

@@ -10,20 +10,24 @@ const KIB = 1024;
 export function describeConcurrency(suite: Suite): void {
   describe('clients at the same time', () => {
     suite.test('FAA loses no addition', [KIB], async (pool) => {
-      const rounds = 100_000;
+      const rounds = suite.rounds(100_000);
       const clients = [0, 1, 2].map(() => pool.run('addMany', [64, rounds, 3]));
       await Promise.all(clients.map((c) => c.result));
       expect(await wordAt(pool, 64)).toBe(3 * rounds);
     });
     suite.test('CAS lets one of two win', [KIB], async (pool) => {
-      const rounds = 50_000;
+      const rounds = suite.rounds(50_000);
       const clients = [0, 1].map(() => pool.run('swapMany', [64, rounds, 2]));
       const lost = await Promise.all(clients.map((c) => c.result));
       expect(await wordAt(pool, 64), `lost: ${lost}`).toBe(2 * rounds);
     });
-    suite.test('an unaligned 9-byte WRITE never changes the bytes beside it', [KIB], neighboursAreSafe);
+    suite.test('an unaligned 9-byte WRITE never changes the bytes beside it', [KIB], (pool) =>
+      neighboursAreSafe(pool, suite.rounds(30_000)),
+    );
     suite.test('a WRITE lands in ascending order, whole words at a time', [8 * KIB], writesAscend);
-    suite.test('a READ does not overtake a WRITE posted before it', [1024 * KIB], storeThenLoad);
+    suite.test('a READ does not overtake a WRITE posted before it', [1024 * KIB], (pool) =>
+      storeThenLoad(pool, suite.rounds(5000)),
+    );
     suite.test('nothing posted before a fence executes after it', [KIB], async (pool) => {
       const client = pool.run('workForever', [64, 128]);
       client.result.catch(() => {});
@@ -87,13 +91,13 @@ async function counted(pool: FabricPool): Promise<number> {
 }
 
 /** Hazard H9: the 9-byte log commit and the used byte share a line, and words, with what others write. */
-async function neighboursAreSafe(pool: FabricPool): Promise<void> {
+async function neighboursAreSafe(pool: FabricPool, rounds: number): Promise<void> {
   const fabric = pool.attach();
   const batch = new Batch(fabric.local, 32);
   const buffer = fabric.local.reserve(64);
   const done: VerbBatch[] = [];
   // Bytes 259 and 269 are the neighbours of the nine in between.
-  const clients = [pool.run('hammerByte', [259, 30_000]), pool.run('hammerByte', [269, 30_000])];
+  const clients = [pool.run('hammerByte', [259, rounds]), pool.run('hammerByte', [269, rounds])];
   let isOver = false;
   const results = Promise.all(clients.map((c) => c.result)).finally(() => {
     isOver = true;
@@ -159,8 +163,7 @@ async function writesAscend(pool: FabricPool): Promise<void> {
 }
 
 /** Dekker: both sides read 0 only if each READ went ahead of the WRITE that its own side posted before it. */
-async function storeThenLoad(pool: FabricPool): Promise<void> {
-  const rounds = 5000;
+async function storeThenLoad(pool: FabricPool, rounds: number): Promise<void> {
   const sides = [0, 1].map((side) => pool.run('storeLoad', [0, side, rounds]));
   const [a, b] = await Promise.all(sides.map((s) => s.result));
   const both = a.filter((saw, r) => saw === 0 && b[r] === 0).length;

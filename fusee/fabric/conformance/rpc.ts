@@ -130,11 +130,15 @@ async function callTwelve(pool: FabricPool): Promise<void> {
 async function callLate(pool: FabricPool): Promise<void> {
   const probe = new Probe(pool.attach({ rpcTimeoutNs: 30e6 }));
   for (let round = 0; round < 6; round++) {
-    probe.batch.reset();
-    call(probe, probe.batch, 0, [Request.SLOW, 10, round]);
-    await probe.roundTrip();
-    expect(probe.statuses()).toEqual([FAIL]);
-    probe.batch.reset();
+    let isLate = false;
+    // A client that was held up for longer than the MN finds the answer there: once more.
+    for (let attempt = 0; attempt < 20 && !isLate; attempt++) {
+      probe.batch.reset();
+      call(probe, probe.batch, 0, [Request.SLOW, 10, round]);
+      await probe.roundTrip();
+      isLate = probe.batch.status(0) === FAIL;
+    }
+    expect(isLate).toBe(true);
     let isAnswered = false;
     for (let attempt = 0; attempt < 300 && !isAnswered; attempt++) {
       probe.batch.reset();

@@ -3,15 +3,15 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { ShmFabric } from '../shm.js';
-import { fenceProcess, type ProcessId, regionName } from '../shm-process.js';
+import { fenceProcess, regionName } from '../shm-process.js';
 import type { AttachOptions, ClientProcess, FabricHarness, FabricPool } from './harness.js';
 import type { ProgramName } from './programs.js';
-import type { Command, Reply } from './shm-process.js';
+import type { Command, Reply, StartedClient } from './shm-process.js';
 
 /** One helper process, which does one thing at a time. */
 export class Helper {
   readonly child: ChildProcess;
-  #isStarted: ((process: ProcessId) => void) | undefined;
+  #isStarted: ((client: StartedClient) => void) | undefined;
   #isDone: { resolve(result: readonly number[]): void; reject(error: Error): void } | undefined;
 
   constructor() {
@@ -19,7 +19,7 @@ export class Helper {
     const path = fileURLToPath(new URL(`./shm-process.${extension}`, import.meta.url));
     this.child = fork(path, [], { execArgv: extension === 'ts' ? ['--import', 'tsx'] : [] });
     this.child.on('message', (reply: Reply) => {
-      if (reply.is === 'started') this.#isStarted?.(reply.process);
+      if (reply.is === 'started') this.#isStarted?.(reply);
       else if (reply.is === 'done') this.#isDone?.resolve(reply.result);
       else this.#isDone?.reject(new Error(reply.message));
     });
@@ -33,8 +33,8 @@ export class Helper {
   }
 
   /** Sends a command; `started` tells of a client program that begins. */
-  run(command: Command): { started: Promise<ProcessId>; done: Promise<readonly number[]> } {
-    const started = new Promise<ProcessId>((resolve) => {
+  run(command: Command): { started: Promise<StartedClient>; done: Promise<readonly number[]> } {
+    const started = new Promise<StartedClient>((resolve) => {
       this.#isStarted = resolve;
     });
     const done = new Promise<readonly number[]>((resolve, reject) => {
@@ -53,7 +53,7 @@ export class Helper {
 }
 
 /** Starts the helpers, and keeps those that are idle for the next test. */
-class Helpers {
+export class Helpers {
   readonly #all: Helper[] = [];
   readonly #idle: Helper[] = [];
 
@@ -120,7 +120,7 @@ class ShmPool implements FabricPool {
     return {
       started: started.then(() => {}),
       result: done,
-      fence: async () => fenceProcess(await started, { regions }),
+      fence: async () => fenceProcess((await started).process, { regions }),
     };
   }
 

@@ -32,6 +32,7 @@ export class SimFabric implements Fabric {
   readonly rpcTimeoutNs: number;
   /** Called with each completed batch. */
   onCompleted: ((batch: VerbBatch) => void) | null = null;
+  onPost: ((batch: VerbBatch) => void) | null = null;
   /** Crashed: nothing completes any more. */
   isCrashed = false;
   /** Fenced: nothing executes any more. */
@@ -103,6 +104,7 @@ export class SimFabric implements Fabric {
     validateBatch(batch, this);
     if (this.outstanding >= this.#queueCapacity) return false;
     this.outstanding++;
+    if (this.onPost !== null) this.onPost(batch);
     this.world.launch(this, batch);
     return true;
   }

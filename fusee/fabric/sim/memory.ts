@@ -27,6 +27,16 @@ export class SimMemory extends MemoryNodes {
     this.#pages = memoryBytes.map(() => []);
   }
 
+  override renew(mn: number): void {
+    super.renew(mn);
+    this.#pages[mn] = [];
+  }
+
+  override swap(a: number, b: number): void {
+    super.swap(a, b);
+    [this.#pages[a], this.#pages[b]] = [this.#pages[b], this.#pages[a]];
+  }
+
   override read(mn: number, offset: number, into: Uint8Array, at: number, lengthBytes: number): void {
     const pages = this.#pages[mn];
     for (let done = 0; done < lengthBytes; ) {

@@ -15,6 +15,8 @@ interface Call {
   readonly flight: Flight;
   readonly verb: number;
   readonly mn: number;
+  /** Of the MN's memory: another process, in its place, has not been asked. */
+  readonly generation: number;
   /**
    * Copied when posted: after a timeout the client may write there again, while the request is still on its
    * way.
@@ -44,7 +46,9 @@ export class WeakCpus {
     const { fabric, batch } = flight;
     const at = batch.field(verb, Field.LOCAL);
     const request = fabric.local.bytes.slice(at, at + batch.field(verb, Field.LENGTH));
-    const call: Call = { fabric, flight, verb, mn: batch.mn(verb), request, isOver: false };
+    const mn = batch.mn(verb);
+    const generation = world.nodes.generations[mn];
+    const call: Call = { fabric, flight, verb, mn, generation, request, isOver: false };
     flight.remaining++;
     const calls = this.#calls.get(flight) ?? [];
     calls[verb] = call;
@@ -83,7 +87,7 @@ export class WeakCpus {
   #serve(call: Call): void {
     const { nodes, random, faults, latency, nowNs } = this.#world;
     if (call.fabric.isFenced) return;
-    if (!nodes.isAlive(call.mn)) {
+    if (!nodes.isAlive(call.mn) || nodes.generations[call.mn] !== call.generation) {
       this.#end(call, Status.FAIL);
       return;
     }

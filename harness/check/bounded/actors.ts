@@ -1,9 +1,12 @@
 /** Actors that run the product's generators: clients with programs of requests, and single operations. */
 import { type CacheOptions, IndexCache } from '../../../fusee/index/index.js';
+import type { View } from '../../../fusee/layout/index.js';
 import {
   ClientState,
   type Context,
   type Coroutine,
+  continueRequest,
+  type Decisions,
   makeCoroutine,
   Outcome,
   RequestKind,
@@ -40,14 +43,20 @@ export class Host {
   /** A client with the blocks that the set-up has granted to its id. */
   constructor(
     pool: BoundedPool,
-    options: { cid: number; coroutines?: number; cache?: CacheOptions; local?: LocalMemory },
+    options: {
+      cid: number;
+      coroutines?: number;
+      cache?: CacheOptions;
+      local?: LocalMemory;
+      /** A view of its own, where views change. @default the pool's */
+      view?: View;
+    },
   ) {
-    const { cid, coroutines = 1, cache = NO_CACHE } = options;
+    const { cid, coroutines = 1, cache = NO_CACHE, view = pool.view } = options;
     this.pool = pool;
     this.cid = cid;
     this.group = `client ${cid}`;
     this.local = options.local ?? pool.memory(coroutines * CLIENT_BYTES);
-    const { view } = pool;
     this.state = new ClientState({ view, local: this.local, cache: new IndexCache(cache), cid, coroutines });
     for (const { sizeClass, pointer, lists } of pool.blocksOf(cid)) {
       this.state.slab.addBlock(sizeClass, pointer);
@@ -104,7 +113,9 @@ export class ClientActor implements Actor {
   readonly mayCrash: boolean;
   readonly host: Host;
   readonly #coroutine: Coroutine;
-  readonly #loops: readonly OpLoop[];
+  readonly #naive: readonly (OpLoop | undefined)[];
+  /** The rest of a request that a change of the view has interrupted. */
+  #rest: OpLoop | undefined;
   readonly #program: readonly Request[];
   readonly #recorder: HistoryRecorder;
   readonly #asker: number;
@@ -124,8 +135,7 @@ export class ClientActor implements Actor {
     this.#recorder = options.recorder;
     this.#asker = host.cid * 256 + coroutine;
     const { cx } = this.#coroutine;
-    const naive = options.loops?.(cx) ?? [];
-    this.#loops = this.#coroutine.loops.map((loop, kind) => naive[kind] ?? loop);
+    this.#naive = options.loops?.(cx) ?? [];
     if (vacancy !== undefined) takeVacancy(cx, vacancy);
   }
 
@@ -133,8 +143,11 @@ export class ClientActor implements Actor {
     this.#told = '';
     if (this.#request < 0 && !this.#stage()) return null;
     for (;;) {
-      const batch = this.#loops[this.#program[this.#request].kind].next().value;
+      const { kind } = this.#program[this.#request];
+      const loop = this.#rest ?? this.#naive[kind] ?? this.#coroutine.loops[kind];
+      const batch = loop.next().value;
       if (batch !== DONE) return batch;
+      this.#rest = undefined;
       this.#complete();
       if (!this.#stage()) return null;
     }
@@ -142,6 +155,11 @@ export class ClientActor implements Actor {
 
   executed(): void {
     if (this.#row < 0) this.#begin();
+  }
+
+  /** The request in hand goes on in another view. */
+  interrupt(decided: Decisions): void {
+    this.#rest = continueRequest(this.#coroutine, this.#program[this.#request].kind, decided);
   }
 
   told(): string {

@@ -3,7 +3,7 @@
 import { crc32cOver } from '../../../fusee/fabric/crc32c.js';
 import { executeVerb } from '../../../fusee/fabric/execute-verb.js';
 import type { CacheOptions } from '../../../fusee/index/index.js';
-import { directoryOffset } from '../../../fusee/layout/index.js';
+import { directoryOffset, type View } from '../../../fusee/layout/index.js';
 import { Outcome, RequestKind } from '../../../fusee/ops/index.js';
 import { CorruptionError, DONE, LocalMemory, word } from '../../../fusee/verbs/index.js';
 import { type Contents, NO_VALUE } from '../linearizability/index.js';
@@ -108,10 +108,13 @@ const BATCHES_MAX = 200;
 /** Reads a pool's contents by the product's SEARCH, with one client for all runs. */
 export class ContentsReader {
   readonly #pool: BoundedPool;
+  readonly #view: View;
   #reader: Host | undefined;
 
-  constructor(pool: BoundedPool) {
+  /** @param view what is alive. @default all */
+  constructor(pool: BoundedPool, view: View = pool.view) {
     this.#pool = pool;
+    this.#view = view;
   }
 
   /** Why the history and the contents that it has led to do not fit. */
@@ -153,7 +156,7 @@ export class ContentsReader {
     if (this.#reader === undefined) {
       const buffer = new ArrayBuffer(CLIENT_BYTES);
       const local = new LocalMemory(buffer, crc32cOver(buffer));
-      this.#reader = new Host(this.#pool, { cid: 99, local });
+      this.#reader = new Host(this.#pool, { cid: 99, local, view: this.#view });
     }
     return this.#reader;
   }

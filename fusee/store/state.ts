@@ -1,0 +1,71 @@
+/**
+ * What a master leaves to its successor: members and views (`MasterRecord`), the processes to be fenced, and
+ * what the latest change of the view decided, for clients that have not heard of it.
+ */
+import { z } from 'zod';
+import { viewSchema } from '../control/messages.js';
+import { CorruptionError } from '../verbs/index.js';
+
+const whole = (most: number) => z.number().int().min(0).max(most);
+const U32 = 2 ** 32 - 1;
+
+const processSchema = z.object({
+  pid: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 22),
+  startTime: z.number().min(0),
+  /** Where the pid says anything. */
+  host: z.string().max(200).optional(),
+});
+
+/** What nodes know somebody by, over a network. */
+const keySchema = z
+  .string()
+  .regex(/^[1-9][0-9]{0,19}$/)
+  .optional();
+
+const stateSchema = z.object({
+  /** Which pool: by node, what tells its memory from any other that has borne its name. */
+  pool: z.array(z.string().max(100)).max(64),
+  /** The master that wrote this, until it has ended in order. */
+  leader: processSchema.extend({ key: keySchema }).optional(),
+  /** Over a network: where each node listens by now. */
+  places: z.array(z.string().max(300)).max(64).optional(),
+  record: z.object({
+    view: viewSchema,
+    next: viewSchema.extend({ joins: whole(63).optional() }).optional(),
+    members: z.array(z.object({ cid: whole(U32), place: whole(4095), isDead: z.boolean() })).max(1 << 16),
+  }),
+  /** Of members that run, or may; not of those that have resigned. */
+  processes: z
+    .array(
+      processSchema.extend({
+        cid: whole(U32),
+        key: keySchema,
+      }),
+    )
+    .max(1 << 16),
+  /** Slots that the change to the view in force has decided. */
+  decided: z.array(z.object({ slot: whole(2 ** 48), hi: whole(U32), lo: whole(U32) })).max(1 << 16),
+  /** The node that has joined by that view, and whether everything counts as changed by it. */
+  news: z.object({ joins: whole(63).optional(), isWhole: z.boolean() }),
+});
+
+/** What a master leaves to its successor. */
+export type MasterState = z.infer<typeof stateSchema>;
+
+/** Reads a state. @throws CorruptionError when it is none; `where` says how to be rid of it. */
+export function parseState(text: string, where: string): MasterState {
+  try {
+    return stateSchema.parse(JSON.parse(text));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? error.issues[0]?.message : (error as Error).message;
+    throw new CorruptionError(`the state of a master, ${where}, cannot be read (${why})`);
+  }
+}
+
+/** Do both describe the same pool? Nodes may have died since, or have been started anew; not all of them. */
+export const isSamePool = (a: MasterState['pool'], b: MasterState['pool']): boolean =>
+  a.some((node, mn) => node !== '' && node === b[mn]);

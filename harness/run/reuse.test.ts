@@ -1,0 +1,55 @@
+/** Which cells of earlier runs are taken, and which are measured anew. */
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { LatencyHistogram } from '../../results/histogram.js';
+import { sampleProvenance, sampleRow } from '../../results/sample.js';
+import { openRun } from '../../results/store.js';
+import type { KeyedCell } from './attempt.js';
+import { findFinished } from './reuse.js';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'fusee-reuse-'));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const KEY = '0123456789abcdef';
+
+/** A finished run of one cell; its folder. */
+function finished(): string {
+  const run = openRun({ root, experiment: 'bench', resolved: {}, provenance: sampleProvenance });
+  const row = sampleRow({ cellKey: KEY });
+  run.appendRow(row);
+  const histogram = new LatencyHistogram();
+  histogram.record(1000);
+  run.appendLatency({ tag: 'ycsb-a/search', startMs: 0, endMs: 1, histogram }, KEY);
+  const at = '2026-01-02T03:04:07.000Z';
+  run.appendAttempt({
+    ...{ cellKey: KEY, at, cell: 'ycsb-a', repetition: 0, attempt: 1, outcome: 'ok', reason: null },
+  });
+  return run.finish();
+}
+
+const found = (): string[] => {
+  const cell = { key: KEY, options: { resume: true, out: root } } as unknown as KeyedCell;
+  return [...findFinished('bench', [cell]).keys()];
+};
+
+it('takes a cell that has finished', () => {
+  finished();
+  expect(found()).toEqual([KEY]);
+});
+
+it('measures a cell anew whose latencies are damaged: copied, they would look whole', () => {
+  appendFileSync(join(finished(), 'latency', `${KEY}.hlog`), 'what was never written\n');
+  expect(found()).toEqual([]);
+});
+
+it('takes the finished cells of a run that was killed in the middle of a line', () => {
+  const folder = finished();
+  for (const file of ['rows.ndjson', 'series.ndjson', 'events.ndjson'])
+    appendFileSync(join(folder, file), '{"schemaVersion":3,"cellK');
+  expect(found()).toEqual([KEY]);
+});
