@@ -52,6 +52,23 @@ const least = (values: readonly (number | null)[]): number | null =>
 const most = (values: readonly (number | null)[]): number | null =>
   known(values).length === 0 ? null : Math.max(...known(values));
 
+/** Intervals that steady state is looked for in, at most: the test takes the square of their number. */
+const INTERVALS_MAX = 300;
+
+/** Rates per second, each of so many neighbours that they are {@link INTERVALS_MAX} at most. */
+export function ratesOf(series: readonly { readonly operations: number; readonly intervalMs: number }[]): {
+  readonly rates: number[];
+  readonly perRate: number;
+} {
+  const perRate = Math.max(1, Math.ceil(series.length / INTERVALS_MAX));
+  const rates = Array.from({ length: Math.floor(series.length / perRate) }, (_, i) => {
+    const some = series.slice(i * perRate, (i + 1) * perRate);
+    const ms = some.reduce((sum, { intervalMs }) => sum + intervalMs, 0);
+    return (some.reduce((sum, { operations }) => sum + operations, 0) / ms) * 1000;
+  });
+  return { rates, perRate };
+}
+
 /** Only whole intervals, in which all clients were at work. */
 function steadiness({
   series,
@@ -59,13 +76,13 @@ function steadiness({
   hasFaults,
 }: Window): Pick<Conditions, 'isSteady' | 'shift' | 'throughputInterval'> {
   const whole = series.filter((point) => point.tMs + point.intervalMs <= closedMs);
-  const rates = whole.map((point) => (point.operations / point.intervalMs) * 1000);
+  const { rates, perRate } = ratesOf(whole);
   // What is broken on purpose is not to be steady.
   if (hasFaults) return { isSteady: null, shift: null, throughputInterval: null };
   const { isSteady, change, mean } = steadyState(rates);
   return {
     isSteady,
-    shift: change === null ? null : { atMs: whole[change.index].tMs, share: change.share },
+    shift: change === null ? null : { atMs: whole[change.index * perRate].tMs, share: change.share },
     throughputInterval:
       mean === null
         ? null
