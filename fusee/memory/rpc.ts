@@ -15,16 +15,19 @@
  *     FREE                                block
  *     LIST                  whose CID     cursor                                next cursor, and blocks
  *     TRANSFER              from CID      block    to CID
+ *     HAND_ON               whose CID     cursor   view                           next cursor
  *     VIEW                  number        dead of nodes 32 to 63, as bits; other: of nodes 0 to 31
  *     PART                  another process has this one's place: it may end
+ *
+ * HAND_ON leaves all blocks of a dead client to nobody in particular, if the node is of that view.
  *
  * LEAVE is a client's own, or of one that its recoverer has declared dead by RETIRE.
  *
  * An ALLOC that is URGENT may be granted a block of the node's reserve (`node/block-tables.ts`).
  *
- * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST, TRANSFER, RETIRE are at most once: a
- * *lane* (a coroutine of a client) has one request to a node under way, under ids that grow, and the node
- * remembers the latest one's answer. The others are made so that repeating them does no harm
+ * A request may arrive twice, and late (hazard H12). ALLOC, FREE, LIST, TRANSFER, RETIRE and HAND_ON are at
+ * most once: a *lane* (a coroutine of a client) has one request to a node under way, under ids that grow, and
+ * the node remembers the latest one's answer. The others are made so that repeating them does no harm
  * (`node/members.ts`).
  */
 
@@ -43,6 +46,7 @@ export const RpcOperation = {
   RETIRE: 8,
   VIEW: 9,
   PART: 10,
+  HAND_ON: 11,
 } as const;
 /** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;
@@ -84,7 +88,7 @@ export interface RpcResponse {
   readonly requestId: number;
   /** ALLOC: the block's pointer. JOIN: the place in the client table. */
   readonly pointer: number;
-  /** JOIN: the new client id. STATS: the count asked for. LIST: the next cursor, -1 at the end. */
+  /** JOIN: the new client id. STATS: the count asked for. LIST, HAND_ON: the next cursor, -1 at the end. */
   readonly value: number;
 }
 

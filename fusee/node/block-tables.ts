@@ -128,6 +128,24 @@ export class BlockTables {
     return { blocks, next: scanEnd < end ? scanEnd : -1 };
   }
 
+  /**
+   * Leaves blocks of one owner to nobody in particular, from `cursor` on, as {@link list} goes.
+   * @returns the next cursor, -1 at the end.
+   */
+  handOn(owner: number, cursor: number): number {
+    const { blocksPerRegion } = this.#view.geometry;
+    const end = this.#regions.length * blocksPerRegion;
+    const scanEnd = Math.min(end, cursor + SCAN_MAX);
+    for (let at = cursor; at < scanEnd; at++) {
+      const i = Math.floor(at / blocksPerRegion);
+      const block = at % blocksPerRegion;
+      if (this.#read(i, block)[0] !== owner) continue;
+      this.#write(i, block, { owner: ORPHAN, code: this.#entry[1] });
+      this.#orphans[i]++;
+    }
+    return scanEnd < end ? scanEnd : -1;
+  }
+
   /** The place of the block that begins at `pointer`: number of its region here, or -1, and in the region. */
   #find(pointer: number): [number, number] {
     const { regionBytes, blockBytes } = this.#view.geometry.config;

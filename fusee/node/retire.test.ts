@@ -8,7 +8,7 @@ const [DEAD, FIRST, SECOND] = [1, 2, 3];
 
 /** Node 0, which three clients have joined; the first owns a block. */
 function pool() {
-  const { ask } = node(0);
+  const { ask, listed } = node(0);
   for (const nonce of [1, 2, 3]) ask({ operation: RpcOperation.JOIN, cid: 0, argument: nonce });
   let requestId = 10;
   const does = (cid: number, what: Parameters<typeof ask>[0]): number =>
@@ -20,6 +20,13 @@ function pool() {
     retire: (by: number, argument = DEAD) => does(by, { operation: RpcOperation.RETIRE, argument }),
     transfer: (by: number, to: number, from = DEAD) =>
       does(by, { operation: RpcOperation.TRANSFER, argument: from, other: to, pointer }),
+    handOn: (by: number, view = 1, cursor = 0) =>
+      does(by, { operation: RpcOperation.HAND_ON, argument: DEAD, other: view, pointer: cursor }),
+    owned: (by: number): number[] =>
+      [DEAD, ORPHAN].map((argument) => {
+        requestId += 10;
+        return listed(requestId - 9, { cid: by, argument }).blocks.length;
+      }),
     leave: (by: number, argument = DEAD) => does(by, { operation: RpcOperation.LEAVE, argument }),
     join: () => ask({ operation: RpcOperation.JOIN, cid: 0, argument: ++requestId }),
   };
@@ -36,23 +43,36 @@ describe('RETIRE', () => {
   });
 
   it('lets its sender hand the blocks on to nobody in particular, and nobody else', () => {
-    const { transfer, retire } = pool();
-    expect(transfer(FIRST, ORPHAN)).toBe(BAD_REQUEST);
+    const { transfer, retire, handOn, owned } = pool();
+    expect([handOn(FIRST), transfer(FIRST, ORPHAN)]).toEqual([BAD_REQUEST, BAD_REQUEST]);
     retire(FIRST);
-    expect([transfer(SECOND, ORPHAN), transfer(FIRST, FIRST)]).toEqual([BAD_REQUEST, BAD_REQUEST]);
-    expect(transfer(FIRST, ORPHAN)).toBe(OK);
-    expect(transfer(FIRST, ORPHAN)).toBe(BAD_REQUEST);
+    expect([handOn(SECOND), transfer(SECOND, ORPHAN), transfer(FIRST, FIRST)]).toEqual(
+      Array(3).fill(BAD_REQUEST),
+    );
+    expect(owned(FIRST)).toEqual([1, 0]);
+    expect(handOn(FIRST)).toBe(OK);
+    expect(owned(FIRST)).toEqual([0, 1]);
+    expect(handOn(FIRST)).toBe(OK);
     expect(transfer(SECOND, SECOND, ORPHAN)).toBe(OK);
   });
 
+  it('in another view than the node has, or from nowhere: the recoverer begins again', () => {
+    const { retire, handOn, owned } = pool();
+    retire(FIRST);
+    expect([handOn(FIRST, 2), handOn(FIRST, 0), handOn(FIRST, 1, -1), handOn(FIRST, 1, Number.NaN)]).toEqual(
+      Array(4).fill(BAD_REQUEST),
+    );
+    expect(owned(FIRST)).toEqual([1, 0]);
+  });
+
   it('by another recoverer ends what the first may do: it was taken for dead', () => {
-    const { ask, transfer, retire } = pool();
+    const { ask, retire, handOn } = pool();
     const first = { operation: RpcOperation.RETIRE, cid: FIRST, argument: DEAD, requestId: 5 };
     expect(ask(first).status).toBe(OK);
     retire(SECOND);
     // Even if its call comes twice.
     expect(ask(first).status).toBe(OK);
-    expect([transfer(FIRST, ORPHAN), transfer(SECOND, ORPHAN)]).toEqual([BAD_REQUEST, OK]);
+    expect([handOn(FIRST), handOn(SECOND)]).toEqual([BAD_REQUEST, OK]);
   });
 
   it('leaves the client its place, until its recoverer gives that up; repeating it does no harm', () => {

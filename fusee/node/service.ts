@@ -118,6 +118,7 @@ export class NodeService {
       case RpcOperation.FREE:
       case RpcOperation.LIST:
       case RpcOperation.RETIRE:
+      case RpcOperation.HAND_ON:
       case RpcOperation.TRANSFER: {
         if (cid === 0 || cid === ORPHAN || request.lane >= LANES_MAX)
           return answer(requestId, RpcStatus.BAD_REQUEST);
@@ -174,6 +175,8 @@ export class NodeService {
         return this.#list(request);
       case RpcOperation.RETIRE:
         return this.#retire(request);
+      case RpcOperation.HAND_ON:
+        return this.#handOn(request);
       default:
         return this.#transfer(request);
     }
@@ -190,8 +193,7 @@ export class NodeService {
   }
 
   #list({ requestId, argument, pointer }: RpcRequest): Uint8Array {
-    if (argument === 0 || !Number.isSafeInteger(pointer) || pointer < 0)
-      return answer(requestId, RpcStatus.BAD_REQUEST);
+    if (argument === 0 || !isCursor(pointer)) return answer(requestId, RpcStatus.BAD_REQUEST);
     const { blocks, next } = this.#tables.list(argument, pointer);
     return answer(requestId, RpcStatus.OK, { value: next, blocks });
   }
@@ -204,18 +206,31 @@ export class NodeService {
   }
 
   /**
+   * The recoverer of a dead client has cleared all that the client had here. In another view that need not be
+   * all: tables that this node was a backup of may name more.
+   */
+  #handOn({ requestId, cid, argument: dead, other: view, pointer }: RpcRequest): Uint8Array {
+    if (!isCursor(pointer) || view !== this.view.number || !this.members.isRecovered(dead, cid))
+      return answer(requestId, RpcStatus.BAD_REQUEST);
+    return answer(requestId, RpcStatus.OK, { value: this.#tables.handOn(dead, pointer) });
+  }
+
+  /**
    * A client gives away what is its own, to nobody in particular: a block that a client does not know of
    * would be taken for a lost grant by it, and freed. It takes only what is nobody's: ORPHAN's, or of one
-   * that left. Whoever recovers a dead client gives away what was its.
+   * that left.
    */
   #transfer({ requestId, cid, argument: from, other: to, pointer }: RpcRequest): Uint8Array {
-    const gives = (from === cid || this.members.isRecovered(from, cid)) && to === ORPHAN;
+    const gives = from === cid && to === ORPHAN;
     const isNobodys = from === ORPHAN || this.members.hasLeft(from);
     const takes = isNobodys && (to === cid || to === ORPHAN);
     const done = (gives || takes) && this.#tables.transfer(pointer, { from, to });
     return answer(requestId, done ? RpcStatus.OK : RpcStatus.BAD_REQUEST);
   }
 }
+
+/** Where a LIST or a HAND_ON goes on. */
+const isCursor = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
 const answer = (
   requestId: number,

@@ -172,20 +172,23 @@ function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint
   });
 }
 
-/** Looks at what one replica has of a piece. */
+/**
+ * Looks at what one replica has of a piece. By whole comparisons, not byte by byte: recovery runs in masters
+ * that have compiled none of this yet.
+ */
 function lookAt(cx: Context, { cells, cellBytes, trailers }: CellPiece, at: number, replica: number): void {
   const { view, local } = cx.client;
   const isLogged = view.geometry.config.indexReplicas > 1;
+  const bytes = Buffer.from(local.bytes.buffer, local.bytes.byteOffset + at, cells.length * cellBytes);
   for (const [i, cell] of cells.entries()) {
+    const end = (i + 1) * cellBytes;
+    const trailer = bytes.subarray(end - LOG_ENTRY_BYTES, end);
     const first = trailers.subarray(i * LOG_ENTRY_BYTES, (i + 1) * LOG_ENTRY_BYTES);
-    const start = at + i * cellBytes;
-    const end = start + cellBytes;
-    const trailer = local.bytes.subarray(end - LOG_ENTRY_BYTES, end);
     if (replica === 0) first.set(trailer);
-    const isSame = trailer.every((byte, k) => byte === first[k]);
-    cell.isNamed &&= isSame && isNamed(trailer, isLogged);
-    cell.hasTrailer ||= trailer.some((byte) => byte !== 0);
-    cell.isFresh &&= isZero(local.words, start >>> 2, end >>> 2);
+    const hasTrailer = !isZero(trailer);
+    cell.isNamed &&= hasTrailer && trailer.equals(first) && isNamed(trailer, isLogged);
+    cell.hasTrailer ||= hasTrailer;
+    cell.isFresh &&= !hasTrailer && isZero(bytes.subarray(end - cellBytes, end));
   }
 }
 
@@ -212,11 +215,9 @@ function freedLine(bitmap: Uint8Array, first: number, last: number): number {
   return -1;
 }
 
-/** Most of a block may be fresh: it is looked at word by word, and not by a call for each byte. */
-function isZero(words: Uint32Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (words[i] !== 0) return false;
-  return true;
-}
+const ZEROS = new Uint8Array(Math.max(...CLASS_LINES) * LINE_BYTES);
+
+const isZero = (bytes: Buffer): boolean => bytes.equals(ZEROS.subarray(0, bytes.length));
 
 /** Has a slot named the object with this log entry, as far as that tells? */
 function isNamed(entry: Uint8Array, isLogged: boolean): boolean {

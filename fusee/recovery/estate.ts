@@ -5,9 +5,10 @@
  * - A node is told first whom to refuse from now on, and who recovers (RETIRE). What the client had asked and
  *   not been answered is then either executed, and LIST shows it, or never will be; and of two recoverers,
  *   the first of which has been taken for dead, the node lets only the one that came last hand blocks on.
- * - A block goes to ORPHAN: backups' entries and headers first, then the primary's entry, by TRANSFER. Until
- *   then the primary's entry names the dead, and the next recoverer finds it. So nobody writes the backups'
- *   entries but on behalf of whom the primary names (`memory/allocate.ts`).
+ * - Blocks go to ORPHAN together, when all are cleared: backups' entries and headers first, then the primaries'
+ *   entries, by HAND_ON. Until then those name the dead, and the next recoverer finds them. So nobody writes
+ *   the backups' entries but on behalf of whom the primary names (`memory/allocate.ts`). A HAND_ON says of
+ *   which view the list of blocks was: in the next one a primary may have entries that nobody has looked at.
  * - Where the primary itself has died, a backup took its place: a block that its client had entered by half
  *   is free by that one, and the client's by another. Nobody else looks there, so the entry is taken out.
  * - That also mends blocks that were on their way when their client died: granted and not entered, zeroed to
@@ -18,6 +19,9 @@ import { ORPHAN, RpcOperation, type RpcResponse, RpcStatus } from '../memory/ind
 import type { Context } from '../ops/index.js';
 import { type Op, replicaRef, word } from '../verbs/index.js';
 import type { DeadBlock } from './walk-log.js';
+
+/** Verbs of one batch. */
+const BATCH_VERBS = 64;
 
 /** Nobody waits for an answer, and starting again costs more. */
 const PATIENT = { isBackground: false, attempts: 8 };
@@ -98,23 +102,47 @@ function* staleEntries(cx: Context, region: number, dead: number): Op<StaleEntry
   return stale;
 }
 
-/** Leaves a cleared block to whoever adopts it. Two round trips. False: a node was silent. */
-export function* handOn(cx: Context, dead: number, { pointer, sizeClass }: DeadBlock): Op<boolean> {
+/** Writes into backups' entries and all headers that these cleared blocks are nobody's. False: silence. */
+export function* enterOrphans(cx: Context, dead: number, blocks: readonly DeadBlock[]): Op<boolean> {
   const { view, local } = cx.client;
-  const entry = cx.headWords;
-  const header = entry + BLOCK_ENTRY_BYTES;
-  // As of any block that was left behind: its header names who had it.
-  local.words.set([ORPHAN, sizeClass + 1, dead, CLASS_LINES[sizeClass]], entry >>> 2);
-  const to = view.dataReplicas(pointer, replicaRef(MAX_REPLICAS));
-  const b = cx.batch.reset();
-  for (let r = 0; r < to.count; r++) {
-    if (r > 0) b.write(to.mn[r], view.entryOffset(pointer, r), entry, BLOCK_ENTRY_BYTES);
-    b.write(to.mn[r], to.offsetBytes[r], header, 8);
+  const perBatch = Math.floor(BATCH_VERBS / (2 * view.geometry.config.dataReplicas));
+  const to = replicaRef(MAX_REPLICAS);
+  for (let first = 0; first < blocks.length; first += perBatch) {
+    const b = cx.batch.reset();
+    for (const [i, { pointer, sizeClass }] of blocks.slice(first, first + perBatch).entries()) {
+      const entry = cx.matchArea + i * (BLOCK_ENTRY_BYTES + 8);
+      const header = entry + BLOCK_ENTRY_BYTES;
+      // As of any block that was left behind: its header names who had it.
+      local.words.set([ORPHAN, sizeClass + 1, dead, CLASS_LINES[sizeClass]], entry >>> 2);
+      view.dataReplicas(pointer, to);
+      for (let r = 0; r < to.count; r++) {
+        if (r > 0) b.write(to.mn[r], view.entryOffset(pointer, r), entry, BLOCK_ENTRY_BYTES);
+        b.write(to.mn[r], to.offsetBytes[r], header, 8);
+      }
+    }
+    yield b;
+    if (b.anyFailed()) return false;
   }
-  yield b;
-  if (b.anyFailed()) return false;
-  const what = { operation: RpcOperation.TRANSFER, argument: dead, other: ORPHAN, pointer };
-  return (yield* ask(cx, to.mn[0], what)) !== undefined;
+  return true;
+}
+
+/**
+ * Leaves all blocks, cleared and entered, to whoever adopts them. A round trip for each node, or each 4,096
+ * blocks there. False: a node was silent, or is of another view.
+ */
+export function* handOn(cx: Context, dead: number): Op<boolean> {
+  const { view } = cx.client;
+  const { number } = view;
+  for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
+    if (view.isDead(mn)) continue;
+    for (let cursor = 0; cursor >= 0; ) {
+      const what = { operation: RpcOperation.HAND_ON, argument: dead, other: number, pointer: cursor };
+      const answered = yield* ask(cx, mn, what);
+      if (answered === undefined) return false;
+      cursor = answered.value;
+    }
+  }
+  return true;
 }
 
 /**

@@ -24,7 +24,7 @@
 import { type Context, loadDirectory } from '../ops/index.js';
 import type { Op } from '../verbs/index.js';
 import { clearBlocks, endLists } from './clear-block.js';
-import { claimBlocks, dropStaleEntries, giveUpPlace, handOn } from './estate.js';
+import { claimBlocks, dropStaleEntries, enterOrphans, giveUpPlace, handOn } from './estate.js';
 import { freeReplaced } from './free-bits.js';
 import { Recovered, recoverRequest } from './recover-request.js';
 import { retireClient } from './retire-client.js';
@@ -84,10 +84,9 @@ export function* recoverClient(cx: Context, dead: DeadClient, options: RecoveryO
   if (!(yield* freeReplaced(cx, lists)) || !(yield* endLists(cx, blocks))) return false;
   begin('blocks');
   for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) {
-    const some = blocks.slice(i, i + BLOCKS_AT_ONCE);
-    if (!(yield* clearBlocks(cx, some))) return false;
-    for (const block of some) if (!(yield* handOn(cx, dead.cid, block))) return false;
+    if (!(yield* clearBlocks(cx, blocks.slice(i, i + BLOCKS_AT_ONCE)))) return false;
   }
+  if (!(yield* enterOrphans(cx, dead.cid, blocks)) || !(yield* handOn(cx, dead.cid))) return false;
   if (!(yield* dropStaleEntries(cx, dead.cid))) return false;
   begin('place');
   return (yield* retireClient(cx.batch, view, dead)) && (yield* giveUpPlace(cx, dead.cid));

@@ -55,8 +55,8 @@ interface Walker extends DeadList {
 const BATCH_VERBS = 64;
 
 /**
- * The lists that begin in these blocks, but for those without an operation. A round trip for each block, and
- * for a step of all lists, or of some 32 of them.
+ * The lists that begin in these blocks, but for those without an operation. A round trip for some 64 blocks,
+ * and for a step of all lists, or of some 32 of them.
  * @returns undefined when a node was silent.
  * @throws CorruptionError when a list has no end, or does not come to its head.
  */
@@ -64,13 +64,11 @@ export function* walkLogs(cx: Context, blocks: readonly DeadBlock[]): Op<DeadLis
   const { geometry } = cx.client.view;
   const walkers: Walker[] = [];
   let cells = 0;
-  for (const { pointer, sizeClass } of blocks) {
-    cells += geometry.cellsPerBlock(sizeClass);
-    const heads = yield* readHeads(cx, pointer);
-    if (heads === undefined) return undefined;
-    for (const head of heads)
-      walkers.push({ head, sizeClass, cell: head.freed, isOpen: false, unfinished: [], cells: [] });
-  }
+  const bytes = geometry.headsPerBlock * LOG_HEAD_BYTES;
+  const atOnce = Math.min(BATCH_VERBS, Math.floor(cx.matchBytes / bytes));
+  for (let i = 0; i < blocks.length; i += atOnce)
+    if (!(yield* readHeads(cx, blocks.slice(i, i + atOnce), walkers))) return undefined;
+  for (const { sizeClass } of blocks) cells += geometry.cellsPerBlock(sizeClass);
   const own = new Set(blocks.map(({ pointer }) => pointer));
   const perBatch = Math.floor(BATCH_VERBS / geometry.config.dataReplicas);
   let going: readonly Walker[] = walkers;
@@ -92,19 +90,27 @@ export function* walkLogs(cx: Context, blocks: readonly DeadBlock[]): Op<DeadLis
   return walkers.filter((list) => list.cells.length > 0);
 }
 
-/** The log heads of a block that name cells. */
-function* readHeads(cx: Context, block: number): Op<HeadWords[] | undefined> {
+/** Begins the lists of the heads in some blocks. False: a node was silent. */
+function* readHeads(cx: Context, blocks: readonly DeadBlock[], walkers: Walker[]): Op<boolean> {
   const { view, local } = cx.client;
   const { headsOffset, headsPerBlock } = view.geometry;
-  const at = block + headsOffset;
+  const bytes = headsPerBlock * LOG_HEAD_BYTES;
   const b = cx.batch.reset();
-  b.read(view.dataMn(at, 0), view.dataOffset(at, 0), cx.matchArea, headsPerBlock * LOG_HEAD_BYTES);
+  for (const { pointer } of blocks) {
+    const at = pointer + headsOffset;
+    b.read(view.dataMn(at, 0), view.dataOffset(at, 0), cx.matchArea + b.count * bytes, bytes);
+  }
   yield b;
-  if (b.anyFailed()) return undefined;
-  const heads = Array.from({ length: headsPerBlock }, (_, i) =>
-    readHead(local, cx.matchArea + i * LOG_HEAD_BYTES, at + i * LOG_HEAD_BYTES),
-  );
-  return heads.filter((head) => head !== undefined);
+  if (b.anyFailed()) return false;
+  for (const [i, { pointer, sizeClass }] of blocks.entries()) {
+    for (let h = 0; h < headsPerBlock; h++) {
+      const found = cx.matchArea + i * bytes + h * LOG_HEAD_BYTES;
+      const head = readHead(local, found, pointer + headsOffset + h * LOG_HEAD_BYTES);
+      if (head === undefined) continue;
+      walkers.push({ head, sizeClass, cell: head.freed, isOpen: false, unfinished: [], cells: [] });
+    }
+  }
+  return true;
 }
 
 /** Reads an entry of each list, and goes on with those that do not end there. False: a node was silent. */
