@@ -46,7 +46,7 @@ export const RpcOperation = {
   RETIRE: 8,
   VIEW: 9,
   PART: 10,
-  HAND_ON: 11,
+  HAND_ON: 12,
 } as const;
 /** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;
