@@ -34,7 +34,7 @@ if (sanitizer !== 'none') {
   writeFileSync(join(folder, 'binding.gyp'), gyp.replace('"fusee_src%": "src"', '"fusee_src%": "../../src"'));
 }
 run(['configure', ...headerFlags()]);
-run(['build']);
+run(['build', '--jobs', 'max']);
 writeFileSync(stamp, hash);
 console.log(`addon is built (${output})`);
 
