@@ -32,6 +32,30 @@ const ENTRIES = [
   ['harness/swarm/worker', 'harness/swarm/worker'],
 ];
 
+/**
+ * The command: a chunk for what each subcommand loads, and for what they share, since reading three hundred
+ * files is most of what a short command takes. Chunks stand in harness/run, where what they start stands too.
+ */
+async function bundleCommand() {
+  // Native code, and what reads files of its own package.
+  const apart = /^(@resvg|pdfkit|svg-to-pdfkit|fontkit|dejavu|@duckdb|canvas$)/;
+  const bundle = await rolldown({
+    input: { 'cli/main': join(root, 'harness/cli/main.ts') },
+    platform: 'node',
+    external: (id) => isBuiltin(id) || apart.test(id),
+    checks: { eval: false },
+    optimization: { inlineConst: true },
+    logLevel: 'warn',
+  });
+  await bundle.write({
+    dir: join(root, 'dist', 'harness'),
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'run/command-[name].js',
+  });
+  await bundle.close();
+}
+
 for (const [entry, output, { isWhole = false } = {}] of ENTRIES) {
   const bundle = await rolldown({
     input: join(root, `${entry}.ts`),
@@ -45,3 +69,4 @@ for (const [entry, output, { isWhole = false } = {}] of ENTRIES) {
   await bundle.write({ file: join(root, 'dist', `${output}.js`), format: 'esm' });
   await bundle.close();
 }
+await bundleCommand();

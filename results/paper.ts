@@ -3,7 +3,7 @@
  * as published, never as measured here.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { ResultError } from './error.js';
@@ -73,11 +73,14 @@ export const loadPaperClaims = (folder = paperFolder()): PaperClaim[] => {
   return parseAs(z.array(claimSchema).min(1), path, () => readJson(path));
 };
 
-/** The compiled program stands in `dist/`, where the compiler copies no data. */
+/** Wherever the compiled program, or a bundle of it, stands in the package: the compiler copies no data. */
 const paperFolder = (): string => {
-  for (const relative of ['./paper', '../../results/paper']) {
-    const folder = fileURLToPath(new URL(relative, import.meta.url));
+  let from = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const folder = join(from, 'results', 'paper');
     if (existsSync(join(folder, CLAIMS_FILE))) return folder;
+    if (from === dirname(from)) break;
+    from = dirname(from);
   }
   throw new ResultError('the published values (results/paper) are missing from this installation');
 };

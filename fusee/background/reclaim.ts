@@ -345,15 +345,17 @@ export class Reclaim {
     const all = (w: number): number => {
       let bits = ~block.taken[first + w];
       for (let r = 0; r < replicas; r++) bits &= local.words[((this.#bitmaps + r * PIECE_BYTES) >>> 2) + w];
-      return bits >>> 0;
+      return bits;
     };
     // What is held now may have a bit already, if another client was faster than our own answer; later then.
     let held: ReadonlySet<number> | undefined;
     for (let w = 0; w < bytes / 4; w += 2) {
-      const found = { block, index: (first + w) / 2, lo: all(w), hi: all(w + 1) };
-      if ((found.lo | found.hi) === 0) continue;
+      const lo = all(w);
+      const hi = all(w + 1);
+      // Most pieces have nothing: they must not leave anything to be collected either.
+      if ((lo | hi) === 0) continue;
       held ??= this.#client.slab.heldCells();
-      this.#takeCells(found, held, into);
+      this.#takeCells({ block, index: (first + w) / 2, lo, hi }, held, into);
     }
     return true;
   }

@@ -31,7 +31,18 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
     if ((!isLocked(cx) && cx.takeCell(operation)) || (yield* getReady(cx, operation))) {
       if (startModify(cx, operation)) yield cx.batch;
       if (!hitFound(cx)) yield* cx.locate;
-      if (isLocated(cx, operation)) yield* replaceWord(cx, operation);
+      if (isLocated(cx, operation)) {
+        // The first round, which most requests win, makes no generator.
+        if (cx.write.slot.count === 1) {
+          yield appendSingle(cx);
+          castSingle(cx);
+        } else {
+          yield* cx.propose;
+          if (won(cx.write.verdict)) yield* cx.commit;
+        }
+        if (won(cx.write.verdict)) succeed(cx, operation);
+        else if (yield* lose(cx, operation)) yield* replaceWord(cx, operation);
+      }
     }
     cx.end();
     yield DONE;
@@ -39,7 +50,8 @@ export function* modifyLoop(cx: Context, operation: Modification): OpLoop {
 }
 
 /**
- * Replaces the slot's word, again and again until the request has ended.
+ * Replaces the slot's word, again and again until the request has ended: a request's second round, and those
+ * that follow, or the first in a new view.
  * @param resumed the round has won already, and commits its log.
  */
 export function* replaceWord(cx: Context, operation: Modification, resumed = false): Op<void> {
