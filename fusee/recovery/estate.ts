@@ -129,10 +129,10 @@ export function* enterOrphans(cx: Context, dead: number, blocks: readonly DeadBl
 /**
  * Leaves all blocks, cleared and entered, to whoever adopts them. A round trip for each node, or each 4,096
  * blocks there. False: a node was silent, or is of another view.
+ * @param number the view in which the blocks were listed.
  */
-export function* handOn(cx: Context, dead: number): Op<boolean> {
+export function* handOn(cx: Context, dead: number, number: number): Op<boolean> {
   const { view } = cx.client;
-  const { number } = view;
   for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
     if (view.isDead(mn)) continue;
     for (let cursor = 0; cursor >= 0; ) {

@@ -69,6 +69,7 @@ export function* recoverClient(cx: Context, dead: DeadClient, options: RecoveryO
   const { view, directory } = cx.client;
   const begin = options.onStep ?? (() => {});
   begin('connect');
+  const { number } = view;
   const blocks = yield* claimBlocks(cx, dead.cid);
   if (blocks === undefined) return false;
   begin('metadata');
@@ -86,7 +87,7 @@ export function* recoverClient(cx: Context, dead: DeadClient, options: RecoveryO
   for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) {
     if (!(yield* clearBlocks(cx, blocks.slice(i, i + BLOCKS_AT_ONCE)))) return false;
   }
-  if (!(yield* enterOrphans(cx, dead.cid, blocks)) || !(yield* handOn(cx, dead.cid))) return false;
+  if (!(yield* enterOrphans(cx, dead.cid, blocks)) || !(yield* handOn(cx, dead.cid, number))) return false;
   if (!(yield* dropStaleEntries(cx, dead.cid))) return false;
   begin('place');
   return (yield* retireClient(cx.batch, view, dead)) && (yield* giveUpPlace(cx, dead.cid));
