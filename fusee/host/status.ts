@@ -2,6 +2,7 @@
 import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
 import type { FillProgress, MasterView } from '../master/index.js';
+import { Recovered } from '../recovery/index.js';
 
 /** Recoveries and changes that are told: a status is one line of the control channel, which has a bound. */
 const KEPT_MAX = 1000;
@@ -20,6 +21,19 @@ export interface RecoveredRequests {
 
 /** None of each, to be counted up. */
 export const noRequests = (): RecoveredRequests => ({ dropped: 0, over: 0, finished: 0, undone: 0 });
+
+const WHAT_BECAME: Readonly<Record<number, keyof RecoveredRequests>> = {
+  [Recovered.DROPPED]: 'dropped',
+  [Recovered.NOTHING_TO_DO]: 'over',
+  [Recovered.FINISHED]: 'finished',
+  [Recovered.UNDONE]: 'undone',
+};
+
+/** Counts one more, unless a replica was silent and it is to be looked at again. */
+export function countRequest(counts: RecoveredRequests, became: Recovered): void {
+  const name = WHAT_BECAME[became];
+  if (name !== undefined) counts[name]++;
+}
 
 /** A client that stays fenced, and is not recovered: its log contradicts itself. */
 export interface TornClient {

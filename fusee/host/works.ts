@@ -10,23 +10,16 @@ import type { HostFabric, NodeAccess } from '../fabric/open.js';
 import { View } from '../layout/index.js';
 import { type Effect, type Master, type Member, type Repair, Repairer } from '../master/index.js';
 import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
-import { Recovered, type RecoveryStep, recoverClient } from '../recovery/index.js';
+import { type Recovered, type RecoveryStep, recoverClient } from '../recovery/index.js';
 import type { Term } from '../store/index.js';
 import { CorruptionError, type Op, type Word } from '../verbs/index.js';
 import { Filling } from './filling.js';
 import type { NodeWatch } from './node-watch.js';
 import { SpareDesk } from './spare-desk.js';
-import { type Chronicle, noRequests, type RecoveredRequests, StepTimes } from './status.js';
+import { type Chronicle, countRequest, noRequests, StepTimes } from './status.js';
 
 /** Tries of an op that met silence, before the next look at nodes. */
 const RETRY_MS = 5;
-
-const WHAT_BECAME: Readonly<Record<number, keyof RecoveredRequests>> = {
-  [Recovered.DROPPED]: 'dropped',
-  [Recovered.NOTHING_TO_DO]: 'over',
-  [Recovered.FINISHED]: 'finished',
-  [Recovered.UNDONE]: 'undone',
-};
 
 /** What a master works with. */
 export interface Tools {
@@ -201,10 +194,7 @@ export class Works {
         entries = count;
       };
       const requests = noRequests();
-      const onRecovered = (became: Recovered): void => {
-        const name = WHAT_BECAME[became];
-        if (name !== undefined) requests[name]++;
-      };
+      const onRecovered = (became: Recovered): void => countRequest(requests, became);
       const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked, onRecovered };
       const recovery = recoverClient(this.#cx, { cid, index: place }, options);
       const isDone = await this.#run(recovery, () => this.#halting.has(cid));

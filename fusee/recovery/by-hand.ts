@@ -54,12 +54,20 @@ export class SmallPool {
   }
 
   /** A client that is in, and whose requests stop behind any batch. */
-  byHand(cid: number): ByHand {
-    const client = new ByHand(this.nodes, { view: this.view, cid, cache: CACHE });
+  byHand(cid: number, coroutines = 1): ByHand {
+    const client = new ByHand(this.nodes, { view: this.view, cid, cache: CACHE, coroutines });
     const enter = new Janitor(client.cx.client).enter();
     for (let step = enter.next(); !step.done; step = enter.next())
       for (let i = 0; i < step.value.count; i++) executeVerb(this.nodes, step.value, i);
     return client;
+  }
+
+  /** The coroutines of one such client. */
+  coroutinesByHand(cid: number, coroutines: number): ByHand[] {
+    const of = this.byHand(cid, coroutines);
+    const sibling = (index: number): ByHand =>
+      new ByHand(this.nodes, { view: this.view, cid, sibling: { of, index } });
+    return [of, ...Array.from({ length: coroutines - 1 }, (_, i) => sibling(i + 1))];
   }
 
   /** What the nodes say that a client owns. */

@@ -15,8 +15,8 @@
  *   requests, and its log heads say that nothing is left to free.
  * - The word goes last: who finds it gone may take the client's locks over. Its place is given up behind it,
  *   since the next holder of the place writes its own word over it.
- * - Of a client whose log contradicts itself only requests are recovered, as far as lists can be followed: who
- *   waits for those can go on. Nothing is freed, handed on or given up, so that the word stands.
+ * - Of a client whose log contradicts itself only requests are recovered, as far as lists can be followed:
+ *   who waits for those can go on. Nothing is freed, handed on or given up, so that the word stands.
  *
  * With several index replicas everything comes back. With one, no old value is logged: an object that the
  * dead client had replaced and not freed yet leaks, and so does one that it had written and not proposed:

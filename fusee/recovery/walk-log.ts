@@ -12,9 +12,9 @@
  * - A request begins its next object when every replica has the one before. So only the last of a list can be
  *   missing on some replica, and any replica's word is good.
  * - Heads lag behind: most of what the walk meets is finished. Recovery finds that out by itself.
- * - What the death of its client can tear is none of these rules: it leaves an entry without its last byte, or
- *   the head of before. A list that goes round in circles, or does not come to its head, is memory that nobody
- *   has written so, or a block of it lay where no replica is left. It is told of, and the others go on.
+ * - What the death of its client can tear is none of these rules: it leaves an entry without its last byte,
+ *   or the head of before. A list that goes round in circles, or does not come to its head, is memory that
+ *   nobody has written so, or a block of it lay where no replica is left. It is told of, and the others go on.
  *
  * All lists are walked at once, so what it takes follows from the longest of them.
  */
