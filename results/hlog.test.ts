@@ -61,7 +61,7 @@ describe('a log', () => {
   });
 
   test('without our comments, as other tools write it, is read all the same', () => {
-    const foreign = sampleLog().replace(/^#\[Beside.*\n/gm, '');
+    const foreign = sampleLog().replace(/^#\[(Beside|Sealed).*\n/gm, '');
     const search = mergeByTag(readHlog(foreign, 'x.hlog').intervals).get('a/search')!;
     expect([search.count, search.overflow]).toEqual([4, 0]);
     expect(search.maxNs).toBeGreaterThanOrEqual(3_000_001);
@@ -75,6 +75,34 @@ describe('a log', () => {
     const changed = sampleLog().replace(/(HISTFAAAA.{20})./, (_, kept: string) => `${kept}${'_'}`);
     expect(readHlog(changed, 'x.hlog').intervals).toHaveLength(2);
     expect(readHlog(changed, 'x.hlog').damage[0]).toMatchObject({ file: 'x.hlog' });
+  });
+
+  test('knows a line by its check that was changed, lost, or parted from its comment', () => {
+    const log = sampleLog();
+    const first = (text: string, from: RegExp, to: string): string => text.replace(from, to);
+    const changed = /was changed after it was written/;
+    for (const [text, line, reason] of [
+      // Still numbers that any reader takes.
+      [first(log, /,1\.000,3\.000,/, ',1.001,3.000,'), 8, changed],
+      [first(log, /a\/search,0\.000/, 'a/search,0.500'), 8, changed],
+      [first(log, /Tag=a\/search/, 'Tag=a/update'), 8, changed],
+      [first(log, /"maxNs":3000001/, '"maxNs":3000002'), 8, changed],
+      [first(log, /#\[Beside.*\n/, ''), 7, /has lost its check/],
+      [first(log, /,"check":"[0-9a-f]+"/, ''), 8, /has lost its check/],
+      [first(log, /Tag=a\/search.*\n/, ''), 7, /interval that belongs to the line is missing/],
+      [first(log, /#\[Beside: \{/, '#[Beside: {{'), 8, changed],
+    ] as const) {
+      const { intervals, damage } = readHlog(text, 'x.hlog');
+      expect([text, intervals.length]).toEqual([text, 2]);
+      expect(damage).toEqual([{ file: 'x.hlog', line, reason: expect.stringMatching(reason) }]);
+    }
+  });
+
+  test('of an older version, which has no checks, is read as it is', () => {
+    const older = sampleLog()
+      .replace(/^#\[Sealed.*\n/m, '')
+      .replace(/,"check":"[0-9a-f]+"/g, '');
+    expect(readHlog(older, 'x.hlog')).toEqual(readHlog(sampleLog(), 'x.hlog'));
   });
 
   test('refuses an interval that runs backwards', () => {

@@ -2,12 +2,14 @@
  * Standard HdrHistogram interval logs (.hlog, format 1.3), which HdrHistogram's own tools read.
  *
  * What the format cannot hold (exact extremes, overflow) stands in a comment ahead of each interval: other
- * readers skip it. Timestamps are relative to the base time in the header.
+ * readers skip it. So does a seal, as other lines of a run have it (`lines.ts`), over the comment and the
+ * interval; that all intervals of a log have one is said in its header, and older logs do not say so.
+ * Timestamps are relative to the base time in the header.
  */
 import { HistogramLogWriter } from 'hdr-histogram-js';
 import { ResultError } from './error.js';
 import { LatencyHistogram } from './histogram.js';
-import type { Damage } from './lines.js';
+import { type Damage, openLine, sealBeside } from './lines.js';
 
 /**
  * Interval_Max is in ms, as HdrHistogram's Java tools write it by default for values in ns. Always passed,
@@ -16,6 +18,7 @@ import type { Damage } from './lines.js';
 export const INTERVAL_MAX_NS_PER_UNIT = 1e6;
 
 const BESIDE_PREFIX = '#[Beside: ';
+const SEALED_COMMENT = '[Sealed: the comment ahead of each interval has a check of both]';
 
 /** Where an interval belongs; `label` tells apart cells of one workload, and may be left out. */
 export interface LatencyTag {
@@ -71,6 +74,7 @@ export class HlogWriter {
     );
     log.outputComment(`[BaseTime: ${seconds} (seconds since epoch)]`);
     log.outputComment(`[Interval_Max is in ms; values are in ns]`);
+    log.outputComment(SEALED_COMMENT);
     log.outputLegend();
   }
 
@@ -95,7 +99,7 @@ export class HlogWriter {
     new HistogramLogWriter((text) => {
       line += text;
     }).outputIntervalHistogram(hdr, startMs / 1000, endMs / 1000, INTERVAL_MAX_NS_PER_UNIT);
-    this.#write(`${BESIDE_PREFIX}${JSON.stringify({ minNs, maxNs, overflow })}]\n${line}`);
+    this.#write(`${BESIDE_PREFIX}${sealBeside({ minNs, maxNs, overflow }, line.trimEnd())}]\n${line}`);
   }
 }
 
@@ -106,31 +110,39 @@ export class HlogWriter {
 export const readHlog = (text: string, file: string): { intervals: LatencyInterval[]; damage: Damage[] } => {
   const intervals: LatencyInterval[] = [];
   const damage: Damage[] = [];
-  let beside = {};
+  let isSealed = false;
+  /** The comment ahead of a line, as it stands there. */
+  let beside: string | undefined;
   for (const [number, line] of text.split(/\r?\n/).entries()) {
+    const before = beside;
+    beside = line.startsWith(BESIDE_PREFIX) ? line.slice(BESIDE_PREFIX.length, -1) : undefined;
+    isSealed ||= line === `#${SEALED_COMMENT}`;
+    const isInterval = line !== '' && !line.startsWith('#') && !line.startsWith('"');
     try {
-      if (line.startsWith(BESIDE_PREFIX)) beside = JSON.parse(line.slice(BESIDE_PREFIX.length, -1));
-      if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
-      intervals.push(parseInterval(line, beside));
+      if (isInterval) intervals.push(parseInterval(line, before, isSealed));
+      else if (before !== undefined)
+        throw new ResultError('the interval that belongs to the line is missing');
     } catch (error) {
-      damage.push({ file, line: number + 1, reason: (error as Error).message });
+      damage.push({ file, line: isInterval ? number + 1 : number, reason: (error as Error).message });
     }
-    if (!line.startsWith(BESIDE_PREFIX)) beside = {};
   }
   return { intervals, damage };
 };
 
-const parseInterval = (line: string, beside: object): LatencyInterval => {
+/** @param beside the comment ahead of the line, if there is one. @throws Error when either is damaged. */
+const parseInterval = (line: string, beside: string | undefined, isSealed: boolean): LatencyInterval => {
   const fields = line.split(',');
   const tag = fields[0].startsWith('Tag=') ? fields.shift()!.slice('Tag='.length) : '';
   const [startSec, lengthSec] = fields.map(Number);
   if (fields.length !== 4 || Number.isNaN(startSec + lengthSec))
     throw new ResultError('not an interval line');
+  const opened = beside === undefined ? { value: {}, isSealed: false } : openLine(beside, line);
+  if (isSealed && !opened.isSealed) throw new ResultError('the line has lost its check');
   return {
     tag,
     startMs: startSec * 1000,
     endMs: (startSec + lengthSec) * 1000,
-    histogram: LatencyHistogram.decode({ ...beside, base64: fields[3] }),
+    histogram: LatencyHistogram.decode({ ...(opened.value as object), base64: fields[3] }),
   };
 };
 

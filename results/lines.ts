@@ -33,19 +33,25 @@ export const describeDamage = ({ file, line, reason }: Damage): string =>
 const sealOf = (json: string): string => createHash('md5').update(json).digest('hex').slice(0, SEAL_DIGITS);
 
 /** One line, without its line break, for an object that is not empty. */
-export const sealLine = (value: object): string => {
+export const sealLine = (value: object): string => sealBeside(value, '');
+
+/** The same for an object that goes with another line of text: the seal holds both. */
+export const sealBeside = (value: object, beside: string): string => {
   const json = JSON.stringify(value);
-  return `${json.slice(0, -1)},"check":"${sealOf(json)}"}`;
+  return `${json.slice(0, -1)},"check":"${sealOf(json + beside)}"}`;
 };
 
 /**
- * What {@link sealLine} wrote, or the JSON of a line without a seal.
+ * What {@link sealLine} or {@link sealBeside} wrote, or the JSON of a line without a seal.
  * @throws ResultError when the line is not JSON or its seal is broken.
  */
-const openLine = (line: string): { readonly value: unknown; readonly isSealed: boolean } => {
+export const openLine = (
+  line: string,
+  beside = '',
+): { readonly value: unknown; readonly isSealed: boolean } => {
   const seal = SEALED.exec(line)?.[1];
   const json = seal === undefined ? line : `${line.slice(0, -SEAL_LENGTH)}}`;
-  if (seal !== undefined && sealOf(json) !== seal) {
+  if (seal !== undefined && sealOf(json + beside) !== seal) {
     throw new ResultError('the line was changed after it was written: its check does not fit');
   }
   try {

@@ -53,7 +53,8 @@ export const schemaReference = (): string =>
       'unless it has finished. Lines are sealed: their last field, `check`, holds the first 8 hexadecimal ' +
       'digits of the MD5 of the line as it was without it. Latencies are in `latency/<cellKey>.hlog` (until ' +
       'version 2: `latency.hlog`), as HdrHistogram interval logs, tagged `[label/]workload/operation`, with ' +
-      '`-response` behind the operation for response times.',
+      '`-response` behind the operation for response times. The comment ahead of an interval has its exact ' +
+      'extremes and a `check` over comment and interval (none in logs whose header does not say so).',
     '',
     ...FILES.flatMap(({ file, what, schema }) => [
       `## ${file}`,

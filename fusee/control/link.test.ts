@@ -1,6 +1,6 @@
 /** Both ends of the control channel over real sockets: masters that fall silent, peers that do not end. */
 import { connect } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { keepSecret, secretPath } from '../fabric/secret.js';
 import { ownSocketPath, removeFile, removeName, takeName } from './channel.js';
 import { MasterLink, type Obedient } from './link.js';
@@ -96,4 +96,38 @@ it('peers that were refused, and do not end, keep nobody out', async () => {
   const session = await Session.open({ pool });
   session.socket.destroy();
   expect(refused.filter((reason) => reason === 'the proof is wrong').length).toBeGreaterThan(0);
+});
+
+it('who proves nothing for three seconds is told so and let go, and keeps nobody out', async () => {
+  const { pool, refused } = await start(answer);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  closing.push(() => vi.useRealTimers());
+  const silent = Array.from({ length: 64 }, () => {
+    const socket = connect({ path: ownSocketPath(pool) });
+    const peer = { text: '', isEnded: false };
+    socket.on('data', (bytes) => {
+      peer.text += String(bytes);
+    });
+    socket.on('end', () => {
+      peer.isEnded = true;
+    });
+    socket.on('error', () => {});
+    closing.push(() => socket.destroy());
+    return peer;
+  });
+  const until = async (isSo: () => boolean): Promise<void> => {
+    for (let turns = 0; !isSo() && turns < 20_000; turns++) await new Promise(setImmediate);
+  };
+  // The challenge is there: from then on it counts.
+  await until(() => silent.every(({ text }) => text.includes('"challenge"')));
+  vi.advanceTimersByTime(2999);
+  for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate);
+  expect([refused, silent.filter(({ isEnded }) => isEnded).length]).toEqual([[], 0]);
+  vi.advanceTimersByTime(1);
+  expect(new Set(refused)).toEqual(new Set(['no proof in time']));
+  await until(() => silent.every(({ isEnded }) => isEnded));
+  expect(silent.every(({ text }) => text.includes('"reason":"no proof in time"'))).toBe(true);
+  vi.useRealTimers();
+  const session = await Session.open({ pool });
+  session.socket.destroy();
 });

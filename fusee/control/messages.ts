@@ -104,6 +104,7 @@ export const fromClient = z.discriminatedUnion('type', [
       .array(
         z.object({
           slot: whole(2 ** 48),
+          object: whole(2 ** 48),
           cell: whole(2 ** 48),
           operation: whole(127),
           vOld: halves,

@@ -1,6 +1,15 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { native } from '../../native/index.js';
-import { DESCRIPTOR_BYTES, Field, Header, RPC_BYTES, UsageError, VerbBatch, word } from '../verbs/index.js';
+import {
+  DESCRIPTOR_BYTES,
+  FabricError,
+  Field,
+  Header,
+  RPC_BYTES,
+  UsageError,
+  VerbBatch,
+  word,
+} from '../verbs/index.js';
 import { shmHarness } from './conformance/shm-harness.js';
 import { describeFabric } from './conformance.js';
 import { ShmFabric } from './shm.js';
@@ -100,6 +109,41 @@ describe('a recording', () => {
       /hold together/,
     );
     for (const end of [fabric, other, node]) end.close();
+  });
+});
+
+describe('a client that attaches to another process in place of a node', () => {
+  it('reads and writes there from then on, and nothing where it was', () => {
+    const [node, fabric, other] = attachPair('reattach', 0);
+    const next = new ShmNode({ pool: `test-${process.pid}-reattach-next`, mn: 0, memoryBytes: 16_384 });
+    next.ready();
+    new Uint8Array(node.memory)[64] = 1;
+    new Uint8Array(next.memory)[64] = 2;
+    const batch = new VerbBatch(fabric.local, 2);
+    const look = (): number => {
+      batch.reset().read8(0, 64);
+      fabric.post(batch);
+      while (fabric.poll([]) === 0);
+      return batch.foundLo(0);
+    };
+    expect(look()).toBe(1);
+    batch.reset().faa(0, 64, word(0, 8));
+    fabric.post(batch);
+    expect(() => fabric.reattach(0, next.name)).toThrow(UsageError);
+    while (fabric.poll([]) === 0);
+    fabric.reattach(0, next.name);
+    expect([look(), fabric.memoryBytes[0]]).toEqual([2, 16_384]);
+    batch.reset().faa(0, 64, word(0, 8));
+    batch.faa(0, 16_376, word(0, 5));
+    fabric.post(batch);
+    while (fabric.poll([]) === 0);
+    expect([new Uint8Array(node.memory)[64], new Uint8Array(next.memory)[64]]).toEqual([9, 10]);
+    expect(new Uint8Array(next.memory)[16_376]).toBe(5);
+    // A place that nobody has costs nothing but the attempt: the next one is as good.
+    expect(() => fabric.reattach(0, `fusee-test-${process.pid}-nobody-0`)).toThrow(FabricError);
+    fabric.reattach(0, node.name);
+    expect(look()).toBe(9);
+    for (const end of [fabric, other, node, next]) end.close();
   });
 });
 

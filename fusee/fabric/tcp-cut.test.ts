@@ -1,6 +1,6 @@
 /** Connections that are cut: another one goes on with them, and nothing executes twice, or not at all. */
 import { afterEach, expect, it } from 'vitest';
-import { Status, VerbBatch, word } from '../verbs/index.js';
+import { FabricError, Status, UsageError, VerbBatch, word } from '../verbs/index.js';
 import { waitFor } from './conformance/harness.js';
 import { Relay } from './conformance/tcp-by-hand.js';
 import { ShmNode } from './shm-node.js';
@@ -167,4 +167,32 @@ it('a client that was fenced does not come back, and one that nobody lets in FAI
   await drain(second);
   expect(late.status(0)).toBe(FAIL);
   expect(second.nowNs() - startNs).toBeLessThan(700e6);
+});
+
+it('a client attaches to another process in place of a node, and the one before hears no more of it', async () => {
+  const { node, port } = startNode();
+  const next = startNode();
+  const fabric = await attach([`127.0.0.1:${port}`]);
+  fabric.post(faa(fabric));
+  expect(() => fabric.reattach(0, `127.0.0.1:${next.port}`)).toThrow(UsageError);
+  await drain(fabric);
+  fabric.reattach(0, `127.0.0.1:${next.port}`);
+  for (let i = 0; i < 3; i++) {
+    fabric.post(faa(fabric));
+    await drain(fabric);
+  }
+  expect([new Uint8Array(node.memory)[64], new Uint8Array(next.node.memory)[64]]).toEqual([1, 3]);
+  // Where nobody listens: verbs FAIL, until the next attempt.
+  const closed = await Relay.open(port);
+  const { address } = closed;
+  closed.close();
+  expect(() => fabric.reattach(0, address)).toThrow(FabricError);
+  const failed = faa(fabric);
+  fabric.post(failed);
+  await drain(fabric);
+  expect(failed.status(0)).toBe(FAIL);
+  fabric.reattach(0, `127.0.0.1:${port}`);
+  fabric.post(faa(fabric));
+  await drain(fabric);
+  expect(new Uint8Array(node.memory)[64]).toBe(2);
 });

@@ -2,9 +2,44 @@
 import type { CacheCounts } from '../control/messages.js';
 import type { Geometry, View } from '../layout/index.js';
 import type { FillProgress, MasterView } from '../master/index.js';
+import { Recovered } from '../recovery/index.js';
 
 /** Recoveries and changes that are told: a status is one line of the control channel, which has a bound. */
 const KEPT_MAX = 1000;
+
+/**
+ * What became of requests that a dead client may have had in flight: of each log list the latest, and the one
+ * before it where that had not been proposed. `dropped`: c0, or c1 that was nowhere; `over`: c3, or
+ * overwritten; `finished`: c1 or c2, by its recovery; `undone`: an INSERT that was not acknowledged.
+ */
+export interface RecoveredRequests {
+  dropped: number;
+  over: number;
+  finished: number;
+  undone: number;
+}
+
+/** None of each, to be counted up. */
+export const noRequests = (): RecoveredRequests => ({ dropped: 0, over: 0, finished: 0, undone: 0 });
+
+const WHAT_BECAME: Readonly<Record<number, keyof RecoveredRequests>> = {
+  [Recovered.DROPPED]: 'dropped',
+  [Recovered.NOTHING_TO_DO]: 'over',
+  [Recovered.FINISHED]: 'finished',
+  [Recovered.UNDONE]: 'undone',
+};
+
+/** Counts one more, unless a replica was silent and it is to be looked at again. */
+export function countRequest(counts: RecoveredRequests, became: Recovered): void {
+  const name = WHAT_BECAME[became];
+  if (name !== undefined) counts[name]++;
+}
+
+/** A client that stays fenced, and is not recovered: its log contradicts itself. */
+export interface TornClient {
+  readonly cid: number;
+  readonly why: string;
+}
 
 /** One recovery: what it found, and how long each step took. */
 export interface RecoveryReport {
@@ -18,6 +53,7 @@ export interface RecoveryReport {
   readonly totalMs: number;
   /** Log entries looked at. */
   readonly entries: number;
+  readonly requests: Readonly<RecoveredRequests>;
   /** Times that it began again. */
   readonly attempts: number;
 }
@@ -48,6 +84,7 @@ export interface MasterStatus {
   readonly lost: { readonly regions: number; readonly subtables: number };
   readonly clients: number;
   readonly recoveries: readonly RecoveryReport[];
+  readonly torn: readonly TornClient[];
   readonly changes: readonly ChangeReport[];
   /** Look-ups in the index caches of all clients that this master has known, as they last told. */
   readonly cache: CacheCounts;
@@ -83,6 +120,7 @@ const NO_LOOKUPS: CacheCounts = { hits: 0, misses: 0, bypassed: 0 };
 /** What a master remembers of what it has done; told as {@link MasterStatus}. */
 export class Chronicle {
   readonly #recoveries: RecoveryReport[] = [];
+  readonly #torn = new Map<number, string>();
   readonly #changes: ChangeReport[] = [];
   refused = 0;
   readonly #nowNs: () => number;
@@ -109,15 +147,20 @@ export class Chronicle {
   recovered(
     cid: number,
     times: StepTimes,
-    { entries, attempts }: { entries: number; attempts: number },
+    { entries, attempts, requests }: Pick<RecoveryReport, 'entries' | 'attempts' | 'requests'>,
   ): void {
     const { steps, totalMs } = times;
     const lostAtNs = this.#lostNs.get(cid) ?? 0;
     const fenceMs = ((this.#fencedNs.get(cid) ?? lostAtNs) - lostAtNs) / 1e6;
-    this.#recoveries.push({ cid, lostAtNs, fenceMs, steps, totalMs, entries, attempts });
+    this.#recoveries.push({ cid, lostAtNs, fenceMs, steps, totalMs, entries, attempts, requests });
     if (this.#recoveries.length > KEPT_MAX) this.#recoveries.shift();
     this.#lostNs.delete(cid);
     this.#fencedNs.delete(cid);
+  }
+
+  /** A client's log contradicts itself. */
+  torn(cid: number, why: string): void {
+    this.#torn.set(cid, why);
   }
 
   /** Clients are told to stop for a change of the view. */
@@ -144,9 +187,10 @@ export class Chronicle {
     this.#cacheOf.delete(cid);
   }
 
-  get report(): Pick<MasterStatus, 'recoveries' | 'changes' | 'cache' | 'refused'> {
+  get report(): Pick<MasterStatus, 'recoveries' | 'torn' | 'changes' | 'cache' | 'refused'> {
     const cache = sumOf([this.#cacheOfGone, ...this.#cacheOf.values()]);
-    return { recoveries: this.#recoveries, changes: this.#changes, cache, refused: this.refused };
+    const torn = [...this.#torn].map(([cid, why]) => ({ cid, why }));
+    return { recoveries: this.#recoveries, torn, changes: this.#changes, cache, refused: this.refused };
   }
 }
 

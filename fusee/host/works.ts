@@ -10,13 +10,13 @@ import type { HostFabric, NodeAccess } from '../fabric/open.js';
 import { View } from '../layout/index.js';
 import { type Effect, type Master, type Member, type Repair, Repairer } from '../master/index.js';
 import { type ClientState, type Context, makeCoroutine } from '../ops/index.js';
-import { type RecoveryStep, recoverClient } from '../recovery/index.js';
+import { type Recovered, type RecoveryStep, recoverClient } from '../recovery/index.js';
 import type { Term } from '../store/index.js';
 import { CorruptionError, type Op, type Word } from '../verbs/index.js';
 import { Filling } from './filling.js';
 import type { NodeWatch } from './node-watch.js';
 import { SpareDesk } from './spare-desk.js';
-import { type Chronicle, StepTimes } from './status.js';
+import { type Chronicle, countRequest, noRequests, StepTimes } from './status.js';
 
 /** Tries of an op that met silence, before the next look at nodes. */
 const RETRY_MS = 5;
@@ -60,7 +60,7 @@ export class Works {
     this.#tools = tools;
     this.#employer = employer;
     this.#cx = makeCoroutine(tools.state, 0).cx;
-    this.#repairer = new Repairer(this.#cx);
+    this.#repairer = new Repairer(this.#cx, { onTorn: (cid, why) => this.#tellTorn(cid, why) });
     const { apply, master, log } = employer;
     const isDead = (mn: number): boolean => master.view.dead.includes(mn);
     this.#desk = new SpareDesk({
@@ -173,11 +173,15 @@ export class Works {
       } catch (error) {
         // The next master would meet the same: a pool with a client that keeps what it had is of more use.
         if (!(error instanceof CorruptionError)) throw error;
-        this.#employer.log(
-          `client ${member.cid} cannot be recovered, and keeps its memory: ${error.message}`,
-        );
+        this.#tellTorn(member.cid, error.message);
       }
     });
+  }
+
+  /** A client stays fenced and is not recovered; everybody else goes on. */
+  #tellTorn(cid: number, why: string): void {
+    this.#employer.chronicle.torn(cid, why);
+    this.#employer.log(`client ${cid} cannot be recovered, and keeps its memory: ${why}`);
   }
 
   /** False: it was told to end as it stands. */
@@ -189,12 +193,14 @@ export class Works {
       const onWalked = (count: number): void => {
         entries = count;
       };
-      const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked };
+      const requests = noRequests();
+      const onRecovered = (became: Recovered): void => countRequest(requests, became);
+      const options = { onStep: (step: RecoveryStep) => times.begin(step), onWalked, onRecovered };
       const recovery = recoverClient(this.#cx, { cid, index: place }, options);
       const isDone = await this.#run(recovery, () => this.#halting.has(cid));
       times.end();
       if (isDone === true) {
-        chronicle.recovered(cid, times, { entries, attempts });
+        chronicle.recovered(cid, times, { entries, attempts, requests });
         this.#employer.log(`client ${cid} is recovered in ${times.totalMs.toFixed(1)} ms`);
         return true;
       }

@@ -52,14 +52,16 @@ for (let i = 0; i < 256; i++) {
   CRC8[i] = c;
 }
 
-/** CRC-8 of an old value, seeded so that an all-zero entry reads as incomplete even for old value 0. */
+/**
+ * CRC-8 of an old value; never 0. So an entry whose CRC has not landed yet is incomplete, whatever of the old
+ * value has: of a commit that its client's death has torn, the last byte is still the zero of a fresh entry.
+ */
 export function oldValueCrc(w: Word): number {
   let c = 0xff;
   for (let shift = 0; shift < 32; shift += 8) c = CRC8[c ^ ((w.lo >>> shift) & 255)];
   for (let shift = 0; shift < 32; shift += 8) c = CRC8[c ^ ((w.hi >>> shift) & 255)];
-  return c;
+  return c === 0 ? 0xff : c;
 }
-assertLayout(oldValueCrc({ hi: 0, lo: 0 }) !== 0, 'a zeroed log entry is incomplete');
 
 /** Writes a 48-bit pointer, least significant byte first. */
 export function putPointer(bytes: Uint8Array, at: number, pointer: number): void {

@@ -7,7 +7,7 @@ import { type PoolConfig, SUPERBLOCK_BYTES } from './geometry.js';
  * Bumped with every change of what any byte on a memory node means. 2: placed by a consistent-hash ring. 3:
  * client table, directory, log heads.
  */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 const MAGIC_LO = 0x45535546; // "FUSE"
 const MAGIC_HI = 0x004b5645; // "EVK"

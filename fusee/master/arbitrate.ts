@@ -31,6 +31,7 @@ import {
   LOG_COMMIT_BYTES,
   LogField,
   LogOperation,
+  MAX_LINES,
   MAX_REPLICAS,
   makeSlot,
   objectLines,
@@ -164,8 +165,9 @@ export class Arbiter {
   /** The log entry of the object that a word names, from all its living replicas together. */
   *#readEntry(of: Word): Op<Entry | undefined> {
     // Of an object without a replica nothing can be told, or shown: whoever reads it waits in vain.
-    if (this.#isLost(of)) return { operation: 0, isCommitted: true, isTorn: false, vOld: word() };
-    if (!(yield* this.#aimAtEnd(of))) return undefined;
+    const isAimed = this.#isLost(of) ? false : yield* this.#aimAtEnd(of);
+    if (isAimed === undefined) return undefined;
+    if (!isAimed) return { operation: 0, isCommitted: true, isTorn: false, vOld: word() };
     const { count, mn, offsetBytes } = this.#replicas;
     const b = this.#batch.reset();
     for (let r = 0; r < count; r++) b.read(mn[r], offsetBytes[r], this.#entries + r * LINE_BYTES, LINE_BYTES);
@@ -187,12 +189,15 @@ export class Arbiter {
   }
 
   #isLost(of: Word): boolean {
-    return this.#view.isDead(this.#view.dataMn(ownerPointer(of), 0));
+    const { regions, config } = this.#view.geometry;
+    const pointer = ownerPointer(of);
+    return pointer >= regions * config.regionBytes || this.#view.isDead(this.#view.dataMn(pointer, 0));
   }
 
   *#commit(of: Word, vOld: Word = ARBITRATED): Op<boolean> {
-    if (this.#isLost(of)) return true;
-    if (!(yield* this.#aimAtEnd(of))) return false;
+    const isAimed = this.#isLost(of) ? false : yield* this.#aimAtEnd(of);
+    if (isAimed === undefined) return false;
+    if (!isAimed) return true;
     const { count, mn, offsetBytes } = this.#replicas;
     const end = this.#staged + LINE_BYTES;
     stageOldValue(this.#local.bytes, end, vOld);
@@ -207,19 +212,21 @@ export class Arbiter {
 
   /**
    * Aims at the last line of the object that a word names; a tombstone does not say how long that is, its
-   * object does. False: a node was silent.
+   * object does. False: no object of a length that can be lies there; undefined: a node was silent.
    */
-  *#aimAtEnd(of: Word): Op<boolean> {
+  *#aimAtEnd(of: Word): Op<boolean | undefined> {
     const pointer = ownerPointer(of);
     let lines = slotLines(of);
     if (isTomb(of)) {
       const b = this.#batch.reset();
       b.read8(this.#view.dataMn(pointer, 0), this.#view.dataOffset(pointer, 0));
       yield b;
-      if (b.anyFailed()) return false;
+      if (b.anyFailed()) return undefined;
       const lengths = b.foundLo(0);
       lines = objectLines(lengths & 0xffff, lengths >>> 16);
     }
+    const { blockBytes } = this.#view.geometry.config;
+    if (lines > MAX_LINES || (pointer % blockBytes) + lines * LINE_BYTES > blockBytes) return false;
     this.#view.dataReplicas(pointer + (lines - 1) * LINE_BYTES, this.#replicas);
     return true;
   }

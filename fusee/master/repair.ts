@@ -9,18 +9,23 @@ import {
   directoryOffset,
   entryDepth,
   isReplacedWord,
-  isTomb,
   LINE_BYTES,
   LogField,
-  MAX_LINES,
   ownerPointer,
-  slotLines,
   type View,
 } from '../layout/index.js';
 import { type Lane, RpcOperation } from '../memory/index.js';
 import { type Context, loadDirectory, type OpenRound } from '../ops/index.js';
-import { type LoggedSlots, slotsOfObject, walkLogs } from '../recovery/index.js';
-import { type LocalMemory, type Op, sameWord, VerbBatch, type Word, word } from '../verbs/index.js';
+import { type LoggedSlots, slotsOfObject, uncommittedObjects, walkLogs } from '../recovery/index.js';
+import {
+  CorruptionError,
+  type LocalMemory,
+  type Op,
+  sameWord,
+  VerbBatch,
+  type Word,
+  word,
+} from '../verbs/index.js';
 import { ARBITER_BYTES, Arbiter } from './arbitrate.js';
 import type { Repair, StopReport } from './master.js';
 
@@ -35,15 +40,26 @@ export const REPAIR_BYTES: number = ARBITER_BYTES + 64 * (WRITES + 1) + TABLE_BY
 /** Nobody goes on before every node has answered. */
 const PATIENT: Parameters<Lane['ask']>[2] = { isBackground: false };
 
+/** What a driver of repairs hears. */
+export interface RepairOptions {
+  /**
+   * A dead client's log contradicts itself: the repair goes on without it. Its open rounds are decided, as
+   * its blocks tell them, and recovery will meet the same. @default a CorruptionError is thrown
+   */
+  readonly onTorn?: (cid: number, why: string) => void;
+}
+
 /** Repairs a pool, view after view. Makes its own registered memory. */
 export class Repairer {
+  readonly #onTorn: NonNullable<RepairOptions['onTorn']>;
   readonly #cx: Context;
   readonly #arbiter: Arbiter;
   readonly #room: Room;
 
   /** @param cx the master's: a coroutine of a client state with a client id of its own. */
-  constructor(cx: Context) {
+  constructor(cx: Context, { onTorn = fails }: RepairOptions = {}) {
     const { local, view } = cx.client;
+    this.#onTorn = onTorn;
     this.#cx = cx;
     this.#arbiter = new Arbiter({ local, view });
     this.#room = { local, view, batch: new VerbBatch(local, WRITES), words: local.reserve(TABLE_BYTES) };
@@ -86,7 +102,7 @@ export class Repairer {
     // Where the slots are that the dead have left open.
     if (repair.dead.length > 0 && !(yield* loadDirectory(directory, reads))) return undefined;
     for (const { cid } of repair.dead) {
-      const open = yield* leftByDead(cx, cid);
+      const open = yield* leftByDead(cx, cid, this.#onTorn);
       if (open === undefined) return undefined;
       left.push(...open);
     }
@@ -97,6 +113,10 @@ export class Repairer {
     for (const object of lost) if (!(yield* clearUsed(room, object))) return undefined;
     return decided;
   }
+}
+
+function fails(cid: number, why: string): never {
+  throw new CorruptionError(`client ${cid}: ${why}`);
 }
 
 /** What the steps of a repair share. */
@@ -127,9 +147,9 @@ interface LostObject {
  * Reported rounds that did not happen, as it was decided. One that may have stood on the primary has, if not.
  */
 const lostRounds = (rounds: readonly OpenRound[], decided: ReadonlyMap<number, Word>): LostObject[] =>
-  rounds.filter(({ slot, cell, vOld, wasSwapped }) => {
+  rounds.filter(({ slot, object, vOld, wasSwapped }) => {
     const stands = decided.get(slot);
-    if (stands === undefined || isIn(cell, stands)) return false;
+    if (stands === undefined || ownerPointer(stands) === object) return false;
     return !wasSwapped || sameWord(stands, vOld);
   });
 
@@ -148,13 +168,6 @@ const lostOfDead = (left: readonly LoggedSlots[], decided: ReadonlyMap<number, W
 
 const NO_WORD = word();
 
-/** Does a word name the object that ends in this cell? Objects end with their cell's last line. */
-const isIn = (cell: number, w: Word): boolean => {
-  const pointer = ownerPointer(w);
-  if (isTomb(w)) return pointer <= cell && cell - pointer < MAX_LINES * LINE_BYTES;
-  return pointer + (slotLines(w) - 1) * LINE_BYTES === cell;
-};
-
 /** Clears the used bit of an object's log entry on all replicas. */
 function* clearUsed({ local, view, batch: b, words }: Room, { cell, operation }: LostObject): Op<boolean> {
   local.bytes[words] = operation << 1;
@@ -167,8 +180,13 @@ function* clearUsed({ local, view, batch: b, words }: Room, { cell, operation }:
 
 /**
  * What a dead client may have had in flight: the latest objects of its log lists, and their candidate slots.
+ * Where a list cannot be followed, whatever in its blocks is not committed.
  */
-function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
+function* leftByDead(
+  cx: Context,
+  cid: number,
+  onTorn: (cid: number, why: string) => void,
+): Op<LoggedSlots[] | undefined> {
   const { view } = cx.client;
   const blocks: { pointer: number; sizeClass: number }[] = [];
   for (let mn = 0; mn < view.geometry.config.nodes; mn++) {
@@ -179,8 +197,16 @@ function* leftByDead(cx: Context, cid: number): Op<LoggedSlots[] | undefined> {
   }
   const lists = yield* walkLogs(cx, blocks);
   if (lists === undefined) return undefined;
+  const objects = lists.flatMap(({ unfinished }) => unfinished);
+  const torn = lists.find(({ fault }) => fault !== undefined);
+  if (torn?.fault !== undefined) {
+    onTorn(cid, torn.fault);
+    const more = yield* uncommittedObjects(cx, blocks);
+    if (more === undefined) return undefined;
+    objects.push(...more);
+  }
   const left: LoggedSlots[] = [];
-  for (const object of lists.flatMap(({ unfinished }) => unfinished)) {
+  for (const object of objects) {
     const slots = yield* slotsOfObject(cx, object);
     if (slots === undefined) return undefined;
     left.push(slots);

@@ -37,12 +37,25 @@ export class ByHand {
   ledger = new Ledger();
   #loop: OpLoop | undefined;
 
-  constructor(nodes: MemoryNodes, options: { view: View; cid: number; cache?: CacheOptions }) {
-    const { local } = new MemoryFabric(nodes);
-    const cache = new IndexCache(options.cache ?? CACHE);
-    const state = new ClientState({ view: options.view, local, cache, cid: options.cid, coroutines: 1 });
+  /** @param options.sibling of the same client: the next coroutine of it, if it was made with so many. */
+  constructor(
+    nodes: MemoryNodes,
+    options: {
+      view: View;
+      cid: number;
+      cache?: CacheOptions;
+      coroutines?: number;
+      sibling?: { of: ByHand; index: number };
+    },
+  ) {
+    const { cid, view, coroutines = 1, sibling } = options;
+    const make = (): ClientState => {
+      const { local } = new MemoryFabric(nodes);
+      const cache = new IndexCache(options.cache ?? CACHE);
+      return new ClientState({ view, local, cache, cid, coroutines });
+    };
     this.nodes = nodes;
-    this.coroutine = makeCoroutine(state, 0);
+    this.coroutine = makeCoroutine(sibling?.of.cx.client ?? make(), sibling?.index ?? 0);
     this.cx = this.coroutine.cx;
   }
 

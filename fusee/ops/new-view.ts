@@ -30,7 +30,8 @@ import { replaceWord } from './modify.js';
 export interface OpenRound {
   /** Logical offset of the slot. */
   readonly slot: number;
-  /** Pointer of the last line of the object's cell, and what the object was written for. */
+  /** Pointer of the object, which its word names, and of the last line of its cell; what it was written for. */
+  readonly object: number;
   readonly cell: number;
   readonly operation: number;
   readonly vOld: Word;
@@ -42,8 +43,9 @@ export interface OpenRound {
 export function openRounds({ contexts }: ClientState): OpenRound[] {
   return contexts
     .filter((cx) => cx.period !== NO_PERIOD && isHalfDone(cx))
-    .map(({ aimedAt, cell, operation, write }) => ({
+    .map(({ aimedAt, objectPointer, cell, operation, write }) => ({
       slot: aimedAt,
+      object: objectPointer,
       cell,
       operation,
       vOld: word(write.vOld.hi, write.vOld.lo),

@@ -34,6 +34,7 @@ import {
 import type { Context } from '../ops/index.js';
 import { type Op, replicaRef, word } from '../verbs/index.js';
 import { setFreeBits } from './free-bits.js';
+import type { LoggedObject } from './recover-request.js';
 import type { DeadBlock } from './walk-log.js';
 
 /** Verbs of one batch. */
@@ -43,6 +44,8 @@ const BATCH_VERBS = 64;
 interface Cell {
   isNamed: boolean;
   hasTrailer: boolean;
+  /** The used bit of its entry is set on some replica. */
+  isUsed: boolean;
   isFresh: boolean;
 }
 
@@ -82,6 +85,30 @@ export function* clearBlocks(cx: Context, blocks: readonly DeadBlock[]): Op<bool
   return isRead && (yield* setFreeBits(cx, freed)) && (yield* zeroTrailers(cx, zeroed));
 }
 
+/**
+ * What may be in flight in these blocks, where log lists cannot tell: objects whose entry is used, and not
+ * committed on all replicas. What was committed has its word on all backups already, so it is as good as
+ * done for whoever decides what slots hold. READs of all that the blocks hold; undefined: a node was silent.
+ */
+export function* uncommittedObjects(
+  cx: Context,
+  blocks: readonly DeadBlock[],
+): Op<LoggedObject[] | undefined> {
+  const open: LoggedObject[] = [];
+  const bitmap = new Uint8Array(0);
+  const pieces = blocks.flatMap((block) => cellPieces(cx, block, bitmap));
+  const isRead = yield* readPieces(cx, pieces, (piece, at, r) => {
+    lookAt(cx, piece, at, r);
+    if (r < cx.client.view.dataCount(piece.pointer) - 1) return;
+    const { pointer, offset, cellBytes, sizeClass } = piece;
+    for (const [i, { isNamed, isUsed }] of piece.cells.entries()) {
+      const cell = pointer + offset + (i + 1) * cellBytes - LINE_BYTES;
+      if (isUsed && !isNamed) open.push({ cell, sizeClass });
+    }
+  });
+  return isRead ? open : undefined;
+}
+
 /** A stretch of a block that is read from each of its replicas, one after the other. */
 interface Piece {
   readonly pointer: number;
@@ -92,6 +119,7 @@ interface Piece {
 
 /** So many cells of a block, and what its replicas say of them. */
 interface CellPiece extends Piece {
+  readonly sizeClass: number;
   readonly cellBytes: number;
   readonly bitmap: Uint8Array;
   readonly cells: Cell[];
@@ -153,6 +181,8 @@ function* readBitmaps(cx: Context, blocks: readonly DeadBlock[]): Op<Uint8Array[
   return isRead ? bitmaps : undefined;
 }
 
+const freshCell = (): Cell => ({ isNamed: true, hasTrailer: false, isUsed: false, isFresh: true });
+
 function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint8Array): CellPiece[] {
   const { geometry } = cx.client.view;
   const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
@@ -164,9 +194,10 @@ function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint
       pointer,
       offset: geometry.cellsOffset + i * perRead * cellBytes,
       bytes: count * cellBytes,
+      sizeClass,
       cellBytes,
       bitmap,
-      cells: Array.from({ length: count }, () => ({ isNamed: true, hasTrailer: false, isFresh: true })),
+      cells: Array.from({ length: count }, freshCell),
       trailers: new Uint8Array(count * LOG_ENTRY_BYTES),
     };
   });
@@ -188,6 +219,7 @@ function lookAt(cx: Context, { cells, cellBytes, trailers }: CellPiece, at: numb
     const hasTrailer = !isZero(trailer);
     cell.isNamed &&= hasTrailer && trailer.equals(first) && isNamed(trailer, isLogged);
     cell.hasTrailer ||= hasTrailer;
+    cell.isUsed ||= isUsed(trailer);
     cell.isFresh &&= !hasTrailer && isZero(bytes.subarray(end - cellBytes, end));
   }
 }
@@ -221,9 +253,10 @@ const isZero = (bytes: Buffer): boolean => bytes.equals(ZEROS.subarray(0, bytes.
 
 /** Has a slot named the object with this log entry, as far as that tells? */
 function isNamed(entry: Uint8Array, isLogged: boolean): boolean {
-  const isUsed = (entry[LOG_ENTRY_BYTES + LogField.OPERATION] & 1) === 1;
-  return isUsed && (!isLogged || readOldValue(entry, LOG_ENTRY_BYTES, word()));
+  return isUsed(entry) && (!isLogged || readOldValue(entry, LOG_ENTRY_BYTES, word()));
 }
+
+const isUsed = (entry: Uint8Array): boolean => (entry[LOG_ENTRY_BYTES + LogField.OPERATION] & 1) === 1;
 
 function* zeroTrailers(cx: Context, cells: readonly number[]): Op<boolean> {
   const { view, local } = cx.client;

@@ -1,4 +1,5 @@
 /** Putting right what a crashed client left half done. */
+export { uncommittedObjects } from './clear-block.js';
 export * from './free-bits.js';
 export * from './recover-client.js';
 export * from './recover-request.js';

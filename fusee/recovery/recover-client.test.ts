@@ -1,75 +1,16 @@
 /** A client dies after each of its batches; whoever recovers it may die too; nothing is lost or left over. */
 import { describe, expect, it } from 'vitest';
-import { Janitor } from '../background/index.js';
-import { SequentialClient, stage } from '../client/sequential.js';
-import type { Fabric } from '../fabric/contract.js';
-import { executeVerb } from '../fabric/execute-verb.js';
-import { MemoryFabric } from '../fabric/memory.js';
-import { checkPool, type PoolReport, WALK_BYTES } from '../fsck/index.js';
-import { Geometry, type PoolConfig, View } from '../layout/index.js';
-import { makeNodes } from '../node/in-process.js';
+import { stage } from '../client/sequential.js';
+import type { PoolReport } from '../fsck/index.js';
 import { Outcome, RequestKind } from '../ops/index.js';
 import { DONE, type Op, type VerbBatch } from '../verbs/index.js';
+import { run, SmallPool } from './by-hand.js';
 import { RECOVERY_STEPS, type RecoveryStep, recoverClient } from './index.js';
 
-const CONFIG: PoolConfig = {
-  poolId: 1,
-  nodes: 3,
-  indexReplicas: 2,
-  dataReplicas: 2,
-  regionBytes: 1 << 13,
-  blockBytes: 1 << 11,
-  subtables: 1,
-  subtablesMax: 1,
-  groupsPerSubtable: 2,
-  regionsPerNode: 5,
-};
 const VICTIM = 1;
 
-class Pool {
-  readonly nodes;
-  readonly view;
-
-  constructor(indexReplicas: number) {
-    const config = { ...CONFIG, indexReplicas };
-    this.nodes = makeNodes(config);
-    this.view = new View(new Geometry(config));
-  }
-
-  client(cid: number): { c: SequentialClient; janitor: Janitor } {
-    const fabric = new MemoryFabric(this.nodes, { localBytes: 1 << 20 });
-    const cache = { bytes: 0, keyBytes: 32, threshold: 1 };
-    const c = new SequentialClient(fabric, { view: this.view, cid, cache });
-    const janitor = new Janitor(c.coroutine.cx.client);
-    run(fabric, janitor.enter());
-    return { c, janitor };
-  }
-
-  walk(): PoolReport {
-    const fabric = new MemoryFabric(this.nodes, { localBytes: WALK_BYTES });
-    const report = run(fabric, checkPool({ view: this.view, local: fabric.local, depth: 'bytes' }));
-    return report as PoolReport;
-  }
-}
-
-/** Runs `batches` batches of an operation and the first half of one more; undefined when it was cut short. */
-function run<T>(fabric: Fabric, op: Op<T>, batches = Number.POSITIVE_INFINITY): T | undefined {
-  const done: VerbBatch[] = [];
-  for (let i = 0; ; i++) {
-    const step = op.next();
-    if (step.done) return step.value;
-    if (i >= batches) {
-      const { nodes } = fabric as MemoryFabric;
-      for (let verb = 0; 2 * verb < step.value.count; verb++) executeVerb(nodes, step.value, verb);
-      return undefined;
-    }
-    fabric.post(step.value);
-    fabric.poll(done);
-  }
-}
-
 /** The requests and rounds that a victim dies of, one batch after the other. */
-function* life({ c, janitor }: ReturnType<Pool['client']>): Op<void> {
+function* life({ c, janitor }: ReturnType<SmallPool['client']>): Op<void> {
   const { cx, loops } = c.coroutine;
   function* request(kind: RequestKind, key: string, value = ''): Op<void> {
     stage(c.coroutine, Buffer.from(key), Buffer.from(value));
@@ -93,16 +34,13 @@ describe.each([1, 2, 3])('a client that dies after any of its batches, with %i i
   it.each([0, 1])('leaves nothing behind, %i recoverers having died too', (deaths) => {
     let recoveries = 0;
     for (let batches = 0; ; batches += r === 2 ? 1 : 5) {
-      const pool = new Pool(r);
+      const pool = new SmallPool({ indexReplicas: r });
       const other = pool.client(2);
       expect(other.c.insert('k', 'before')).toBe(Outcome.OK);
       const victim = pool.client(VICTIM);
       if (run(victim.c.fabric, life(victim), batches) !== undefined || batches > 400) break;
       const recover = (cid: number, limit?: number): boolean | undefined => {
-        const { fabric, coroutine } = new SequentialClient(
-          new MemoryFabric(pool.nodes, { localBytes: 1 << 20 }),
-          { view: pool.view, cid, cache: { bytes: 0, keyBytes: 32, threshold: 1 } },
-        );
+        const { fabric, coroutine } = pool.outsider(cid);
         return run(fabric, recoverClient(coroutine.cx, { cid: VICTIM, index: VICTIM - 1 }), limit);
       };
       // Another place each time, so that all are tried over the batches of the victim.
@@ -130,7 +68,7 @@ describe.each([1, 2, 3])('a client that dies after any of its batches, with %i i
 });
 
 it('tells its steps in order, each once', () => {
-  const pool = new Pool(2);
+  const pool = new SmallPool();
   const victim = pool.client(VICTIM);
   expect(victim.c.insert('k', 'v')).toBe(Outcome.OK);
   const { c } = pool.client(2);
@@ -147,7 +85,7 @@ it('tells its steps in order, each once', () => {
 
 it('takes as long after a thousand requests as after a few, but for what it scans', () => {
   const batchesOf = (requests: number): number => {
-    const pool = new Pool(2);
+    const pool = new SmallPool();
     const victim = pool.client(VICTIM);
     expect(victim.c.insert('k', 'v')).toBe(Outcome.OK);
     for (let i = 0; i < requests; i++) {

@@ -15,6 +15,8 @@
  *   requests, and its log heads say that nothing is left to free.
  * - The word goes last: who finds it gone may take the client's locks over. Its place is given up behind it,
  *   since the next holder of the place writes its own word over it.
+ * - Of a client whose log contradicts itself only requests are recovered, as far as lists can be followed:
+ *   who waits for those can go on. Nothing is freed, handed on or given up, so that the word stands.
  *
  * With several index replicas everything comes back. With one, no old value is logged: an object that the
  * dead client had replaced and not freed yet leaks, and so does one that it had written and not proposed:
@@ -28,7 +30,7 @@ import { claimBlocks, dropStaleEntries, enterOrphans, giveUpPlace, handOn } from
 import { freeReplaced } from './free-bits.js';
 import { Recovered, recoverRequest } from './recover-request.js';
 import { retireClient } from './retire-client.js';
-import { type DeadList, walkLogs } from './walk-log.js';
+import { type DeadList, requireWhole, walkLogs } from './walk-log.js';
 
 /**
  * The steps, in order. `connect` and `metadata` to `requests` are what others wait for; then come frees and
@@ -81,6 +83,7 @@ export function* recoverClient(cx: Context, dead: DeadClient, options: RecoveryO
   options.onWalked?.(lists.reduce((sum, { cells }) => sum + cells.length, 0));
   begin('requests');
   if (!(yield* recoverRequests(cx, lists, options))) return false;
+  requireWhole(lists);
   begin('frees');
   if (!(yield* freeReplaced(cx, lists)) || !(yield* endLists(cx, blocks))) return false;
   begin('blocks');
@@ -103,8 +106,8 @@ export function* recoverRequests(
   options: RecoveryOptions = {},
 ): Op<boolean> {
   const recover = options.recoverRequest ?? recoverRequest;
-  for (const { unfinished } of lists) {
-    for (const object of unfinished) {
+  for (const { unfinished, fault } of lists) {
+    for (const object of fault === undefined ? unfinished : []) {
       cx.write.expired = false;
       const recovered = yield* recover(cx, object);
       if (recovered === Recovered.FAILED) return false;

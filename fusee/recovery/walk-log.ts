@@ -12,10 +12,14 @@
  * - A request begins its next object when every replica has the one before. So only the last of a list can be
  *   missing on some replica, and any replica's word is good.
  * - Heads lag behind: most of what the walk meets is finished. Recovery finds that out by itself.
+ * - What the death of its client can tear is none of these rules: it leaves an entry without its last byte,
+ *   or the head of before. A list that goes round in circles, or does not come to its head, is memory that
+ *   nobody has written so, or a block of it lay where no replica is left. It is told of, and the others go on.
  *
  * All lists are walked at once, so what it takes follows from the longest of them.
  */
 import {
+  CLASS_LINES,
   getPointer,
   LINE_BYTES,
   LOG_ENTRY_BYTES,
@@ -40,6 +44,8 @@ export interface DeadList {
   readonly unfinished: LoggedObject[];
   /** All its cells whose operations may have left something to free, oldest first: by their last lines. */
   readonly cells: number[];
+  /** Why it cannot be followed: there may be more than it says. */
+  fault?: string | undefined;
 }
 
 /** A list under way. */
@@ -49,6 +55,7 @@ interface Walker extends DeadList {
   cell: number;
   /** The head has been met. */
   isOpen: boolean;
+  readonly seen: Set<number>;
 }
 
 /** Verbs of one batch. */
@@ -56,45 +63,60 @@ const BATCH_VERBS = 64;
 
 /**
  * The lists that begin in these blocks, but for those without an operation. A round trip for some 64 blocks,
- * and for a step of all lists, or of some 32 of them.
+ * and for a step of all lists, or of some 32 of them. Lists that cannot be followed have a fault.
  * @returns undefined when a node was silent.
- * @throws CorruptionError when a list has no end, or does not come to its head.
  */
 export function* walkLogs(cx: Context, blocks: readonly DeadBlock[]): Op<DeadList[] | undefined> {
-  const { geometry } = cx.client.view;
+  const { config } = cx.client.view.geometry;
   const walkers: Walker[] = [];
-  let cells = 0;
-  const bytes = geometry.headsPerBlock * LOG_HEAD_BYTES;
-  const atOnce = Math.min(BATCH_VERBS, Math.floor(cx.matchBytes / bytes));
+  const atOnce = Math.min(BATCH_VERBS, Math.floor(cx.matchBytes / headsBytes(cx)));
   for (let i = 0; i < blocks.length; i += atOnce)
     if (!(yield* readHeads(cx, blocks.slice(i, i + atOnce), walkers))) return undefined;
-  for (const { sizeClass } of blocks) cells += geometry.cellsPerBlock(sizeClass);
-  const own = new Set(blocks.map(({ pointer }) => pointer));
-  const perBatch = Math.floor(BATCH_VERBS / geometry.config.dataReplicas);
-  let going: readonly Walker[] = walkers;
-  for (let steps = 0; going.length > 0; steps++) {
-    if (steps > cells)
-      throw new CorruptionError(`the log list that begins at cell ${going[0].head.freed} has no end`);
+  const own = new Map(blocks.map(({ pointer, sizeClass }) => [pointer, sizeClass]));
+  const perBatch = Math.floor(BATCH_VERBS / config.dataReplicas);
+  let going = walkers.filter((walker) => goesOn(cx, walker, own));
+  while (going.length > 0) {
     const next: Walker[] = [];
     for (let i = 0; i < going.length; i += perBatch) {
       const some = going.slice(i, i + perBatch);
       if (!(yield* step(cx, some, next))) return undefined;
     }
-    going = next.filter(({ cell }) => own.has(cell - (cell % geometry.config.blockBytes)));
+    going = next.filter((walker) => goesOn(cx, walker, own));
   }
-  for (const { isOpen, head } of walkers)
+  for (const walker of walkers) {
+    const { isOpen, head } = walker;
     if (!isOpen)
-      throw new CorruptionError(
-        `the log list from cell ${head.freed} does not come to its head, ${head.head}`,
-      );
-  return walkers.filter((list) => list.cells.length > 0);
+      walker.fault ??= `the log list from cell ${head.freed} does not come to its head, ${head.head}`;
+  }
+  return walkers.filter(({ cells, fault }) => cells.length > 0 || fault !== undefined);
 }
+
+/** @throws CorruptionError when one of these lists cannot be followed. */
+export function requireWhole(lists: readonly DeadList[]): void {
+  for (const { fault } of lists) if (fault !== undefined) throw new CorruptionError(fault);
+}
+
+/** Does a list go on at its cell? It ends where that is none of its client's, and of its class. */
+function goesOn(cx: Context, walker: Walker, own: ReadonlyMap<number, number>): boolean {
+  const { geometry } = cx.client.view;
+  const { cell, sizeClass, seen } = walker;
+  const block = cell - (cell % geometry.config.blockBytes);
+  if (own.get(block) !== sizeClass) return false;
+  const cells = (cell + LINE_BYTES - block - geometry.cellsOffset) / (CLASS_LINES[sizeClass] * LINE_BYTES);
+  if (!Number.isInteger(cells) || cells < 1 || cells > geometry.cellsPerBlock(sizeClass)) return false;
+  if (seen.has(cell)) walker.fault = `the log list that begins at cell ${walker.head.freed} has no end`;
+  seen.add(cell);
+  return walker.fault === undefined;
+}
+
+/** Bytes of the log heads of a block. */
+const headsBytes = (cx: Context): number => cx.client.view.geometry.headsPerBlock * LOG_HEAD_BYTES;
 
 /** Begins the lists of the heads in some blocks. False: a node was silent. */
 function* readHeads(cx: Context, blocks: readonly DeadBlock[], walkers: Walker[]): Op<boolean> {
   const { view, local } = cx.client;
   const { headsOffset, headsPerBlock } = view.geometry;
-  const bytes = headsPerBlock * LOG_HEAD_BYTES;
+  const bytes = headsBytes(cx);
   const b = cx.batch.reset();
   for (const { pointer } of blocks) {
     const at = pointer + headsOffset;
@@ -107,7 +129,10 @@ function* readHeads(cx: Context, blocks: readonly DeadBlock[], walkers: Walker[]
       const found = cx.matchArea + i * bytes + h * LOG_HEAD_BYTES;
       const head = readHead(local, found, pointer + headsOffset + h * LOG_HEAD_BYTES);
       if (head === undefined) continue;
-      walkers.push({ head, sizeClass, cell: head.freed, isOpen: false, unfinished: [], cells: [] });
+      walkers.push({
+        ...{ head, sizeClass, cell: head.freed, isOpen: false },
+        ...{ unfinished: [], cells: [], seen: new Set() },
+      });
     }
   }
   return true;

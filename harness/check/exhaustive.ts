@@ -6,6 +6,7 @@
  */
 import { Verdict } from '../../fusee/replication/index.js';
 import { story } from './find.js';
+import { markdownTable } from './markdown-table.js';
 import { FULL_SUITES, LONG_SUITES, SHORT_SUITES, type Suite } from './scenario/suites.js';
 import { Exhaustive, type Exploration } from './strategies/exhaustive.js';
 
@@ -141,7 +142,7 @@ export function exhaustiveTable({ rows, missing }: ExhaustiveResult): string {
         ? `clean, ${row.truncated} cut`
         : 'clean',
   ]);
-  const lines = [HEADINGS, HEADINGS.map(() => '---'), ...cells].map((line) => `| ${line.join(' | ')} |`);
+  const lines = markdownTable(HEADINGS, cells);
   if (missing.length > 0) lines.push('', `Never reached: ${missing.join(', ')}.`);
   return lines.join('\n');
 }

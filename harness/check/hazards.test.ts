@@ -6,199 +6,14 @@ import { describe, expect, it } from 'vitest';
 import { BOUNDED_HAZARDS } from './bounded/hazards.js';
 import { explore as exploreBounded, replay } from './bounded/index.js';
 import { explore, story } from './find.js';
-import {
-  adoptsAlone,
-  anyBackup,
-  comparesWithLater,
-  fencesNobody,
-  otherMeansLost,
-  readsBackups,
-  stopsNobody,
-} from './naive/failover.js';
-import { backupsFirst, redoVariant } from './naive/recovery.js';
-import {
-  deleteWritesZero,
-  expiredAtOnce,
-  insertVariant,
-  modifyVariant,
-  publishesEarly,
-  valueRecurs,
-} from './naive/variants.js';
-import { makeScenario, type Scenario, type Variant } from './scenario/scenario.js';
+import { hazardTable, runHazards } from './hazard-table.js';
+import { ANY_HARM, CAS_FAILED, checksLate, HAZARDS, LINEARIZABLE, WAITS } from './hazards.js';
+import { insertVariant, modifyVariant } from './naive/variants.js';
+import { makeScenario } from './scenario/scenario.js';
 
-type Options = Partial<Omit<Scenario, 'slots' | 'programs' | 'variant'>>;
-
-interface Hazard {
-  readonly name: string;
-  readonly slots: string;
-  readonly mix: string;
-  readonly options?: Options;
-  readonly naive: Variant;
-  /** What the naive way's violation must say. */
-  readonly says: RegExp;
-  /** Our way, when it is not just the product as it is. */
-  readonly ours?: Variant;
-}
-
-const LINEARIZABLE = /no order of the requests explains/;
-const WAITS = /would wait for ever/;
-const CAS_FAILED = /CAS of .* failed/;
-const ANY_HARM = /no order|wait for ever|failed|differ|twice/;
-
-const checksLate = insertVariant('a check with the commit', { check: 'with the commit' });
-
-const HAZARDS: readonly Hazard[] = [
-  {
-    name: 'H1: a losing INSERT says OK although its key is nowhere',
-    slots: '-',
-    mix: 'I0 S0 | I1 S1',
-    naive: insertVariant('losing INSERT says OK', { loser: 'says OK', check: 'none' }),
-    says: LINEARIZABLE,
-  },
-  {
-    name: 'H1: without a duplicate check, one key goes into two slots',
-    slots: '- -',
-    mix: 'I | I',
-    naive: insertVariant('no duplicate check', { check: 'none' }),
-    says: LINEARIZABLE,
-  },
-  {
-    name: 'H2: two DELETEs that write 0 both win',
-    slots: 'K0',
-    mix: 'D | D',
-    naive: deleteWritesZero,
-    says: CAS_FAILED,
-  },
-  {
-    name: 'H2: 0 comes back under a delayed INSERT',
-    slots: '-',
-    mix: 'I0 D0 | I1',
-    naive: deleteWritesZero,
-    says: CAS_FAILED,
-  },
-  {
-    name: 'H2: the same over three replicas',
-    slots: '-',
-    mix: 'I0 D0 | I1',
-    options: { replicas: 3 },
-    naive: deleteWritesZero,
-    says: CAS_FAILED,
-  },
-  {
-    name: 'H3: a DELETE that loses to an UPDATE says OK',
-    slots: 'K0',
-    mix: 'U S | D S',
-    naive: modifyVariant('losing DELETE says OK', {}),
-    says: LINEARIZABLE,
-  },
-  {
-    name: 'H6: an UPDATE takes the cached word for the old value',
-    slots: 'K0',
-    mix: 'U S | U S',
-    options: { isCached: true },
-    naive: modifyVariant('UPDATE by the cached word', { vOld: 'cached' }),
-    says: LINEARIZABLE,
-  },
-  {
-    name: 'H8: a CAS arrives rounds late, and its old value has come back',
-    slots: 'K0',
-    mix: 'W W | W',
-    options: { replicas: 3 },
-    naive: valueRecurs,
-    says: ANY_HARM,
-  },
-  {
-    name: 'H10: an INSERT whose deadline strikes abandons its claim',
-    slots: '- -',
-    mix: 'I0 | I0 | I1',
-    options: { recovers: false },
-    naive: {
-      name: 'abandons its claim',
-      loops: (run) => {
-        expiredAtOnce(0).loops?.(run);
-        return insertVariant('', { deadline: 'abandons' }).loops?.(run) ?? [];
-      },
-    },
-    says: WAITS,
-    ours: expiredAtOnce(0),
-  },
-  {
-    name: 'H7: a zombie, of which verbs are in flight when it is recovered',
-    slots: 'K0',
-    mix: 'U | U',
-    options: { crashes: 1 },
-    naive: fencesNobody,
-    says: ANY_HARM,
-  },
-  {
-    name: 'H7: a master that decides while clients are at work',
-    slots: 'K0',
-    mix: 'U | U',
-    options: { replicas: 3, dying: 0 },
-    naive: stopsNobody,
-    says: ANY_HARM,
-  },
-  {
-    name: 'H18: a lost link taken for a crash, so that readers see new, then old',
-    slots: 'K0',
-    mix: 'U | S | S',
-    options: { dying: 0, mnCrashes: 0, cuts: 1 },
-    naive: adoptsAlone,
-    says: LINEARIZABLE,
-  },
-  {
-    name: 'X9: a duplicate check beside the log commit, then the primary dies',
-    slots: '- -',
-    mix: 'I | I',
-    options: { dying: 0 },
-    naive: checksLate,
-    says: ANY_HARM,
-  },
-  {
-    name: 'X11: "w is other, so I lost", after the own CAS of the primary',
-    slots: 'K0',
-    mix: 'D0 | I1',
-    options: { dying: 0 },
-    naive: otherMeansLost,
-    says: LINEARIZABLE,
-  },
-  {
-    name: 'X11b: any living backup value stands',
-    slots: '- -',
-    mix: 'I | I',
-    options: { dying: 0 },
-    naive: anyBackup,
-    says: ANY_HARM,
-  },
-  {
-    name: 'X11b: the same over three replicas',
-    slots: '- -',
-    mix: 'I | I',
-    options: { dying: 0, replicas: 3 },
-    naive: anyBackup,
-    says: ANY_HARM,
-  },
-  {
-    name: 'H25: a resumed INSERT compares the backup with a later primary',
-    slots: '- -',
-    mix: 'I | I',
-    options: { dying: 2, dataReplicas: 3 },
-    naive: comparesWithLater,
-    says: ANY_HARM,
-  },
-  {
-    name: 'X12: a reader that falls back to backups before the view changes',
-    slots: '- -',
-    mix: 'I | I | S',
-    options: { dying: 0 },
-    naive: readsBackups,
-    says: LINEARIZABLE,
-  },
-];
-
-describe.each(HAZARDS)('$name', ({ slots, mix, options, naive, says, ours }) => {
+describe.each(HAZARDS)('$name', ({ slots, mix, options, naive, naiveOptions, says, ours }) => {
   it('is found when done naively', () => {
-    const exploration = explore(makeScenario(slots, mix, { ...options, variant: naive }));
+    const exploration = explore(makeScenario(slots, mix, { ...options, ...naiveOptions, variant: naive }));
     expect(exploration.violation?.message).toMatch(says);
     expect(story(exploration)).toContain('replay: ');
   });
@@ -207,19 +22,6 @@ describe.each(HAZARDS)('$name', ({ slots, mix, options, naive, says, ours }) => 
     const exploration = explore(makeScenario(slots, mix, { ...options, variant: ours }));
     expect(story(exploration)).toBeUndefined();
     expect(exploration.isPartial).toBe(false);
-  });
-});
-
-describe('H10: a client that is stopped between backups and primary', () => {
-  const mix = ['K0', 'U | U'] as const;
-
-  it('leaves the next writer waiting when nobody recovers it', () => {
-    const exploration = explore(makeScenario(...mix, { crashes: 1, recovers: false }));
-    expect(exploration.violation?.message).toMatch(WAITS);
-  });
-
-  it('holds up nobody once it is recovered', () => {
-    expect(story(explore(makeScenario(...mix, { crashes: 1 })))).toBeUndefined();
   });
 });
 
@@ -269,48 +71,6 @@ describe('the controls of the duplicate check', () => {
 });
 
 describe('recovery', () => {
-  it.each([
-    ['X10: reads the backups before the primary', 'K0', 'D | I S', 2, backupsFirst, LINEARIZABLE],
-    ['X10 with three replicas', 'K0', 'D | I', 3, backupsFirst, LINEARIZABLE],
-    [
-      'X10b: redoes what is committed and nowhere',
-      '-',
-      'I | D S',
-      2,
-      redoVariant('if committed and nowhere'),
-      LINEARIZABLE,
-    ],
-    [
-      'X10c: redoes from scratch with traces left',
-      '- -',
-      'I | I',
-      3,
-      redoVariant('if uncommitted'),
-      /differ|wait for ever/,
-    ],
-    ['H15: redoes an UPDATE with a new object', 'K0', 'U | U', 2, redoVariant('if uncommitted'), WAITS],
-    [
-      'H15: redoes an INSERT in another slot',
-      '- -',
-      'I0 | I1',
-      2,
-      redoVariant('if uncommitted'),
-      /differ|wait for ever/,
-    ],
-    [
-      'H15: redoes an acknowledged UPDATE, one replica',
-      'K0',
-      'U | U S',
-      1,
-      redoVariant('always'),
-      LINEARIZABLE,
-    ],
-  ] as const)('%s: found; ours is clean', (_, slots, mix, replicas, variant, says) => {
-    const naive = explore(makeScenario(slots, mix, { replicas, crashes: 1, variant }));
-    expect(naive.violation?.message).toMatch(says);
-    expect(story(explore(makeScenario(slots, mix, { replicas, crashes: 1 })))).toBeUndefined();
-  });
-
   it('survives the death of the recoverer', () => {
     const exploration = explore(makeScenario('- -', 'I | I', { crashes: 2 }));
     expect(story(exploration)).toBeUndefined();
@@ -318,11 +78,6 @@ describe('recovery', () => {
 });
 
 describe('H9: half an object', () => {
-  it('reaches a reader when the slot is written beside the object, not after it', () => {
-    const exploration = explore(makeScenario('K0', 'U | S', { variant: publishesEarly }));
-    expect(exploration.violation?.message).toMatch(/not whole/);
-  });
-
   it('is nothing to recovery, whatever prefix of its WRITEs a client leaves', () => {
     expect(story(explore(makeScenario('K0', 'U | S', { crashes: 1 })))).toBeUndefined();
     expect(story(explore(makeScenario('K0', 'I S I | U', { crashes: 1 })))).toBeUndefined();
@@ -342,5 +97,31 @@ describe.each(BOUNDED_HAZARDS)('$name', ({ bounds, ours, naive }) => {
     const found = exploreBounded(ours, bounds);
     expect(found.failure?.told.join('\n')).toBeUndefined();
     expect(found.complete).toBe(true);
+  });
+});
+
+describe('the table of hazards', () => {
+  it('has those of crashes in its short form, each found and absent in ours', () => {
+    const short = runHazards({ short: true });
+    const table = hazardTable(short);
+    for (const number of ['H7', 'H8', 'H10', 'H15', 'H17', 'H18'])
+      expect(table).toMatch(
+        new RegExp(`^\\| ${number}: [^|]+ \\| [^|]+ \\| found \\| \\d+ \\| clean \\|`, 'm'),
+      );
+    expect(short.filter(({ isHeld }) => !isHeld)).toEqual([]);
+  });
+
+  it('says so when a naive way is not found, and when ours is not clean', () => {
+    const [hazard] = HAZARDS;
+    const hazards = [
+      { ...hazard, name: 'not found', naive: { name: 'the product' } },
+      { ...hazard, name: 'not clean', ours: hazard.naive },
+    ];
+    const rows = runHazards({ hazards });
+    expect(rows.map(({ isHeld }) => isHeld)).toEqual([false, false]);
+    expect(rows[1].violations[0]).toContain('replay: fusee verify');
+    expect(hazardTable(rows)).toMatch(
+      /^\| not found \| the product \| NOT FOUND .*\n\| not clean .* 1 VIOLATIONS /m,
+    );
   });
 });

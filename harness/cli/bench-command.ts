@@ -158,6 +158,7 @@ async function bench(flags: Flags): Promise<void> {
     for (const path of outcome.paths) process.stdout.write(`${path}\n`);
   }
   for (const fault of outcome.faults) process.stderr.write(`fusee: ${fault}\n`);
+  for (const run of outcome.damaged) process.stderr.write(`fusee: measured anew what is in ${run}\n`);
   const distrusted = flags.requireTrust ? distrust(outcome.rows) : [];
   for (const line of distrusted) process.stderr.write(`fusee: ${line}\n`);
   const hasFailed = outcome.faults.length > 0 || (distrusted.length > 0 && !outcome.interrupted);

@@ -117,7 +117,7 @@ export function recoverCommand(): Command {
 async function tell({ json, ...address }: RecoverFlags): Promise<void> {
   checkPoolName(address.pool);
   const status = (await askStatus(address)) as MasterStatus;
-  process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : describe(status));
+  process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : describeStatus(status));
 }
 
 function describeFilling({ mn, bytes, leftBytes, rounds }: NonNullable<MasterStatus['filling']>): string {
@@ -125,8 +125,9 @@ function describeFilling({ mn, bytes, leftBytes, rounds }: NonNullable<MasterSta
   return `the place of node ${mn} is being filled: ${share} % of ${bytes} bytes, round ${rounds + 1}`;
 }
 
-function describe(status: MasterStatus): string {
-  const { view, clients, recoveries } = status;
+/** What a master has said of itself, for a person. */
+export function describeStatus(status: MasterStatus): string {
+  const { view, clients, recoveries, torn } = status;
   const dead = view.dead.length === 0 ? 'all nodes alive' : `without node ${view.dead.join(', ')}`;
   const lines = [`view ${view.number}, ${dead}; ${clients} clients, lease ${status.leaseMs} ms`];
   if (status.spares > 0) lines.push(`spares that wait for a place: ${status.spares}`);
@@ -136,17 +137,21 @@ function describe(status: MasterStatus): string {
   if (recoveries.length === 0) lines.push('no client has been recovered');
   else {
     const milliseconds = (x: number | undefined): string => (x ?? 0).toFixed(2);
-    const rows = recoveries.map(({ cid, fenceMs, steps, totalMs, entries }) => [
+    const kinds = ['dropped', 'over', 'finished', 'undone'] as const;
+    const rows = recoveries.map(({ cid, fenceMs, steps, totalMs, entries, requests }) => [
       String(cid),
       milliseconds(fenceMs),
       ...RECOVERY_STEPS.map((step) => milliseconds(steps[step])),
       milliseconds(totalMs),
       String(entries),
+      ...kinds.map((kind) => String(requests[kind])),
     ]);
     lines.push(
-      'milliseconds:',
-      ...textTable([['client', 'fence', ...RECOVERY_STEPS, 'all', 'log entries'], ...rows]),
+      "milliseconds, log entries, and what became of requests (FUSEE, Table 1; 'over' had been done):",
+      ...textTable([['client', 'fence', ...RECOVERY_STEPS, 'all', 'log entries', ...kinds], ...rows]),
     );
   }
+  for (const { cid, why } of torn)
+    lines.push(`client ${cid} stays fenced and is not recovered, its log contradicts itself: ${why}`);
   return `${lines.join('\n')}\n`;
 }

@@ -161,14 +161,22 @@ async function exportRuns(
   { out, format, output }: Common & { format: ExportFormat; output?: string },
 ): Promise<void> {
   const { listRuns, readProvenance, readRunRows } = await import('../../results/stored-run.js');
+  const { ResultError } = await import('../../results/error.js');
   const { exportRows } = await import('../../results/export.js');
   const { describeDamage } = await import('../../results/lines.js');
   const places = ids.length === 0 ? listRuns(out) : await Promise.all(ids.map((id) => findRun(out, id)));
   const rows = places.flatMap(({ id, folder }) => {
-    const provenance = readProvenance(folder);
-    const read = readRunRows(folder);
-    for (const one of read.damage) complain(`skipped ${describeDamage(one)}`);
-    return read.values.map((row) => ({ runId: id, row, provenance }));
+    try {
+      const provenance = readProvenance(folder);
+      const read = readRunRows(folder);
+      for (const one of read.damage) complain(`skipped ${describeDamage(one)}`);
+      return read.values.map((row) => ({ runId: id, row, provenance }));
+    } catch (error) {
+      if (!(error instanceof ResultError)) throw error;
+      complain(`skipped ${folder}: ${error.message}`);
+      process.exitCode = 1;
+      return [];
+    }
   });
   const text = exportRows(rows, format);
   if (output === undefined) process.stdout.write(text);

@@ -84,7 +84,7 @@ async function verify(flags: Flags): Promise<void> {
   if (crashRuns !== undefined && (flags.seeds !== undefined || flags.minutes !== undefined))
     throw new UsageError(`--crash-runs ${crashRuns} says how many; leave --seeds and --minutes out`);
   requireTogether(flags);
-  if (flags.exhaustive) verifyExhaustive(flags);
+  if (flags.exhaustive) await verifyExhaustive(flags);
   else if (flags.scenario !== undefined) verifyScenario(flags as ScenarioFlags);
   else if (flags.speed) speed(flags);
   else if (flags.seed !== undefined && isOne) replay(flags.seed, flags);

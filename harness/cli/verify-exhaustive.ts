@@ -35,8 +35,15 @@ const PCT_DEPTH = 4;
 /** Events that one request comes to, roughly: where PCT spreads its changes. */
 const EVENTS_PER_REQUEST = 15;
 
-/** Explores all suites, printing a row each, then the table. Exit status 1 unless all is clean. */
-export function verifyExhaustive(options: { short: boolean; long: boolean; json: boolean }): void {
+/**
+ * Explores all suites, then the hazards, printing a row each, then the tables. Exit status 1 unless all is
+ * clean, and every naive way was found.
+ */
+export async function verifyExhaustive(options: {
+  short: boolean;
+  long: boolean;
+  json: boolean;
+}): Promise<void> {
   const onRow = (row: ExhaustiveRow): void => {
     if (options.json) process.stdout.write(`${JSON.stringify(row)}\n`);
     else {
@@ -49,8 +56,24 @@ export function verifyExhaustive(options: { short: boolean; long: boolean; json:
     for (const told of row.violations) process.stderr.write(`${told}\n`);
   };
   const result = runExhaustive({ short: options.short, long: options.long, onRow });
-  if (!options.json) process.stdout.write(`${exhaustiveTable(result)}\n`);
-  if (!result.isClean) process.exitCode = 1;
+  if (!options.json) process.stdout.write(`${exhaustiveTable(result)}\n\n`);
+  const areHeld = await verifyHazards(options);
+  if (!result.isClean || !areHeld) process.exitCode = 1;
+}
+
+/** Its worlds are made as it is loaded, which no other command waits for. */
+async function verifyHazards({ short, json }: { short: boolean; json: boolean }): Promise<boolean> {
+  const { hazardTable, runHazards } = await import('../check/hazard-table.js');
+  const rows = runHazards({
+    short,
+    onRow: (row) => {
+      if (json) process.stdout.write(`${JSON.stringify(row)}\n`);
+      else process.stderr.write(`${row.hazard}: ${row.isHeld ? 'found, and absent in ours' : 'FAILED'}\n`);
+      for (const told of row.violations) process.stderr.write(`${told}\n`);
+    },
+  });
+  if (!json) process.stdout.write(`${hazardTable(rows)}\n`);
+  return rows.every(({ isHeld }) => isHeld);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Open loops, sweeps that go on, and stored results, by the built command. */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ResultRow } from '../../results/schema.js';
@@ -154,6 +154,18 @@ describe('fusee results', () => {
       const file = join(own.path, 'rows.csv');
       expect((await results('export', '-o', file)).status).toBe(0);
       expect(readFileSync(file, 'utf8').split('\r\n')).toHaveLength(3);
+      // One run that means nothing any more costs nobody the others.
+      const damaged = at.replace(id, id.replace(/^\d{4}/, '2001'));
+      cpSync(at, damaged, { recursive: true });
+      writeFileSync(join(damaged, 'provenance.json'), '{"commit":');
+      const past = await results('export', '-f', 'ndjson');
+      expect(past.status).toBe(1);
+      expect(past.stdout.split('\n').map((line) => line.slice(0, 30))).toEqual([
+        `{"runId":"${id}"`.slice(0, 30),
+        '',
+      ]);
+      expect(past.stderr).toContain(`fusee: skipped ${damaged}: `);
+      rmSync(damaged, { recursive: true });
       expect((await results('show', 'x')).stderr).toMatch(/no run .* begins with 'x'/);
       const dry = await results('prune', '--state', 'finished');
       expect(dry.stdout).toMatch(/^goes: .*\nnothing was removed; --yes removes what goes\n$/);

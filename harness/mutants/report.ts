@@ -1,4 +1,5 @@
 /** What a run of mutants came to: a table, the survivors, and whether it is good enough. */
+import { markdownTable } from '../check/markdown-table.js';
 import { EQUIVALENTS } from './equivalents.js';
 import { diffOf } from './mutant.js';
 import type { Verdict } from './runner.js';
@@ -43,8 +44,6 @@ export function lineOf(verdict: Verdict): string {
   return `${seconds.toFixed(1).padStart(5)} s  ${mutant.id}  ${place}  ${cut(fate, 100)}`;
 }
 
-const escapeBars = (text: string): string => text.replaceAll('|', '\\|');
-
 /** All mutants as a Markdown table, then the survivors with their changes. */
 export function tableOf(verdicts: readonly Verdict[], textOf: (file: string) => string): string {
   const head = ['mutant', 'place', 'operator', 'change', 'caught by', 'seconds'];
@@ -55,12 +54,12 @@ export function tableOf(verdicts: readonly Verdict[], textOf: (file: string) => 
       mutant.id,
       `${mutant.file}:${mutant.line}`,
       mutant.operator,
-      escapeBars(cut(mutant.told, 110)),
-      escapeBars(caughtBy === undefined ? `**${fate}**` : `${cut(fate, 120)} (${cut(reason, 70)})`),
+      cut(mutant.told, 110),
+      caughtBy === undefined ? `**${fate}**` : `${cut(fate, 120)} (${cut(reason, 70)})`,
       seconds.toFixed(1),
     ];
   });
-  const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
+  const lines = markdownTable(head, rows);
   const survivors = verdicts
     .filter((v) => v.caughtBy === undefined)
     .map((v) => `${diffOf(textOf(v.mutant.file), v.mutant)}\n= ${EQUIVALENTS[v.mutant.id] ?? v.reason}`);

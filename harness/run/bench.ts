@@ -20,6 +20,8 @@ export interface BenchOutcome {
   readonly interrupted: boolean;
   /** What must not happen: dead processes, wrong values, lost keys; empty when all is well. */
   readonly faults: readonly string[];
+  /** Earlier runs that could not be read, and why: what they have was measured anew. */
+  readonly damaged: readonly string[];
 }
 
 /** Who hears of a bench while it runs, and who may end it. */
@@ -109,7 +111,7 @@ async function runCells(
 ): Promise<BenchOutcome> {
   const rows: ResultRow[] = [];
   const faults: string[] = [];
-  const finished = findFinished(run.experiment, cells);
+  const { cells: finished, damaged } = findFinished(run.experiment, cells);
   for (const [i, cell] of cells.entries()) {
     if (hooks.abort.aborted || faults.length > 0) {
       logAttempts(
@@ -140,7 +142,7 @@ async function runCells(
   else run.finish();
   const draws = cells[0].options.figures && rows.length > 0 && faults.length === 0;
   const figures = draws ? await drawOrClear(run.folder, draw) : [];
-  return { rows, paths: [run.folder, ...figures], interrupted, faults };
+  return { rows, paths: [run.folder, ...figures], interrupted, faults, damaged };
 }
 
 /** @throws FabricError when drawing fails: the results are complete, and no half of the figures stays. */

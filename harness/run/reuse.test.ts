@@ -1,5 +1,5 @@
 /** Which cells of earlier runs are taken, and which are measured anew. */
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -32,10 +32,11 @@ function finished(): string {
   return run.finish();
 }
 
-const found = (): string[] => {
+const look = (): ReturnType<typeof findFinished> => {
   const cell = { key: KEY, options: { resume: true, out: root } } as unknown as KeyedCell;
-  return [...findFinished('bench', [cell]).keys()];
+  return findFinished('bench', [cell]);
 };
+const found = (): string[] => [...look().cells.keys()];
 
 it('takes a cell that has finished', () => {
   finished();
@@ -53,3 +54,15 @@ it('takes the finished cells of a run that was killed in the middle of a line', 
     appendFileSync(join(folder, file), '{"schemaVersion":3,"cellK');
   expect(found()).toEqual([KEY]);
 });
+
+it.each(['provenance.json', 'status.json', 'experiment.json'])(
+  'takes a cell from another run when the %s of one is damaged, and says which',
+  (file) => {
+    // The newest is looked at first.
+    const [sound, damaged] = [finished(), finished()].sort();
+    writeFileSync(join(damaged, file), '{"schemaVersion":');
+    const { cells, damaged: told } = look();
+    expect(cells.get(KEY)?.run().folder).toBe(sound);
+    expect(told).toEqual([expect.stringMatching(new RegExp(`^${damaged}: .*${file}.* JSON`))]);
+  },
+);

@@ -35,7 +35,13 @@ import {
   enterPool,
   type RequestKind,
 } from '../../../fusee/ops/index.js';
-import { freeReplaced, recoverRequests, retireClient, walkLogs } from '../../../fusee/recovery/index.js';
+import {
+  freeReplaced,
+  recoverRequests,
+  requireWhole,
+  retireClient,
+  walkLogs,
+} from '../../../fusee/recovery/index.js';
 import { type Op, type OpLoop, UsageError, VerbBatch, word } from '../../../fusee/verbs/index.js';
 import type { Contents } from '../linearizability/index.js';
 import { ClientActor, Host, OpActor } from './actors.js';
@@ -320,5 +326,6 @@ export function* recoverLogs(
 ): Op<void> {
   const lists = (yield* walk) ?? [];
   yield* recoverRequests(cx, lists);
+  requireWhole(lists);
   yield* freeReplaced(cx, lists);
 }
