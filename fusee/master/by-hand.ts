@@ -5,7 +5,14 @@ import { type Effect, Master, type MasterRecord, type Repair, type StopReport } 
 export const REPORT: StopReport = { rounds: [], word: { hi: 0, lo: 0 }, directory: { version: 1, depth: 0 } };
 
 /** An open round. */
-export const ROUND = { slot: 64, object: 128, cell: 192, operation: 1, vOld: { hi: 0, lo: 0 }, wasSwapped: false };
+export const ROUND = {
+  slot: 64,
+  object: 128,
+  cell: 192,
+  operation: 1,
+  vOld: { hi: 0, lo: 0 },
+  wasSwapped: false,
+};
 
 /** `repair 3 without 0, filling 1`, or `joins 1`. */
 export const tellRepair = ({ view, joins }: Repair): string =>

@@ -30,7 +30,7 @@ import { replaceWord } from './modify.js';
 export interface OpenRound {
   /** Logical offset of the slot. */
   readonly slot: number;
-  /** Pointer of the object, which its word names, and of the last line of its cell; what it was written for. */
+  /** Pointers of the object, which its word names, and of its cell's last line; what it was written for. */
   readonly object: number;
   readonly cell: number;
   readonly operation: number;
