@@ -73,6 +73,11 @@ export class ShmNode {
     this.#region.ready();
   }
 
+  /** The pool goes on without this node, whose master had not heard of it for a lease: its verbs FAIL. */
+  get isFenced(): boolean {
+    return this.#region.isFenced;
+  }
+
   /** It is to have that place. */
   aimAt(mn: number): void {
     this.#placeName = regionName(this.#pool, mn);
@@ -132,6 +137,10 @@ export class ShmNode {
     } finally {
       this.#region.respond(slot, response);
     }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Ends the service and removes the region: clients' verbs FAIL from now on. */

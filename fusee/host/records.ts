@@ -65,6 +65,7 @@ export class Records {
       pool: namesOf(this.#seat.access, { nodes: state.view.geometry.config.nodes, fabric }),
       leader: key === undefined ? own : { ...own, key: String(key) },
       ...(fabric.kind === 'shm' ? {} : { places: [...watch.places] }),
+      ...(watch.expelled.length === 0 ? {} : { expelled: [...watch.expelled] }),
       record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }) },
       processes: members.flatMap(({ cid }) => {
         const client = this.processes.get(cid);

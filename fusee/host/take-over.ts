@@ -20,7 +20,7 @@ import { isSamePool, type MasterState, type Term } from '../store/index.js';
 import { FabricError } from '../verbs/index.js';
 import { fenceAtLast, isHere } from './fence.js';
 import { NodeWatch } from './node-watch.js';
-import { type HostOptions, storeOf } from './options.js';
+import { type HostOptions, leaseOf, storeOf } from './options.js';
 
 const NODES_MAX = 64;
 /**
@@ -85,7 +85,10 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
   const fabric = await openFabric(access, places, { localBytes, prefault: false, ...known });
   let watch: NodeWatch | undefined;
   try {
-    watch = await NodeWatch.open(access, places, key);
+    watch = await NodeWatch.open({
+      ...{ access, places, clientKey: key, leaseMs: leaseOf(options), log },
+      ...{ expelled: left?.expelled, mayJudge: () => term.isHeld },
+    });
     if (left?.leader !== undefined) await fenceFormer(left.leader, { access, term, watch, log });
     const cid = MASTER_CIDS + randomInt(MASTER_CID_COUNT);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });

@@ -17,6 +17,7 @@
  *     TRANSFER              from CID      block    to CID
  *     VIEW                  number        dead of nodes 32 to 63, as bits; other: of nodes 0 to 31
  *     PART                  another process has this one's place: it may end
+ *     EXPEL                 this node counts as dead: it was silent for too long, and is to end
  *
  * LEAVE is a client's own, or of one that its recoverer has declared dead by RETIRE.
  *
@@ -43,6 +44,7 @@ export const RpcOperation = {
   RETIRE: 8,
   VIEW: 9,
   PART: 10,
+  EXPEL: 11,
 } as const;
 /** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;

@@ -50,6 +50,8 @@ export class NodeService {
   readonly members: Members = new Members();
   /** Told when another process has taken this one's place. */
   onParted: () => void = () => {};
+  /** Told when this node counts as dead, though its process lives: it was silent for too long. */
+  onExpelled: () => void = () => {};
 
   constructor(config: PoolConfig, mn: number, memory: NodeMemory) {
     this.geometry = new Geometry(config);
@@ -111,6 +113,9 @@ export class NodeService {
         return answer(requestId, this.#adopt(request) ? RpcStatus.OK : RpcStatus.STALE);
       case RpcOperation.PART:
         this.onParted();
+        return answer(requestId, RpcStatus.OK);
+      case RpcOperation.EXPEL:
+        this.onExpelled();
         return answer(requestId, RpcStatus.OK);
       case RpcOperation.LEAVE:
         return this.#leave(request);

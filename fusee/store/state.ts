@@ -33,6 +33,11 @@ const stateSchema = z.object({
   leader: processSchema.extend({ key: keySchema }).optional(),
   /** Over a network: where each node listens by now. */
   places: z.array(z.string().max(300)).max(64).optional(),
+  /** Nodes that were given up, over a network, and have not been told so. */
+  expelled: z
+    .array(z.object({ place: z.string().max(300), node: z.string().max(100) }))
+    .max(64)
+    .optional(),
   record: z.object({
     view: viewSchema,
     next: viewSchema.extend({ joins: whole(63).optional() }).optional(),

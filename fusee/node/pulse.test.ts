@@ -1,0 +1,68 @@
+/** A real node over shared memory that its master gives up, while its process lives. */
+import { afterEach, expect, it } from 'vitest';
+import { ask, complete } from '../client/call.js';
+import { waitFor } from '../fabric/conformance/harness.js';
+import { ShmFabric } from '../fabric/shm.js';
+import { PULSE_BYTES, PULSE_OFFSET, readPulse } from '../layout/index.js';
+import { RpcOperation } from '../memory/index.js';
+import { Status, VerbBatch, word } from '../verbs/index.js';
+import { smallPool } from './in-process.js';
+import { startShmNode } from './index.js';
+
+const open: { close(): void }[] = [];
+afterEach(() => {
+  for (const one of open.splice(0).reverse()) one.close();
+});
+
+function start(onExpelled: () => void = () => {}): { attach: () => ShmFabric } {
+  const pool = `test-${process.pid}-pulse`;
+  const config = smallPool({ nodes: 1, indexReplicas: 1, dataReplicas: 1 });
+  const node = startShmNode({ pool, mn: 0, config, prefault: false, onExpelled });
+  open.push(node);
+  const attach = (): ShmFabric => {
+    const fabric = new ShmFabric({ regions: [node.name], localBytes: 1 << 16, prefault: false });
+    open.push(fabric);
+    return fabric;
+  };
+  return { attach };
+}
+
+it('beats while its event loop turns, and tells whose it is', async () => {
+  const fabric = start().attach();
+  const at = fabric.local.reserve(PULSE_BYTES);
+  const batch = new VerbBatch(fabric.local, 1);
+  const pulse = async () => {
+    batch.reset().read(0, PULSE_OFFSET, at, PULSE_BYTES);
+    await complete(fabric, batch);
+    return readPulse(fabric.local.bytes, at);
+  };
+  const { beats, pid } = await pulse();
+  expect([beats > 0, pid]).toEqual([true, process.pid]);
+  let latest = beats;
+  await waitFor('another beat', () => {
+    void pulse().then(({ beats: now }) => {
+      latest = now;
+    });
+    return latest > beats;
+  });
+});
+
+it('that was given up answers neither verbs nor calls from then on, lets nobody in, and hears of it once', async () => {
+  let heard = 0;
+  const { attach } = start(() => heard++);
+  const [master, client] = [attach(), attach()];
+  expect((await ask(client, 0, { operation: RpcOperation.STATS, cid: 0 })).status).toBe(1);
+  master.fenceNode(0);
+  const batch = new VerbBatch(client.local, 2);
+  batch.reset().read8(0, 0);
+  batch.faa(0, 64, word(0, 1));
+  await complete(client, batch);
+  expect([batch.status(0), batch.status(1)]).toEqual([Status.FAIL, Status.FAIL]);
+  await expect(ask(client, 0, { operation: RpcOperation.STATS, cid: 0 })).rejects.toThrow(/did not answer/);
+  expect(attach).toThrow(
+    /counts as dead: its memory node, process \d+, was silent for longer than its lease/,
+  );
+  await waitFor('the node to hear of it', () => heard > 0);
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  expect(heard).toBe(1);
+});
