@@ -136,7 +136,12 @@ export type FromClient = z.infer<typeof fromClient>;
 /** What the master sends. */
 export const fromMaster = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce: z.string().max(128) }),
-  z.object({ type: z.literal('refused'), reason: z.string().max(500) }),
+  z.object({
+    type: z.literal('refused'),
+    reason: z.string().max(500),
+    /** It may come again, as another client. */
+    isLate: z.boolean().optional(),
+  }),
   z.object({
     type: z.literal('accepted'),
     proof: z.string().max(128),

@@ -1,5 +1,6 @@
 /** Clients' processes: whether they live, and how clients are fenced. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { FromClient, FromMaster } from '../control/messages.js';
 import type { FabricKind } from '../fabric/contract.js';
 import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
 import { fenceProcess, findProcess, type ProcessId, regionName, thisHost } from '../fabric/shm-process.js';
@@ -17,11 +18,21 @@ export interface Fenced {
   readonly key: bigint | undefined;
 }
 
+/** What a client hears that wants to join and cannot be let in; undefined: it can. */
+export function refusalOf(
+  client: Extract<FromClient, { type: 'join' }>,
+  { isBack, isLate, over }: { isBack: boolean; isLate: boolean; over: FabricKind },
+): FromMaster | undefined {
+  const reason = whyUnfenceable(client, over);
+  if (reason !== '') return { type: 'refused', reason };
+  // Over a network a client outlives its fence: it was recovered, and is nobody now.
+  if (client.isBack === true && !isBack && (isLate || client.key !== undefined)) return { type: 'expelled' };
+  if (!isLate) return undefined;
+  return { type: 'refused', reason: 'it has come so late that its place was taken back', isLate };
+}
+
 /** Why a client that wants to join could not be fenced, '' when it could. */
-export function whyUnfenceable(
-  client: { pid: number; host: string; key?: string },
-  reaches: FabricKind,
-): string {
+function whyUnfenceable(client: { pid: number; host: string; key?: string }, reaches: FabricKind): string {
   if (client.key !== undefined)
     return reaches === 'shm' ? 'it is on TCP, and this master is not; run the master with --fabric tcp' : '';
   if (!isHere(client))

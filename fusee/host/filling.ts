@@ -83,7 +83,7 @@ export type JoinOutcome = ReadonlyMap<number, Word> | undefined | 'more';
 /** Fills the places of one pool; the head of this file states its rules. */
 export class Filling {
   readonly #host: FillingHost;
-  readonly #usher: Usher;
+  readonly usher: Usher;
   readonly #candidates = new Map<number, Candidate>();
   readonly #arriving = new Set<number>(); // places for which somebody is being looked at
   /** Who has left nothing untold. */
@@ -96,7 +96,7 @@ export class Filling {
   constructor(host: FillingHost) {
     const { view } = host.cx.client;
     this.#host = host;
-    this.#usher = new Usher({ lane: host.cx.allocator.lane, view, local: host.fabric.local });
+    this.usher = new Usher({ lane: host.cx.allocator.lane, view, local: host.fabric.local });
     const { config, nodeBytes } = view.geometry;
     this.#marks = new Marks({ nodes: config.nodes, nodeBytes });
   }
@@ -303,10 +303,10 @@ export class Filling {
     const { cx, run, fabric, watch } = this.#host;
     const { view } = cx.client;
     const before = new View(view.geometry, view);
-    const highestCid = await run(this.#usher.highestCid(view.grantingMn));
+    const highestCid = await run(this.usher.highestCid(view.grantingMn));
     const decided = await run(this.#host.repairer.settle(repair));
     if (highestCid === undefined || decided === undefined) return undefined;
-    if ((await run(this.#usher.announce(mn, repair.view))) !== true) return undefined;
+    if ((await run(this.usher.announce(mn, repair.view))) !== true) return undefined;
     this.#mergeOwn();
     if (!(await this.#runPolitely(candidate, filler.copy(true)))) return undefined;
     if (this.#candidates.get(mn) !== candidate) return undefined;
@@ -314,10 +314,10 @@ export class Filling {
       fabric.reattach(mn, candidate.place);
       view.change(repair.view.number, repair.view.dead, true);
       const { members } = repair;
-      const isIn = await run(this.#usher.admit(mn, { before, members, highestCid }));
+      const isIn = await run(this.usher.admit(mn, { before, members, highestCid }));
       if (isIn === true && (await this.#take(candidate))) {
         await watch.attach(mn, candidate.placeTaken);
-        await run(this.#usher.clearTables());
+        await run(this.usher.clearTables());
         return decided;
       }
       this.#dismiss(mn, 'it did not answer');

@@ -34,8 +34,8 @@ export class Records {
 
   /** Nothing that a successor would have to know. */
   get isEmpty(): boolean {
-    const { view, next, members } = this.record;
-    return view.number === 1 && next === undefined && members.length === 0;
+    const { view, next, members, lateCid } = this.record;
+    return view.number === 1 && next === undefined && members.length === 0 && lateCid === undefined;
   }
 
   /**
@@ -57,7 +57,7 @@ export class Records {
 
   /** All of it, under this master's name. */
   get state(): MasterState {
-    const { view, next, members } = this.record;
+    const { view, next, members, lateCid } = this.record;
     const viewOf = <V extends MasterRecord['view']>(of: V) => ({ ...of, dead: [...of.dead] });
     const { fabric, watch, key, state } = this.#seat;
     const own = { ...thisProcess(), host: thisHost() };
@@ -66,7 +66,7 @@ export class Records {
       leader: key === undefined ? own : { ...own, key: String(key) },
       ...(fabric.kind === 'shm' ? {} : { places: [...watch.places] }),
       ...(watch.expelled.length === 0 ? {} : { expelled: [...watch.expelled] }),
-      record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }) },
+      record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }), lateCid },
       processes: members.flatMap(({ cid }) => {
         const client = this.processes.get(cid);
         if (client === undefined) return [];

@@ -16,6 +16,8 @@ export interface MasterRecord {
   readonly next?: NextView | undefined;
   /** Every client that may have left something behind, the dead included. */
   readonly members: readonly (Member & { readonly isDead: boolean })[];
+  /** Who comes for the first time under that id, or a lower one, has come too late ({@link Master.missed}). */
+  readonly lateCid?: number | undefined;
 }
 
 /** What a client that has stopped tells. */

@@ -42,6 +42,8 @@ const stateSchema = z.object({
     view: viewSchema,
     next: viewSchema.extend({ joins: whole(63).optional() }).optional(),
     members: z.array(z.object({ cid: whole(U32), place: whole(4095), isDead: z.boolean() })).max(1 << 16),
+    /** Of clients that come for the first time none is let in under that id, or a lower one. */
+    lateCid: whole(U32).optional(),
   }),
   /** Of members that run, or may; not of those that have resigned. */
   processes: z
