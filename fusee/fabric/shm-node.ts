@@ -1,6 +1,6 @@
 /** The memory node's side of the shared-memory fabric: its region, and the service of its weak CPU. */
 import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
-import { RPC_BYTES, UsageError } from '../verbs/index.js';
+import { FabricError, RPC_BYTES, UsageError } from '../verbs/index.js';
 import type { RpcHandler } from './memory-nodes.js';
 import { callNative, nextRegionName, regionName, spareRegionName } from './shm-process.js';
 
@@ -83,8 +83,13 @@ export class ShmNode {
     this.#placeName = regionName(this.#pool, mn);
   }
 
-  /** Takes the name of its place, whoever has it: clients find it there from now on. */
+  /**
+   * Takes the name of its place, whoever has it: clients find it there from now on.
+   * @throws FabricError when it has been given up meanwhile.
+   */
   takePlace(): void {
+    if (this.isFenced)
+      throw new FabricError(`region ${this.name} was given up by the master: it must not take a place`);
     callNative(() => this.#region.rename(this.#placeName));
     this.name = this.#placeName;
   }

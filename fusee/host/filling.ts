@@ -14,7 +14,7 @@ import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
 import { type HostFabric, type NodeAccess, openFabric } from '../fabric/open.js';
 import { nextRegionName, regionName, spareRegionName } from '../fabric/shm-process.js';
-import { type PoolConfig, View } from '../layout/index.js';
+import { View } from '../layout/index.js';
 import {
   Filler,
   type FillProgress,
@@ -29,6 +29,7 @@ import { RpcOperation } from '../memory/index.js';
 import type { Context } from '../ops/index.js';
 import type { Op, Word } from '../verbs/index.js';
 import type { NodeWatch } from './node-watch.js';
+import { differenceOf } from './shape.js';
 
 /** From one try to copy, where a node was silent, to the next. */
 const RETRY_MS = 5;
@@ -73,6 +74,8 @@ interface Candidate {
   readonly view: View;
   readonly filler: Filler;
   isCopying: boolean;
+  /** It was told to take the name of its place. */
+  isTaking: boolean;
   /** Told that it has taken its name. */
   onTaken: (isTaken: boolean) => void;
 }
@@ -86,6 +89,7 @@ export class Filling {
   readonly usher: Usher;
   readonly #candidates = new Map<number, Candidate>();
   readonly #arriving = new Set<number>(); // places for which somebody is being looked at
+  readonly #gone = new WeakSet<Peer>();
   /** Who has left nothing untold. */
   readonly #told = new Set<number>();
   /** What the master writes itself. */
@@ -128,6 +132,7 @@ export class Filling {
 
   /** A connection has ended: maybe of a process that had offered itself. */
   gone(peer: Peer): void {
+    this.#gone.add(peer);
     for (const { mn, peer: of } of this.#candidates.values())
       if (of === peer) this.#dismiss(mn, 'its process is gone');
   }
@@ -196,7 +201,9 @@ export class Filling {
     this.#arriving.add(mn);
     try {
       const candidate = await this.#attach(offer, peer);
-      if (candidate.filler.isBereft) this.#dismissBereft(mn);
+      // It has gone while it was looked at: nobody would ever say so again.
+      if (this.#gone.has(peer)) this.#dismiss(mn, 'its process is gone');
+      else if (candidate.filler.isBereft) this.#dismissBereft(mn);
       else this.#host.offered(mn);
     } catch (error) {
       this.#dismiss(mn, (error as Error).message);
@@ -235,12 +242,14 @@ export class Filling {
       ...(key === undefined ? {} : { clientKey: key }),
     });
     try {
-      requireSame(await readNodeConfig(fabric, { pool: access.pool, mn: nodes }), geometry.config);
+      const its = await readNodeConfig(fabric, { pool: access.pool, mn: nodes });
+      const difference = differenceOf(its, geometry.config);
+      if (difference !== undefined) throw new Error(difference);
       const view = new View(geometry, cx.client.view);
       const filler = new Filler({ local: fabric.local, view, mn, target: nodes, pieceBytes });
       const placeTaken = place ?? regionName(access.pool, mn);
       const by = { mn, peer, place: where, placeTaken, fabric, view, filler };
-      const candidate: Candidate = { ...by, isCopying: false, onTaken: () => {} };
+      const candidate: Candidate = { ...by, isCopying: false, isTaking: false, onTaken: () => {} };
       this.#candidates.set(mn, candidate);
       return candidate;
     } catch (error) {
@@ -262,7 +271,10 @@ export class Filling {
     this.#host.log(`node ${mn} does not get its place back: ${reason}`);
     candidate.peer.send({ type: 'refused', reason });
     candidate.onTaken(false);
-    candidate.fabric.close();
+    // One that was stopped must not take the name when it is woken.
+    const { fabric, isTaking } = candidate;
+    if (isTaking && fabric.kind === 'shm') fabric.fenceNode(fabric.mnCount - 1);
+    fabric.close();
     this.#host.withdrawn(mn);
   }
 
@@ -330,11 +342,12 @@ export class Filling {
     return undefined;
   }
 
+  /** Where the name of its place has been taken by who is not in, nobody finds it any more: it is dead. */
   #goBack(mn: number): void {
     try {
       this.#host.fabric.reattach(mn, this.#host.watch.places[mn]);
     } catch (error) {
-      this.#host.log(`node ${mn} cannot be reached any more: ${(error as Error).message}`);
+      this.#host.watch.giveUp(mn, `it cannot be reached any more: ${(error as Error).message}`);
     }
   }
 
@@ -359,6 +372,7 @@ export class Filling {
     const taken = new Promise<boolean>((resolve) => {
       candidate.onTaken = resolve;
     });
+    candidate.isTaking = true;
     candidate.peer.send({ type: 'take' });
     const timeout = setTimeout(() => candidate.onTaken(false), TAKE_MS);
     try {
@@ -381,20 +395,3 @@ export class Filling {
     part.catch(() => undefined).finally(() => fabric.close());
   }
 }
-
-function requireSame(its: PoolConfig, ours: PoolConfig): void {
-  const difference = differenceOf(its, ours);
-  if (difference !== undefined) throw new Error(difference);
-}
-
-/** What tells a fresh process from the pool, if anything does. */
-export function differenceOf(its: PoolConfig, ours: PoolConfig): string | undefined {
-  const name = (Object.keys(ours) as (keyof PoolConfig)[]).find((one) => its[one] !== ours[one]);
-  return name === undefined
-    ? undefined
-    : `it was started with ${name} ${its[name]}, the pool with ${ours[name]}; use the same options`;
-}
-
-/** Why the places of a pool cannot be filled by spares, by what its master reaches it over. */
-export const unfillable = (kind: string): string | undefined =>
-  kind === 'shm' ? undefined : `the master reaches the pool over ${kind}, where spares take no places yet`;

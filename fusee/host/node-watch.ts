@@ -114,6 +114,22 @@ export class NodeWatch {
     this.places[mn] = place;
   }
 
+  /** A node that lives is dead to the pool from now on. */
+  giveUp(mn: number, why: string): void {
+    const node = this.#nodes[mn];
+    if (node === undefined) return;
+    this.#options.log?.(`node ${mn} is given up: ${why}`);
+    this.#end(node, this.places[mn]);
+    node.fabric.close();
+    this.#nodes[mn] = undefined;
+  }
+
+  /** Nothing that its process does counts any more; it hears of it by itself, or is told. */
+  #end({ fabric }: Watched, place: string): void {
+    if (fabric.kind === 'shm') fabric.fenceNode(0);
+    else this.#expulsions.add(fabric, place);
+  }
+
   async #attach(place: string): Promise<Watched> {
     const { access, clientKey } = this.#options;
     const known = clientKey === undefined ? {} : { clientKey };
@@ -155,7 +171,7 @@ export class NodeWatch {
         const isSilent = !node.isAsked && node.batch.status(0) === Status.FAIL;
         if (!isSilent && !node.isAsked) this.#hear(mn, node, nowNs);
         const isDead = isSilent || (mayJudge && this.#hasEnded(mn, node, nowNs));
-        if (isDead) this.#expulsions.add(node.fabric, this.places[mn]);
+        if (isDead) this.#end(node, this.places[mn]);
         return isDead;
       })
       .map(([mn]) => mn);
@@ -174,7 +190,6 @@ export class NodeWatch {
     // Over verbs the NIC answers for a node, and nobody could keep it from that.
     if (this.#options.leaseMs === 0 || fabric.kind === 'verbs') return false;
     if (!this.#leases.hasEnded(mn, nowNs) || this.#excuses.isExcused(mn, process, nowNs)) return false;
-    if (fabric.kind === 'shm') fabric.fenceNode(0);
     this.#options.log?.(
       `node ${mn} has been silent for longer than its lease of ${this.#leases.leaseNs / 1e6} ms`,
     );
