@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { joinPool, leavePool } from '../client/membership.js';
+import { forgetNames } from '../control/channel.js';
 import type { FromMaster } from '../control/messages.js';
 import { Session } from '../control/session.js';
 import { waitFor } from '../fabric/conformance/harness.js';
@@ -9,6 +10,7 @@ import { ShmFabric } from '../fabric/shm.js';
 import { findProcess, thisHost } from '../fabric/shm-process.js';
 import { smallPool } from '../node/in-process.js';
 import { startShmNode } from '../node/index.js';
+import { forgetMasters } from '../store/index.js';
 import { MasterHost } from './master-host.js';
 import { Missing } from './missing.js';
 
@@ -24,6 +26,9 @@ function start(): { pool: string; fabric: ShmFabric; lead: () => Promise<MasterH
   const pool = `test-${process.pid}-missing`;
   const nodes = [0, 1].map((mn) => startShmNode({ pool, mn, config: CONFIG, prefault: false }));
   for (const node of nodes) closing.push(() => node.close());
+  // A pool that has missed somebody is remembered.
+  closing.push(() => forgetMasters(pool));
+  closing.push(() => forgetNames(pool));
   const lead = async (): Promise<MasterHost> => {
     const master = await MasterHost.start({ pool, joinGraceMs: 200 });
     closing.push(() => master.close());

@@ -16,7 +16,7 @@ import { IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, View } from '../layout/index.js';
 import { REPAIR_BYTES, USHER_BYTES } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
-import { isSamePool, type MasterState, type Term } from '../store/index.js';
+import { inHands, isSamePool, type MasterState, type Term, toFence } from '../store/index.js';
 import { FabricError } from '../verbs/index.js';
 import { fenceAtLast, isHere } from './fence.js';
 import { NodeWatch } from './node-watch.js';
@@ -59,7 +59,8 @@ export async function takeOver(options: HostOptions): Promise<Seat> {
     // One that has ended meanwhile may have taken the secret with it.
     return await attach(options, term, secretOf(options));
   } catch (error) {
-    await term.resign(term.left ?? null);
+    // Whoever comes next has to fence whom this one has not.
+    await term.resign(term.left === undefined ? null : inHands(term.left));
     throw error;
   }
 }
@@ -89,7 +90,8 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
       ...{ access, places, clientKey: key, leaseMs: leaseOf(options), log },
       ...{ expelled: left?.expelled, mayJudge: () => term.isHeld },
     });
-    if (left?.leader !== undefined) await fenceFormer(left.leader, { access, term, watch, log });
+    for (const one of left === undefined ? [] : toFence(left))
+      await fenceFormer(one, { access, term, watch, log });
     const cid = MASTER_CIDS + randomInt(MASTER_CID_COUNT);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
     const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex: 0, coroutines: 1 });

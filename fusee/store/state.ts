@@ -26,11 +26,18 @@ const keySchema = z
   .regex(/^[1-9][0-9]{0,19}$/)
   .optional();
 
+const leaderSchema = processSchema.extend({ key: keySchema });
+
+/** Masters that failed to take over, one behind the other; further back none is at work any more. */
+const UNFENCED_MAX = 16;
+
 const stateSchema = z.object({
   /** Which pool: by node, what tells its memory from any other that has borne its name. */
   pool: z.array(z.string().max(100)).max(64),
   /** The master that wrote this, until it has ended in order. */
-  leader: processSchema.extend({ key: keySchema }).optional(),
+  leader: leaderSchema.optional(),
+  /** Masters before that one, which nobody has come to fence: who took over from them failed, or died. */
+  unfenced: z.array(leaderSchema).max(UNFENCED_MAX).optional(),
   /** Over a network: where each node listens by now. */
   places: z.array(z.string().max(300)).max(64).optional(),
   /** Nodes that were given up, over a network, and have not been told so. */
@@ -71,6 +78,16 @@ export function parseState(text: string, where: string): MasterState {
     const why = error instanceof z.ZodError ? error.issues[0]?.message : (error as Error).message;
     throw new CorruptionError(`the state of a master, ${where}, cannot be read (${why})`);
   }
+}
+
+/** Whom a master that takes over has to fence, the latest first. */
+export const toFence = ({ leader, unfenced = [] }: MasterState): NonNullable<MasterState['unfenced']> =>
+  leader === undefined ? unfenced : [leader, ...unfenced];
+
+/** What was left, in the hands of one that has not taken over yet: it may never come to. */
+export function inHands(left: MasterState): MasterState {
+  const unfenced = toFence(left).slice(0, UNFENCED_MAX);
+  return { ...left, leader: undefined, ...(unfenced.length === 0 ? {} : { unfenced }) };
 }
 
 /** Do both describe the same pool? Nodes may have died since, or have been started anew; not all of them. */
