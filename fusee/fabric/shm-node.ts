@@ -2,7 +2,7 @@
 import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
 import { FabricError, RPC_BYTES, UsageError } from '../verbs/index.js';
 import type { RpcHandler } from './memory-nodes.js';
-import { callNative, nextRegionName, regionName, spareRegionName } from './shm-process.js';
+import { callNative, findRegion, nextRegionName, regionName, spareRegionName } from './shm-process.js';
 
 /** What a memory node on shared memory takes. */
 export interface ShmNodeOptions {
@@ -34,6 +34,8 @@ export class ShmNode {
   readonly #region: NodeRegion;
   readonly #pool: string;
   #placeName: string;
+  /** Tells its memory from any other of its name. */
+  readonly #id: string | undefined;
   #memory: ArrayBuffer | undefined;
   #isClosed = false;
 
@@ -50,6 +52,7 @@ export class ShmNode {
     this.name = options.isNext === true ? nextRegionName(pool, options.mn) : this.#placeName;
     if (options.isSpare === true) this.name = spareRegionName(pool, process.pid);
     this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
+    this.#id = findRegion(this.name)?.id;
     this.memoryBytes = memoryBytes;
     this.process = this.#region.owner;
   }
@@ -142,6 +145,12 @@ export class ShmNode {
     } finally {
       this.#region.respond(slot, response);
     }
+  }
+
+  /** Another region has its name: nobody who comes finds this one. */
+  get isSupplanted(): boolean {
+    const found = findRegion(this.name);
+    return found !== undefined && found.id !== this.#id;
   }
 
   get isClosed(): boolean {

@@ -4,6 +4,7 @@ import type { FromClient, FromMaster } from '../control/messages.js';
 import type { FabricKind } from '../fabric/contract.js';
 import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
 import { fenceProcess, findProcess, type ProcessId, regionName, thisHost } from '../fabric/shm-process.js';
+import type { Master } from '../master/index.js';
 
 /** A process, and where it runs. */
 export interface HostProcess extends ProcessId {
@@ -21,12 +22,15 @@ export interface Fenced {
 /** What a client hears that wants to join and cannot be let in; undefined: it can. */
 export function refusalOf(
   client: Extract<FromClient, { type: 'join' }>,
-  { isBack, isLate, over }: { isBack: boolean; isLate: boolean; over: FabricKind },
+  master: Pick<Master, 'knows' | 'isLate'>,
+  over: FabricKind,
 ): FromMaster | undefined {
   const reason = whyUnfenceable(client, over);
   if (reason !== '') return { type: 'refused', reason };
+  const isLate = master.isLate(client.cid);
   // Over a network a client outlives its fence: it was recovered, and is nobody now.
-  if (client.isBack === true && !isBack && (isLate || client.key !== undefined)) return { type: 'expelled' };
+  const isStranger = client.isBack === true && !master.knows(client.cid);
+  if (isStranger && (isLate || client.key !== undefined)) return { type: 'expelled' };
   if (!isLate) return undefined;
   return { type: 'refused', reason: 'it has come so late that its place was taken back', isLate };
 }

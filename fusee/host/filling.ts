@@ -12,7 +12,7 @@ import { ask, complete } from '../client/call.js';
 import { readNodeConfig } from '../client/connect.js';
 import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
-import { type HostFabric, type NodeAccess, openFabric } from '../fabric/open.js';
+import { openFabric } from '../fabric/open.js';
 import { nextRegionName, regionName, spareRegionName } from '../fabric/shm-process.js';
 import { View } from '../layout/index.js';
 import {
@@ -22,63 +22,17 @@ import {
   Marks,
   pageBytesOf,
   type Repair,
-  type Repairer,
   Usher,
 } from '../master/index.js';
 import { RpcOperation } from '../memory/index.js';
-import type { Context } from '../ops/index.js';
 import type { Op, Word } from '../verbs/index.js';
-import type { NodeWatch } from './node-watch.js';
+import type { Candidate, FillingHost } from './candidate.js';
 import { differenceOf } from './shape.js';
 
 /** From one try to copy, where a node was silent, to the next. */
 const RETRY_MS = 5;
 /** A fresh process takes its name within this time, or does not join. */
 const TAKE_MS = 5000;
-
-/** What the rest of the master's process does for it. */
-export interface FillingHost {
-  readonly access: NodeAccess;
-  /** Over TCP: what nodes know this master by. */
-  readonly key: bigint | undefined;
-  readonly fabric: HostFabric;
-  readonly watch: NodeWatch;
-  readonly cx: Context;
-  readonly repairer: Repairer;
-  /** Its own place among the clients. */
-  readonly cid: number;
-  /** Runs an op on {@link fabric}; undefined: it was not run to its end. */
-  run<T>(steps: Op<T>): Promise<T | undefined>;
-  isDead(mn: number): boolean;
-  /** Looks whether nodes have died. */
-  look(): Promise<void>;
-  offered(mn: number): void;
-  withdrawn(mn: number): void;
-  filled(mn: number): void;
-  /** Nobody can fill the place: of something nothing is left. */
-  bereft(mn: number): void;
-  /** The place is another process's. */
-  entered(mn: number): void;
-  log(line: string): void;
-}
-
-/** Somebody who has offered itself for a place. */
-interface Candidate {
-  readonly mn: number;
-  readonly peer: Peer;
-  /** Where it is reached before it has its place, and {@link placeTaken}. */
-  readonly place: string;
-  readonly placeTaken: string;
-  readonly fabric: HostFabric;
-  /** The view that sources are looked up in. */
-  readonly view: View;
-  readonly filler: Filler;
-  isCopying: boolean;
-  /** It was told to take the name of its place. */
-  isTaking: boolean;
-  /** Told that it has taken its name. */
-  onTaken: (isTaken: boolean) => void;
-}
 
 /** What was decided; undefined: a node was silent; `more`: too much is still to be copied. */
 export type JoinOutcome = ReadonlyMap<number, Word> | undefined | 'more';
@@ -96,6 +50,8 @@ export class Filling {
   readonly #marks: Marks;
   /** The place that is filled. */
   #current: Candidate | undefined;
+  /** Who has its place, which is not kept yet. */
+  #entering: Candidate | undefined;
 
   constructor(host: FillingHost) {
     const { view } = host.cx.client;
@@ -115,6 +71,9 @@ export class Filling {
     switch (message.type) {
       case 'offer':
         void this.#offer(peer, message);
+        return true;
+      case 'placed':
+        void this.#confirm(peer, message);
         return true;
       case 'taken':
         for (const candidate of this.#candidates.values())
@@ -182,11 +141,29 @@ export class Filling {
     }
     if (!filler.isNearlyDone && !repair.isAgain) return 'more';
     const decided = await this.#bringIn(candidate, repair);
-    if (decided !== undefined) this.#enter(candidate);
+    if (decided !== undefined) this.#settle(candidate);
     return decided;
   }
 
+  /**
+   * The view in which a node has joined is kept: its process is told that it has the place, and the one
+   * before it that it may end. Not before: whoever follows a master that dies ahead of that takes neither for
+   * what it is not (`take-over.ts`).
+   */
+  enter(mn: number): void {
+    const entering = this.#entering;
+    if (entering?.mn !== mn) return;
+    this.#entering = undefined;
+    const { peer, fabric } = entering;
+    peer.send({ type: 'entered' });
+    this.#host.entered(mn);
+    const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
+    // One that was dead does not answer.
+    part.catch(() => undefined).finally(() => fabric.close());
+  }
+
   close(): void {
+    this.#entering?.fabric.close();
     for (const mn of [...this.#candidates.keys()]) this.#dismiss(mn, 'the master ends');
   }
 
@@ -211,6 +188,13 @@ export class Filling {
     } finally {
       this.#arriving.delete(mn);
     }
+  }
+
+  /** It had taken a place when the master before ended: was that kept? */
+  async #confirm(peer: Peer, { mn, ...process }: Extract<FromClient, { type: 'placed' }>): Promise<void> {
+    await this.#host.look();
+    const isIn = !this.#host.isDead(mn) && this.#host.watch.isOf(mn, process);
+    peer.send(isIn ? { type: 'entered' } : { type: 'refused', reason: `the place of node ${mn} is not its` });
   }
 
   #objection({ mn, isReplacing, place }: Extract<FromClient, { type: 'offer' }>): string | undefined {
@@ -382,16 +366,12 @@ export class Filling {
     }
   }
 
-  /** The node has its place: who had it before ends. */
-  #enter(candidate: Candidate): void {
-    const { mn, peer, fabric, placeTaken } = candidate;
+  /** The node has its place. */
+  #settle(candidate: Candidate): void {
+    const { mn, placeTaken } = candidate;
     this.#candidates.delete(mn);
     this.#rest();
-    peer.send({ type: 'entered' });
-    this.#host.entered(mn);
+    this.#entering = candidate;
     for (const other of this.#candidates.values()) other.fabric.reattach(mn, placeTaken);
-    const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
-    // One that was dead does not answer.
-    part.catch(() => undefined).finally(() => fabric.close());
   }
 }

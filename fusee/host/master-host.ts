@@ -268,11 +268,7 @@ export class MasterHost implements Listener {
   #join(peer: Peer, message: Extract<FromClient, { type: 'join' }>, nowNs: number): void {
     const { cid, place, pid, startTime, host, key } = message;
     const isBack = this.#master.knows(cid);
-    const refusal = refusalOf(message, {
-      isBack,
-      isLate: this.#master.isLate(cid),
-      over: this.#seat.fabric.kind,
-    });
+    const refusal = refusalOf(message, this.#master, this.#seat.fabric.kind);
     if (refusal !== undefined) {
       peer.send(refusal);
       return;
@@ -354,6 +350,7 @@ export class MasterHost implements Listener {
         return;
       case 'fill':
       case 'assign':
+      case 'enter':
         this.#works.provide(effect);
         return;
       case 'fence':

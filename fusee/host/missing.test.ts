@@ -1,4 +1,4 @@
-/** Clients that die between their JOIN at the nodes and their join at the master: real nodes, a real master. */
+/** Clients that die between their JOIN at the nodes and their join at the master; both are real. */
 import { spawn } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { joinPool, leavePool } from '../client/membership.js';

@@ -1,11 +1,11 @@
 /**
- * Clients that have died on their way into the pool: behind their JOIN at the nodes, which grants a place, and
- * ahead of their join at the master. Nobody would ever take their places back. So the node that grants places
- * is asked now and then who holds one (RPC HOLDERS), and whom the master does not know, and still does not
- * know when a grace has passed, is given up (`Master.missed`).
+ * Clients that have died on their way into the pool: behind their JOIN at the nodes, which grants a place,
+ * and ahead of their join at the master. Nobody would ever take their places back. So the node that grants
+ * places is asked now and then who holds one (RPC HOLDERS), and whom the master does not know, and still does
+ * not know when a grace has passed, is given up (`Master.missed`).
  *
- * The grace is longer than any joining should take, but nothing rests on that: who comes later is told to come
- * again as another client, and has changed nothing by then.
+ * The grace is longer than any joining should take, but nothing rests on that: who comes later is told to
+ * come again as another client, and has changed nothing by then.
  */
 import type { Member } from '../master/index.js';
 

@@ -12,7 +12,7 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { type HostFabric, type NodeAccess, openFabric, requireOwnAtomics } from '../fabric/open.js';
 import { hostNumber, thisHost } from '../fabric/shm-process.js';
-import { PULSE_BYTES, PULSE_OFFSET, readPulse } from '../layout/index.js';
+import { PULSE_BYTES, PULSE_OFFSET, type Pulse, readPulse } from '../layout/index.js';
 import { NodeLeases } from '../master/index.js';
 import { Status, VerbBatch } from '../verbs/index.js';
 import { Excuses } from './excuse.js';
@@ -47,7 +47,9 @@ interface Watched {
   /** Where its pulse is READ to. */
   readonly at: number;
   isAsked: boolean;
-  /** Whose pulse it is, as it says. */
+  /** As it was READ last. */
+  pulse: Pulse | undefined;
+  /** Whose it is, where that can be seen. */
   process: HostProcess | undefined;
 }
 
@@ -114,6 +116,12 @@ export class NodeWatch {
     this.places[mn] = place;
   }
 
+  /** Is the node that process, as its pulse says? */
+  isOf(mn: number, { pid, startTime, host }: Omit<Pulse, 'beats'>): boolean {
+    const pulse = this.#nodes[mn]?.pulse;
+    return pulse?.pid === pid && pulse.startTime === startTime && pulse.host === host;
+  }
+
   /** A node that lives is dead to the pool from now on. */
   giveUp(mn: number, why: string): void {
     const node = this.#nodes[mn];
@@ -137,7 +145,8 @@ export class NodeWatch {
     try {
       requireOwnAtomics(fabric, access.pool);
       const batch = new VerbBatch(fabric.local, 1);
-      return { fabric, batch, at: fabric.local.reserve(PULSE_BYTES), isAsked: false, process: undefined };
+      const at = fabric.local.reserve(PULSE_BYTES);
+      return { fabric, batch, at, isAsked: false, pulse: undefined, process: undefined };
     } catch (error) {
       fabric.close();
       throw error;
@@ -178,7 +187,8 @@ export class NodeWatch {
   }
 
   #hear(mn: number, node: Watched, nowNs: number): void {
-    const { beats, pid, startTime, host } = readPulse(node.fabric.local.bytes, node.at);
+    node.pulse = readPulse(node.fabric.local.bytes, node.at);
+    const { beats, pid, startTime, host } = node.pulse;
     if (!this.#leases.read(mn, beats, nowNs)) return;
     // Of a process elsewhere nothing can be seen.
     node.process = host === hostNumber() ? { pid, startTime, host: thisHost() } : undefined;

@@ -78,8 +78,11 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
   const view = new View(new Geometry(config));
   if (dead.length > 0) view.change(told.number, dead);
   const places: string[] = [];
-  for (let mn = 0; mn < config.nodes; mn++)
-    places.push(!view.isDead(mn) && (await runs(access, mn)) ? placeOf(access, mn) : '');
+  for (let mn = 0; mn < config.nodes; mn++) {
+    // A name that somebody has taken whose joining was not kept leads to no node of this pool.
+    const isKnown = left === undefined || left.pool[mn] === names[mn];
+    places.push(!view.isDead(mn) && isKnown && (await runs(access, mn)) ? placeOf(access, mn) : '');
+  }
   const localBytes = CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20);
   const key = kind === 'tcp' ? drawClientKey() : undefined;
   const known = key === undefined ? {} : { clientKey: key };

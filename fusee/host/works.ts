@@ -104,8 +104,9 @@ export class Works {
   }
 
   /** A place is to be filled, or a spare to have one. */
-  provide(effect: Extract<Effect, { do: 'fill' | 'assign' }>): void {
+  provide(effect: Extract<Effect, { do: 'fill' | 'assign' | 'enter' }>): void {
     if (effect.do === 'fill') this.filling.fill(effect.mn);
+    else if (effect.do === 'enter') this.filling.enter(effect.mn);
     else this.#desk.assign(effect);
   }
 

@@ -123,7 +123,7 @@ export class Master {
     return known !== undefined && known.state <= STOPPED;
   }
 
-  /** Has it been given up on its way here ({@link missed})? It must not be let in: it comes again as another. */
+  /** Has it been given up on its way here ({@link missed})? It must come again, as another. */
   isLate(cid: number): boolean {
     return cid <= this.#lateCid && !this.knows(cid) && this.#joining.every((one) => one.cid !== cid);
   }
@@ -344,7 +344,7 @@ export class Master {
     const next = this.#next as NextView;
     const toFill = this.#places.made(next, this.#view);
     if (next.joins !== undefined) this.spares.filled(next.joins);
-    const { joins: _, ...view } = next;
+    const { joins, ...view } = next;
     this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
@@ -356,6 +356,7 @@ export class Master {
       this.#do({ do: 'adopt', cid: known.cid });
     }
     for (const known of this.#joining.splice(0)) this.#welcome(known);
+    if (joins !== undefined) this.#do({ do: 'enter', mn: joins });
     if (toFill !== undefined) this.#do({ do: 'fill', mn: toFill });
     this.#goOn();
   }

@@ -1,5 +1,5 @@
 /** A real node over shared memory that its master gives up, while its process lives. */
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { ask, complete } from '../client/call.js';
 import { waitFor } from '../fabric/conformance/harness.js';
 import { ShmFabric } from '../fabric/shm.js';
@@ -11,13 +11,15 @@ import { startShmNode } from './index.js';
 
 const open: { close(): void }[] = [];
 afterEach(() => {
+  vi.useRealTimers();
   for (const one of open.splice(0).reverse()) one.close();
 });
 
+const POOL = `test-${process.pid}-pulse`;
+const CONFIG = smallPool({ nodes: 1, indexReplicas: 1, dataReplicas: 1 });
+
 function start(onExpelled: () => void = () => {}): { attach: () => ShmFabric } {
-  const pool = `test-${process.pid}-pulse`;
-  const config = smallPool({ nodes: 1, indexReplicas: 1, dataReplicas: 1 });
-  const node = startShmNode({ pool, mn: 0, config, prefault: false, onExpelled });
+  const node = startShmNode({ pool: POOL, mn: 0, config: CONFIG, prefault: false, onExpelled });
   open.push(node);
   const attach = (): ShmFabric => {
     const fabric = new ShmFabric({ regions: [node.name], localBytes: 1 << 16, prefault: false });
@@ -64,5 +66,21 @@ it('that was given up answers neither verbs nor calls from then on, lets nobody 
   );
   await waitFor('the node to hear of it', () => heard > 0);
   await new Promise((resolve) => setTimeout(resolve, 120));
+  expect(heard).toBe(1);
+});
+
+it('whose name another has taken for long is out, though nobody has told it', () => {
+  vi.useFakeTimers();
+  let heard = 0;
+  start(() => heard++);
+  const next = startShmNode({ pool: POOL, mn: 0, config: CONFIG, prefault: false, isNext: true });
+  open.push(next);
+  vi.advanceTimersByTime(20_000);
+  expect(heard).toBe(0);
+  next.takePlace();
+  // A master that brings another in has told it by then.
+  vi.advanceTimersByTime(8000);
+  expect(heard).toBe(0);
+  vi.advanceTimersByTime(20_000);
   expect(heard).toBe(1);
 });

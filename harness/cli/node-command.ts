@@ -285,8 +285,8 @@ function part(node: ShmNode, { pool, id }: Pick<Flags, 'pool' | 'id'>): void {
 /** The pool goes on without the node, whose process has been stopped, or cut off. */
 function endExpelled(node: ShmNode | undefined, { pool, id }: Pick<Flags, 'pool' | 'id'>): void {
   process.stderr.write(
-    `fusee: node ${id} of pool '${pool}' has been silent for longer than its lease, and the pool goes on ` +
-      'without it: what it holds is old, so it ends; start another one in its place\n',
+    `fusee: the pool '${pool}' goes on without this node ${id}, which has been silent for longer than its ` +
+      'lease, or has lost its place: what it holds is old, so it ends; start another one in its place\n',
   );
   process.exitCode = 1;
   node?.close();
