@@ -3,11 +3,11 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { ask, complete } from '../client/call.js';
 import { waitFor } from '../fabric/conformance/harness.js';
 import { ShmFabric } from '../fabric/shm.js';
-import { PULSE_BYTES, PULSE_OFFSET, readPulse } from '../layout/index.js';
-import { RpcOperation } from '../memory/index.js';
+import { Geometry, PULSE_BYTES, PULSE_OFFSET, readPulse } from '../layout/index.js';
+import { RPC_FRAME_BYTES, RpcOperation, writeRequest } from '../memory/index.js';
 import { Status, VerbBatch, word } from '../verbs/index.js';
 import { smallPool } from './in-process.js';
-import { startShmNode } from './index.js';
+import { NodeService, startShmNode } from './index.js';
 
 const open: { close(): void }[] = [];
 afterEach(() => {
@@ -67,6 +67,23 @@ it('that was given up answers neither verbs nor calls from then on, lets nobody 
   await waitFor('the node to hear of it', () => heard > 0);
   await new Promise((resolve) => setTimeout(resolve, 120));
   expect(heard).toBe(1);
+});
+
+it('beats in work that takes long, whatever its event loop does', () => {
+  vi.useFakeTimers();
+  const config = smallPool({ nodes: 2, indexReplicas: 1, dataReplicas: 2 });
+  const memory = new Uint8Array(new Geometry(config).nodeBytes);
+  let beats = 0;
+  const service = new NodeService(config, 0, {
+    read: (offset, into, at, bytes) => into.set(memory.subarray(offset, offset + bytes), at),
+    write: (offset, from, at, bytes) => memory.set(from.subarray(at, at + bytes), offset),
+  });
+  service.onBusy = () => beats++;
+  // The other node is dead: its regions are this one's, each with a table to be read.
+  const request = new Uint8Array(RPC_FRAME_BYTES);
+  writeRequest(request, 0, { operation: RpcOperation.VIEW, cid: 0, argument: 2, other: 1 << 1 });
+  service.handle(request);
+  expect(beats).toBe(config.regionsPerNode);
 });
 
 it('whose name another has taken for long is out, though nobody has told it', () => {

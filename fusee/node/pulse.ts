@@ -25,35 +25,39 @@ const EXPELLED_MS = 100;
 /**
  * Lets a node's pulse beat, for as long as it is open.
  * @param onExpelled called once, when the pool goes on without this node.
- * @returns what to call when the node has been told so.
+ * @returns what to call when the node has been told so, and now and then in work that takes long.
  */
 export function beginPulse(
   node: Pick<ShmNode, 'window' | 'isFenced' | 'isSupplanted' | 'isClosed'>,
   onExpelled: () => void,
-): () => void {
+): { expelled: () => void; touch: () => void } {
   const page = new Uint8Array(node.window(0, SUPERBLOCK_BYTES));
   const of = { ...thisProcess(), host: hostNumber() };
   let beats = 0;
+  let looks = 0;
   let lost = 0;
   let isOut = false;
   const expelled = (): void => {
     if (!isOut) onExpelled();
     isOut = true;
   };
+  const touch = (): void => {
+    // 0 says that there is no pulse.
+    beats = (beats + 1) >>> 0 || 1;
+    writePulse(page, { ...of, beats });
+  };
   const beat = (): void => {
     if (node.isClosed || isOut) {
       clearInterval(timer);
       return;
     }
-    // 0 says that there is no pulse.
-    beats = (beats + 1) >>> 0 || 1;
-    writePulse(page, { ...of, beats });
-    if (beats % NAME_BEATS === 0) lost = node.isSupplanted ? lost + 1 : 0;
+    touch();
+    if (++looks % NAME_BEATS === 0) lost = node.isSupplanted ? lost + 1 : 0;
     if (node.isFenced || lost >= NAME_LOOKS) expelled();
   };
   const timer = setInterval(beat, BEAT_MS);
   // The service keeps the process alive; a pulse alone does not.
   timer.unref();
   beat();
-  return () => void setTimeout(expelled, EXPELLED_MS);
+  return { expelled: () => void setTimeout(expelled, EXPELLED_MS), touch };
 }

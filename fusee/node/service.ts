@@ -55,6 +55,10 @@ export class NodeService {
   onParted: () => void = () => {};
   /** Told when this node counts as dead, though its process lives: it was silent for too long. */
   onExpelled: () => void = () => {};
+  /** Called now and then in what takes long: the node lives. */
+  set onBusy(listener: () => void) {
+    this.#tables.onRegion = listener;
+  }
 
   constructor(config: PoolConfig, mn: number, memory: NodeMemory) {
     this.geometry = new Geometry(config);

@@ -54,8 +54,9 @@ function open(
   const service = new NodeService(config, mn, memoryOf(node));
   service.format();
   if (onParted !== undefined) service.onParted = onParted;
-  const expelled = beginPulse(node, onExpelled ?? (() => {}));
+  const { expelled, touch } = beginPulse(node, onExpelled ?? (() => {}));
   service.onExpelled = expelled;
+  service.onBusy = touch;
   node.serve((request) => service.handle(request));
   node.ready();
 }
