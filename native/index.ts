@@ -29,6 +29,8 @@ export interface NodeRegion {
   window(offset: number, bytes: number): ArrayBuffer;
   /** Lets clients attach. */
   ready(): void;
+  /** Its master has declared it dead: verbs to it FAIL, though this process lives. */
+  readonly isFenced: boolean;
   /** Takes another name, in place of whatever had it. */
   rename(name: string): void;
   /** Calls `onRequests` on this thread when requests wait. */
@@ -87,6 +89,8 @@ export interface ShmSession extends ClientSession {
   replay(images: Uint32Array, offsets: Uint32Array, doorbellEnds: Uint32Array, passes: number): number;
   /** Some node is served over verbs: its atomics are its NIC's. */
   meetsNic(): boolean;
+  /** Verbs to node `mn` FAIL from now on, everybody's, though its process lives. */
+  fence(mn: number): void;
   /** Attaches to another region in place of node `mn`'s; returns the bytes of its memory. */
   reattach(mn: number, name: string): number;
 }

@@ -148,7 +148,9 @@ async function openLinked(
   try {
     requireOwnAtomics(fabric, options.pool);
     await checkNodes(fabric, options.pool, { config, view });
-    const { cid, clientIndex } = await joinPool(fabric, { nodes: config.nodes, view });
+    const { cid, clientIndex } = await joinPool(fabric, {
+      ...{ nodes: config.nodes, view, hasMaster: link !== null },
+    });
     leave = async () => {
       await leavePool(fabric, { nodes: config.nodes, cid, view });
       link?.close('leave');

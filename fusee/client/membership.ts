@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import type { Fabric } from '../fabric/contract.js';
 import { CLIENTS_MAX, type View } from '../layout/index.js';
-import { RpcOperation, RpcStatus } from '../memory/index.js';
+import { HAS_MASTER, RpcOperation, RpcStatus } from '../memory/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
 import { ask, call } from './call.js';
 
@@ -22,12 +22,14 @@ export interface Membership {
  */
 export async function joinPool(
   fabric: Fabric,
-  { nodes, view }: { nodes: number; view?: View },
+  { nodes, view, hasMaster = false }: { nodes: number; view?: View; hasMaster?: boolean },
 ): Promise<Membership> {
   const granting = view?.grantingMn ?? 0;
+  // A client that dies on its way to its master is missed there.
+  const lane = hasMaster ? HAS_MASTER : 0;
   // A nonce of 2 x 32 bits: should the answer be lost, the same place is granted again.
   const nonce = { argument: randomInt(2 ** 32), other: randomInt(2 ** 32) };
-  const answer = await ask(fabric, granting, { operation: RpcOperation.JOIN, cid: 0, ...nonce });
+  const answer = await ask(fabric, granting, { operation: RpcOperation.JOIN, cid: 0, lane, ...nonce });
   if (answer.status === RpcStatus.FULL) {
     throw new UsageError(
       `the pool has ${CLIENTS_MAX} clients, as many as it has places for; ` +
@@ -40,7 +42,7 @@ export async function joinPool(
   try {
     for (let mn = granting + 1; mn < nodes; mn++)
       if (view?.isDead(mn) !== true)
-        await call(fabric, mn, { operation: RpcOperation.JOIN, cid, pointer: clientIndex });
+        await call(fabric, mn, { operation: RpcOperation.JOIN, cid, lane, pointer: clientIndex });
   } catch (error) {
     await leavePool(fabric, { nodes, cid, view });
     throw error;

@@ -237,7 +237,11 @@ export class MasterLink {
         this.#entry = undefined;
         return;
       case 'refused':
-        this.#entry?.reject(new UsageError(`the master refuses this client: ${message.reason}`));
+        this.#entry?.reject(
+          message.isLate === true
+            ? new FabricError(`the master refuses this client: ${message.reason}`)
+            : new UsageError(`the master refuses this client: ${message.reason}`),
+        );
         this.#entry = undefined;
         return;
       case 'stop':

@@ -11,7 +11,8 @@
  *     master  -> adopt {view, decided, joins, isWhole}   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
  *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, place, pid,
- *     master  -> entered                                           startTime}, taken
+ *     master  -> entered                                           startTime}, taken; placed {mn, pid,
+ *                                                                  startTime, host}: to the next master
  *     master  -> waiting, assign {mn, isReplacing}       spare -> spare {layout, config, pid, startTime},
  *                                                                 and then what a fresh node sends
  *     master  -> drained {mn}, refused {reason}          anybody -> drain {mn}
@@ -129,6 +130,7 @@ export const fromClient = z.discriminatedUnion('type', [
   z.object({ type: z.literal('spare'), layout: whole(U32), config: configSchema, ...processSchema }),
   z.object({ type: z.literal('drain'), mn: whole(63) }),
   z.object({ type: z.literal('taken') }),
+  z.object({ type: z.literal('placed'), mn: whole(63), host: whole(U32), ...processSchema }),
   z.object({ type: z.literal('suspect'), mn: whole(63) }),
   z.object({ type: z.literal('status') }),
 ]);
@@ -137,7 +139,12 @@ export type FromClient = z.infer<typeof fromClient>;
 /** What the master sends. */
 export const fromMaster = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce: z.string().max(128) }),
-  z.object({ type: z.literal('refused'), reason: z.string().max(500) }),
+  z.object({
+    type: z.literal('refused'),
+    reason: z.string().max(500),
+    /** It may come again, as another client. */
+    isLate: z.boolean().optional(),
+  }),
   z.object({
     type: z.literal('accepted'),
     proof: z.string().max(128),

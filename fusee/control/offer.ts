@@ -1,6 +1,7 @@
 /** A fresh memory node's end of the control channel: how it comes to a place. */
 import { thisProcess } from '../fabric/shm-process.js';
 import { FabricError, UsageError } from '../verbs/index.js';
+import { isPlaced } from './placed.js';
 import { type MasterAddress, Session } from './session.js';
 
 /** What is offered, and for which place. */
@@ -24,14 +25,19 @@ export async function offerNode(
   { mn, isReplacing, place, take }: Offer,
 ): Promise<void> {
   const session = await Session.open(address);
+  let hasTaken = false;
   try {
     await new Promise<void>((resolve, reject) => {
-      session.onClosed = () =>
-        reject(new FabricError(`the master of pool '${address.pool}' is gone; start this node again`));
+      const gone = new FabricError(`the master of pool '${address.pool}' is gone; start this node again`);
+      session.onClosed = () => {
+        if (!hasTaken) reject(gone);
+        else isPlaced(address, mn).then((isIn) => (isIn ? resolve() : reject(gone)), reject);
+      };
       session.onMessage = (message) => {
         switch (message.type) {
           case 'take':
             take();
+            hasTaken = true;
             session.send({ type: 'taken' });
             return;
           case 'entered':

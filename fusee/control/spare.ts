@@ -2,6 +2,7 @@
 import { thisProcess } from '../fabric/shm-process.js';
 import { LAYOUT_VERSION, type PoolConfig } from '../layout/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
+import { isPlaced } from './placed.js';
 import { type MasterAddress, Session } from './session.js';
 
 /** What a spare does when the master says so. */
@@ -34,6 +35,7 @@ export async function waitForPlace(
 ): Promise<SpareOutcome> {
   const session = await Session.open(address);
   let given: number | undefined;
+  let hasTaken = false;
   try {
     return await new Promise<SpareOutcome>((resolve, reject) => {
       const obey = (message: Parameters<Session['onMessage']>[0]): void => {
@@ -50,6 +52,7 @@ export async function waitForPlace(
           }
           case 'take':
             hands.take();
+            hasTaken = true;
             session.send({ type: 'taken' });
             return;
           case 'entered':
@@ -59,7 +62,13 @@ export async function waitForPlace(
             resolve({ is: 'refused', reason: message.reason, mn: given });
         }
       };
-      session.onClosed = () => resolve({ is: 'masterless' });
+      session.onClosed = () => {
+        if (!hasTaken) return resolve({ is: 'masterless' });
+        const mn = given as number;
+        const outcome = (isIn: boolean): SpareOutcome =>
+          isIn ? { is: 'entered', mn } : { is: 'masterless' };
+        isPlaced(address, mn, { signal }).then((isIn) => resolve(outcome(isIn)), reject);
+      };
       session.onMessage = (message) => {
         try {
           obey(message);

@@ -1,8 +1,8 @@
 /** The memory node's side of the shared-memory fabric: its region, and the service of its weak CPU. */
 import { type NodeRegion, native, type ProcessId } from '../../native/index.js';
-import { RPC_BYTES, UsageError } from '../verbs/index.js';
+import { FabricError, RPC_BYTES, UsageError } from '../verbs/index.js';
 import type { RpcHandler } from './memory-nodes.js';
-import { callNative, nextRegionName, regionName, spareRegionName } from './shm-process.js';
+import { callNative, findRegion, nextRegionName, regionName, spareRegionName } from './shm-process.js';
 
 /** What a memory node on shared memory takes. */
 export interface ShmNodeOptions {
@@ -34,6 +34,8 @@ export class ShmNode {
   readonly #region: NodeRegion;
   readonly #pool: string;
   #placeName: string;
+  /** Tells its memory from any other of its name. */
+  readonly #id: string | undefined;
   #memory: ArrayBuffer | undefined;
   #isClosed = false;
 
@@ -50,6 +52,7 @@ export class ShmNode {
     this.name = options.isNext === true ? nextRegionName(pool, options.mn) : this.#placeName;
     if (options.isSpare === true) this.name = spareRegionName(pool, process.pid);
     this.#region = callNative(() => new (native().NodeRegion)({ name: this.name, memoryBytes, prefault }));
+    this.#id = findRegion(this.name)?.id;
     this.memoryBytes = memoryBytes;
     this.process = this.#region.owner;
   }
@@ -73,13 +76,23 @@ export class ShmNode {
     this.#region.ready();
   }
 
+  /** The pool goes on without this node, whose master had not heard of it for a lease: its verbs FAIL. */
+  get isFenced(): boolean {
+    return this.#region.isFenced;
+  }
+
   /** It is to have that place. */
   aimAt(mn: number): void {
     this.#placeName = regionName(this.#pool, mn);
   }
 
-  /** Takes the name of its place, whoever has it: clients find it there from now on. */
+  /**
+   * Takes the name of its place, whoever has it: clients find it there from now on.
+   * @throws FabricError when it has been given up meanwhile.
+   */
   takePlace(): void {
+    if (this.isFenced)
+      throw new FabricError(`region ${this.name} was given up by the master: it must not take a place`);
     callNative(() => this.#region.rename(this.#placeName));
     this.name = this.#placeName;
   }
@@ -132,6 +145,16 @@ export class ShmNode {
     } finally {
       this.#region.respond(slot, response);
     }
+  }
+
+  /** Another region has its name: nobody who comes finds this one. */
+  get isSupplanted(): boolean {
+    const found = findRegion(this.name);
+    return found !== undefined && found.id !== this.#id;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Ends the service and removes the region: clients' verbs FAIL from now on. */

@@ -1,4 +1,5 @@
 /** Processes and names on one host's shared memory: who lives, whom to fence, what to sweep. */
+import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { native, type ProcessId } from '../../native/index.js';
 import { FabricError, UsageError } from '../verbs/index.js';
@@ -37,6 +38,9 @@ export function thisHost(): string {
   return host;
 }
 let host: string | undefined;
+
+/** The same as 32 bits, where there is no room for more. */
+export const hostNumber = (): number => createHash('sha256').update(thisHost()).digest().readUInt32LE();
 
 /** The living process of that pid, or null; a zombie counts as gone. */
 export const findProcess = (pid: number): ProcessId | null => native().findProcess(pid);

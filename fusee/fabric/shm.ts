@@ -93,6 +93,11 @@ export class ShmFabric extends NativeFabric {
     return callNative(() => this.#session.replay(images, offsets, doorbellEnds, passes));
   }
 
+  /** Has all verbs to a node FAIL from now on, everybody's, whose process may only have been stopped. */
+  fenceNode(mn: number): void {
+    this.#session.fence(mn);
+  }
+
   override reattach(mn: number, region: string): void {
     if (this.outstanding !== 0)
       throw new UsageError(`${this.outstanding} batches are outstanding: poll them first`);

@@ -1,5 +1,12 @@
 /** Superblocks: every node is the node it should be, of one and the same pool. */
-import { type PoolConfig, readSuperblock, SUPERBLOCK_BYTES, SUPERBLOCK_USED_BYTES } from '../layout/index.js';
+import {
+  type PoolConfig,
+  PULSE_BYTES,
+  PULSE_OFFSET,
+  readSuperblock,
+  SUPERBLOCK_BYTES,
+  SUPERBLOCK_USED_BYTES,
+} from '../layout/index.js';
 import { FuseeError, type Op } from '../verbs/index.js';
 import type { Walk } from './walk.js';
 
@@ -21,9 +28,13 @@ export function* walkSuperblocks(walk: Walk): Op<boolean> {
     });
     accounts[mn].bytes.superblock += SUPERBLOCK_BYTES;
     if (!walk.readsBytes) continue;
-    walk.progress(SUPERBLOCK_USED_BYTES);
-    const rest = { from: SUPERBLOCK_USED_BYTES, bytes: SUPERBLOCK_BYTES - SUPERBLOCK_USED_BYTES };
+    // The pulse beats meanwhile, and says nothing of the pool.
+    walk.progress(SUPERBLOCK_USED_BYTES + PULSE_BYTES);
+    const behind = PULSE_OFFSET + PULSE_BYTES;
+    const rest = { from: SUPERBLOCK_USED_BYTES, bytes: PULSE_OFFSET - SUPERBLOCK_USED_BYTES };
     yield* walk.requireZero(mn, rest, "the superblock's reserve");
+    const end = { from: behind, bytes: SUPERBLOCK_BYTES - behind };
+    yield* walk.requireZero(mn, end, "the superblock's reserve");
   }
   return isSound;
 }

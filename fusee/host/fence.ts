@@ -1,8 +1,10 @@
 /** Clients' processes: whether they live, and how clients are fenced. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { FromClient, FromMaster } from '../control/messages.js';
 import type { FabricKind } from '../fabric/contract.js';
 import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
 import { fenceProcess, findProcess, type ProcessId, regionName, thisHost } from '../fabric/shm-process.js';
+import type { Master } from '../master/index.js';
 
 /** A process, and where it runs. */
 export interface HostProcess extends ProcessId {
@@ -17,11 +19,24 @@ export interface Fenced {
   readonly key: bigint | undefined;
 }
 
+/** What a client hears that wants to join and cannot be let in; undefined: it can. */
+export function refusalOf(
+  client: Extract<FromClient, { type: 'join' }>,
+  master: Pick<Master, 'knows' | 'isLate'>,
+  over: FabricKind,
+): FromMaster | undefined {
+  const reason = whyUnfenceable(client, over);
+  if (reason !== '') return { type: 'refused', reason };
+  const isLate = master.isLate(client.cid);
+  // Over a network a client outlives its fence: it was recovered, and is nobody now.
+  const isStranger = client.isBack === true && !master.knows(client.cid);
+  if (isStranger && (isLate || client.key !== undefined)) return { type: 'expelled' };
+  if (!isLate) return undefined;
+  return { type: 'refused', reason: 'it has come so late that its place was taken back', isLate };
+}
+
 /** Why a client that wants to join could not be fenced, '' when it could. */
-export function whyUnfenceable(
-  client: { pid: number; host: string; key?: string },
-  reaches: FabricKind,
-): string {
+function whyUnfenceable(client: { pid: number; host: string; key?: string }, reaches: FabricKind): string {
   if (client.key !== undefined)
     return reaches === 'shm' ? 'it is on TCP, and this master is not; run the master with --fabric tcp' : '';
   if (!isHere(client))

@@ -12,9 +12,9 @@ import { ask, complete } from '../client/call.js';
 import { readNodeConfig } from '../client/connect.js';
 import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
-import { type HostFabric, type NodeAccess, openFabric } from '../fabric/open.js';
+import { openFabric } from '../fabric/open.js';
 import { nextRegionName, regionName, spareRegionName } from '../fabric/shm-process.js';
-import { type PoolConfig, View } from '../layout/index.js';
+import { View } from '../layout/index.js';
 import {
   Filler,
   type FillProgress,
@@ -22,60 +22,17 @@ import {
   Marks,
   pageBytesOf,
   type Repair,
-  type Repairer,
   Usher,
 } from '../master/index.js';
 import { RpcOperation } from '../memory/index.js';
-import type { Context } from '../ops/index.js';
 import type { Op, Word } from '../verbs/index.js';
-import type { NodeWatch } from './node-watch.js';
+import type { Candidate, FillingHost } from './candidate.js';
+import { differenceOf } from './shape.js';
 
 /** From one try to copy, where a node was silent, to the next. */
 const RETRY_MS = 5;
 /** A fresh process takes its name within this time, or does not join. */
 const TAKE_MS = 5000;
-
-/** What the rest of the master's process does for it. */
-export interface FillingHost {
-  readonly access: NodeAccess;
-  /** Over TCP: what nodes know this master by. */
-  readonly key: bigint | undefined;
-  readonly fabric: HostFabric;
-  readonly watch: NodeWatch;
-  readonly cx: Context;
-  readonly repairer: Repairer;
-  /** Its own place among the clients. */
-  readonly cid: number;
-  /** Runs an op on {@link fabric}; undefined: it was not run to its end. */
-  run<T>(steps: Op<T>): Promise<T | undefined>;
-  isDead(mn: number): boolean;
-  /** Looks whether nodes have died. */
-  look(): Promise<void>;
-  offered(mn: number): void;
-  withdrawn(mn: number): void;
-  filled(mn: number): void;
-  /** Nobody can fill the place: of something nothing is left. */
-  bereft(mn: number): void;
-  /** The place is another process's. */
-  entered(mn: number): void;
-  log(line: string): void;
-}
-
-/** Somebody who has offered itself for a place. */
-interface Candidate {
-  readonly mn: number;
-  readonly peer: Peer;
-  /** Where it is reached before it has its place, and {@link placeTaken}. */
-  readonly place: string;
-  readonly placeTaken: string;
-  readonly fabric: HostFabric;
-  /** The view that sources are looked up in. */
-  readonly view: View;
-  readonly filler: Filler;
-  isCopying: boolean;
-  /** Told that it has taken its name. */
-  onTaken: (isTaken: boolean) => void;
-}
 
 /** What was decided; undefined: a node was silent; `more`: too much is still to be copied. */
 export type JoinOutcome = ReadonlyMap<number, Word> | undefined | 'more';
@@ -83,20 +40,23 @@ export type JoinOutcome = ReadonlyMap<number, Word> | undefined | 'more';
 /** Fills the places of one pool; the head of this file states its rules. */
 export class Filling {
   readonly #host: FillingHost;
-  readonly #usher: Usher;
+  readonly usher: Usher;
   readonly #candidates = new Map<number, Candidate>();
   readonly #arriving = new Set<number>(); // places for which somebody is being looked at
+  readonly #gone = new WeakSet<Peer>();
   /** Who has left nothing untold. */
   readonly #told = new Set<number>();
   /** What the master writes itself. */
   readonly #marks: Marks;
   /** The place that is filled. */
   #current: Candidate | undefined;
+  /** Who has its place, which is not kept yet. */
+  #entering: Candidate | undefined;
 
   constructor(host: FillingHost) {
     const { view } = host.cx.client;
     this.#host = host;
-    this.#usher = new Usher({ lane: host.cx.allocator.lane, view, local: host.fabric.local });
+    this.usher = new Usher({ lane: host.cx.allocator.lane, view, local: host.fabric.local });
     const { config, nodeBytes } = view.geometry;
     this.#marks = new Marks({ nodes: config.nodes, nodeBytes });
   }
@@ -111,6 +71,9 @@ export class Filling {
     switch (message.type) {
       case 'offer':
         void this.#offer(peer, message);
+        return true;
+      case 'placed':
+        void this.#confirm(peer, message);
         return true;
       case 'taken':
         for (const candidate of this.#candidates.values())
@@ -128,6 +91,7 @@ export class Filling {
 
   /** A connection has ended: maybe of a process that had offered itself. */
   gone(peer: Peer): void {
+    this.#gone.add(peer);
     for (const { mn, peer: of } of this.#candidates.values())
       if (of === peer) this.#dismiss(mn, 'its process is gone');
   }
@@ -177,11 +141,29 @@ export class Filling {
     }
     if (!filler.isNearlyDone && !repair.isAgain) return 'more';
     const decided = await this.#bringIn(candidate, repair);
-    if (decided !== undefined) this.#enter(candidate);
+    if (decided !== undefined) this.#settle(candidate);
     return decided;
   }
 
+  /**
+   * The view in which a node has joined is kept: its process is told that it has the place, and the one
+   * before it that it may end. Not before: whoever follows a master that dies ahead of that takes neither for
+   * what it is not (`take-over.ts`).
+   */
+  enter(mn: number): void {
+    const entering = this.#entering;
+    if (entering?.mn !== mn) return;
+    this.#entering = undefined;
+    const { peer, fabric } = entering;
+    peer.send({ type: 'entered' });
+    this.#host.entered(mn);
+    const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
+    // One that was dead does not answer.
+    part.catch(() => undefined).finally(() => fabric.close());
+  }
+
   close(): void {
+    this.#entering?.fabric.close();
     for (const mn of [...this.#candidates.keys()]) this.#dismiss(mn, 'the master ends');
   }
 
@@ -196,7 +178,9 @@ export class Filling {
     this.#arriving.add(mn);
     try {
       const candidate = await this.#attach(offer, peer);
-      if (candidate.filler.isBereft) this.#dismissBereft(mn);
+      // It has gone while it was looked at: nobody would ever say so again.
+      if (this.#gone.has(peer)) this.#dismiss(mn, 'its process is gone');
+      else if (candidate.filler.isBereft) this.#dismissBereft(mn);
       else this.#host.offered(mn);
     } catch (error) {
       this.#dismiss(mn, (error as Error).message);
@@ -204,6 +188,13 @@ export class Filling {
     } finally {
       this.#arriving.delete(mn);
     }
+  }
+
+  /** It had taken a place when the master before ended: was that kept? */
+  async #confirm(peer: Peer, { mn, ...process }: Extract<FromClient, { type: 'placed' }>): Promise<void> {
+    await this.#host.look();
+    const isIn = !this.#host.isDead(mn) && this.#host.watch.isOf(mn, process);
+    peer.send(isIn ? { type: 'entered' } : { type: 'refused', reason: `the place of node ${mn} is not its` });
   }
 
   #objection({ mn, isReplacing, place }: Extract<FromClient, { type: 'offer' }>): string | undefined {
@@ -235,12 +226,14 @@ export class Filling {
       ...(key === undefined ? {} : { clientKey: key }),
     });
     try {
-      requireSame(await readNodeConfig(fabric, { pool: access.pool, mn: nodes }), geometry.config);
+      const its = await readNodeConfig(fabric, { pool: access.pool, mn: nodes });
+      const difference = differenceOf(its, geometry.config);
+      if (difference !== undefined) throw new Error(difference);
       const view = new View(geometry, cx.client.view);
       const filler = new Filler({ local: fabric.local, view, mn, target: nodes, pieceBytes });
       const placeTaken = place ?? regionName(access.pool, mn);
       const by = { mn, peer, place: where, placeTaken, fabric, view, filler };
-      const candidate: Candidate = { ...by, isCopying: false, onTaken: () => {} };
+      const candidate: Candidate = { ...by, isCopying: false, isTaking: false, onTaken: () => {} };
       this.#candidates.set(mn, candidate);
       return candidate;
     } catch (error) {
@@ -262,7 +255,10 @@ export class Filling {
     this.#host.log(`node ${mn} does not get its place back: ${reason}`);
     candidate.peer.send({ type: 'refused', reason });
     candidate.onTaken(false);
-    candidate.fabric.close();
+    // One that was stopped must not take the name when it is woken.
+    const { fabric, isTaking } = candidate;
+    if (isTaking && fabric.kind === 'shm') fabric.fenceNode(fabric.mnCount - 1);
+    fabric.close();
     this.#host.withdrawn(mn);
   }
 
@@ -303,10 +299,10 @@ export class Filling {
     const { cx, run, fabric, watch } = this.#host;
     const { view } = cx.client;
     const before = new View(view.geometry, view);
-    const highestCid = await run(this.#usher.highestCid(view.grantingMn));
+    const highestCid = await run(this.usher.highestCid(view.grantingMn));
     const decided = await run(this.#host.repairer.settle(repair));
     if (highestCid === undefined || decided === undefined) return undefined;
-    if ((await run(this.#usher.announce(mn, repair.view))) !== true) return undefined;
+    if ((await run(this.usher.announce(mn, repair.view))) !== true) return undefined;
     this.#mergeOwn();
     if (!(await this.#runPolitely(candidate, filler.copy(true)))) return undefined;
     if (this.#candidates.get(mn) !== candidate) return undefined;
@@ -314,10 +310,10 @@ export class Filling {
       fabric.reattach(mn, candidate.place);
       view.change(repair.view.number, repair.view.dead, true);
       const { members } = repair;
-      const isIn = await run(this.#usher.admit(mn, { before, members, highestCid }));
+      const isIn = await run(this.usher.admit(mn, { before, members, highestCid }));
       if (isIn === true && (await this.#take(candidate))) {
         await watch.attach(mn, candidate.placeTaken);
-        await run(this.#usher.clearTables());
+        await run(this.usher.clearTables());
         return decided;
       }
       this.#dismiss(mn, 'it did not answer');
@@ -330,11 +326,12 @@ export class Filling {
     return undefined;
   }
 
+  /** Where the name of its place has been taken by who is not in, nobody finds it any more: it is dead. */
   #goBack(mn: number): void {
     try {
       this.#host.fabric.reattach(mn, this.#host.watch.places[mn]);
     } catch (error) {
-      this.#host.log(`node ${mn} cannot be reached any more: ${(error as Error).message}`);
+      this.#host.watch.giveUp(mn, `it cannot be reached any more: ${(error as Error).message}`);
     }
   }
 
@@ -359,6 +356,7 @@ export class Filling {
     const taken = new Promise<boolean>((resolve) => {
       candidate.onTaken = resolve;
     });
+    candidate.isTaking = true;
     candidate.peer.send({ type: 'take' });
     const timeout = setTimeout(() => candidate.onTaken(false), TAKE_MS);
     try {
@@ -368,33 +366,12 @@ export class Filling {
     }
   }
 
-  /** The node has its place: who had it before ends. */
-  #enter(candidate: Candidate): void {
-    const { mn, peer, fabric, placeTaken } = candidate;
+  /** The node has its place. */
+  #settle(candidate: Candidate): void {
+    const { mn, placeTaken } = candidate;
     this.#candidates.delete(mn);
     this.#rest();
-    peer.send({ type: 'entered' });
-    this.#host.entered(mn);
+    this.#entering = candidate;
     for (const other of this.#candidates.values()) other.fabric.reattach(mn, placeTaken);
-    const part = ask(fabric, mn, { operation: RpcOperation.PART, cid: this.#host.cid });
-    // One that was dead does not answer.
-    part.catch(() => undefined).finally(() => fabric.close());
   }
 }
-
-function requireSame(its: PoolConfig, ours: PoolConfig): void {
-  const difference = differenceOf(its, ours);
-  if (difference !== undefined) throw new Error(difference);
-}
-
-/** What tells a fresh process from the pool, if anything does. */
-export function differenceOf(its: PoolConfig, ours: PoolConfig): string | undefined {
-  const name = (Object.keys(ours) as (keyof PoolConfig)[]).find((one) => its[one] !== ours[one]);
-  return name === undefined
-    ? undefined
-    : `it was started with ${name} ${its[name]}, the pool with ${ours[name]}; use the same options`;
-}
-
-/** Why the places of a pool cannot be filled by spares, by what its master reaches it over. */
-export const unfillable = (kind: string): string | undefined =>
-  kind === 'shm' ? undefined : `the master reaches the pool over ${kind}, where spares take no places yet`;

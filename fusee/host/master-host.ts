@@ -19,7 +19,7 @@ import { secretPath } from '../fabric/secret.js';
 import { type Effect, Master, type Repair } from '../master/index.js';
 import { FabricError } from '../verbs/index.js';
 import { Excuses } from './excuse.js';
-import { ends, type Fenced, fenceAtLast, isAlive, whyUnfenceable } from './fence.js';
+import { ends, type Fenced, fenceAtLast, isAlive, refusalOf } from './fence.js';
 import { type HostOptions, isEmbedded, leaseOf } from './options.js';
 import { EffectQueue, Records } from './records.js';
 import { Chronicle, copyOf, lossOf, type MasterStatus } from './status.js';
@@ -94,6 +94,7 @@ export class MasterHost implements Listener {
   get #employer(): Employer {
     return {
       isClosed: () => this.#isClosed,
+      joinGraceMs: this.#options.joinGraceMs,
       chronicle: this.#chronicle,
       lookAtNodes: () => this.#lookAtNodes(),
       log: (line) => this.#log(line),
@@ -114,6 +115,7 @@ export class MasterHost implements Listener {
       this.#apply(this.#master.lose(cid));
     }
     this.#watchNodes();
+    this.#works.watchHolders();
   }
 
   /** The number of its term. */
@@ -265,16 +267,12 @@ export class MasterHost implements Listener {
 
   #join(peer: Peer, message: Extract<FromClient, { type: 'join' }>, nowNs: number): void {
     const { cid, place, pid, startTime, host, key } = message;
-    const reason = whyUnfenceable(message, this.#seat.fabric.kind);
-    if (reason !== '') {
-      peer.send({ type: 'refused', reason });
+    const isBack = this.#master.knows(cid);
+    const refusal = refusalOf(message, this.#master, this.#seat.fabric.kind);
+    if (refusal !== undefined) {
+      peer.send(refusal);
       return;
     }
-    const isBack = this.#master.knows(cid);
-    // Over a network a client outlives its fence: it was recovered, and is nobody now.
-    const isStranger = message.isBack === true && key !== undefined && !isBack;
-    if (isStranger) peer.send({ type: 'expelled' });
-    if (isStranger) return;
     peer.cid = cid;
     this.#peers.set(cid, peer);
     const process = { pid, startTime, host };
@@ -352,6 +350,7 @@ export class MasterHost implements Listener {
         return;
       case 'fill':
       case 'assign':
+      case 'enter':
         this.#works.provide(effect);
         return;
       case 'fence':

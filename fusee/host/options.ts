@@ -17,6 +17,8 @@ export interface HostOptions extends NodeAccess {
   readonly electionSeconds?: number;
   /** Over a network: "host:port" at which clients and nodes of other hosts find this master. @default nowhere */
   readonly listen?: string;
+  /** A client that holds a place at the nodes has so long to come to the master. @default 15 s */
+  readonly joinGraceMs?: number;
   /** Waits while another master leads. @default with etcd it does, embedded that is refused */
   readonly standsBy?: boolean;
   /** Ends the wait of a master that stands by. */

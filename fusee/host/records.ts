@@ -18,6 +18,11 @@ export class Records {
   /** The node that has joined by that view, and whether everything counts as changed by it. */
   news: MasterState['news'];
   record: MasterRecord;
+  /**
+   * Which memories the nodes have, and where: by the view in force. A process that has taken a name, and
+   * whose joining is not kept yet, is none of them.
+   */
+  #nodes: Pick<MasterState, 'pool' | 'places'>;
 
   constructor(seat: Seat) {
     this.#seat = seat;
@@ -29,13 +34,14 @@ export class Records {
         process: { pid, startTime, host },
         key: key === undefined ? undefined : BigInt(key),
       });
+    this.#nodes = this.#look();
     this.decided = new Map(decided.map(({ slot, hi, lo }) => [slot, word(hi, lo)]));
   }
 
   /** Nothing that a successor would have to know. */
   get isEmpty(): boolean {
-    const { view, next, members } = this.record;
-    return view.number === 1 && next === undefined && members.length === 0;
+    const { view, next, members, lateCid } = this.record;
+    return view.number === 1 && next === undefined && members.length === 0 && lateCid === undefined;
   }
 
   /**
@@ -45,9 +51,20 @@ export class Records {
   repaired({ joins, isWhole }: Repair, decided: ReadonlyMap<number, Word> | undefined | 'more'): boolean {
     const isToCopyMore = decided === 'more';
     if (isToCopyMore) this.decided = new Map();
-    else if (decided !== undefined) this.decided = decided;
+    else if (decided !== undefined) {
+      this.decided = decided;
+      if (joins !== undefined) this.#nodes = this.#look();
+    }
     this.news = isToCopyMore ? { isWhole: false } : { joins, isWhole };
     return isToCopyMore;
+  }
+
+  #look(): Pick<MasterState, 'pool' | 'places'> {
+    const { access, fabric, watch, state } = this.#seat;
+    return {
+      pool: namesOf(access, { nodes: state.view.geometry.config.nodes, fabric }),
+      ...(fabric.kind === 'shm' ? {} : { places: [...watch.places] }),
+    };
   }
 
   /** As clients are told. */
@@ -57,15 +74,15 @@ export class Records {
 
   /** All of it, under this master's name. */
   get state(): MasterState {
-    const { view, next, members } = this.record;
+    const { view, next, members, lateCid } = this.record;
     const viewOf = <V extends MasterRecord['view']>(of: V) => ({ ...of, dead: [...of.dead] });
-    const { fabric, watch, key, state } = this.#seat;
+    const { watch, key } = this.#seat;
     const own = { ...thisProcess(), host: thisHost() };
     return {
-      pool: namesOf(this.#seat.access, { nodes: state.view.geometry.config.nodes, fabric }),
+      ...this.#nodes,
       leader: key === undefined ? own : { ...own, key: String(key) },
-      ...(fabric.kind === 'shm' ? {} : { places: [...watch.places] }),
-      record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }) },
+      ...(watch.expelled.length === 0 ? {} : { expelled: [...watch.expelled] }),
+      record: { view: viewOf(view), members: [...members], ...(next && { next: viewOf(next) }), lateCid },
       processes: members.flatMap(({ cid }) => {
         const client = this.processes.get(cid);
         if (client === undefined) return [];

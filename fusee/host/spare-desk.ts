@@ -6,7 +6,7 @@ import type { FromClient } from '../control/messages.js';
 import type { Peer } from '../control/server.js';
 import { LAYOUT_VERSION, type PoolConfig } from '../layout/index.js';
 import type { Assignment, Spares } from '../master/index.js';
-import { differenceOf, unfillable } from './filling.js';
+import { differenceOf, unfillable } from './shape.js';
 
 /** A spare that was given a place offers itself within this time, or another one gets it. */
 const OFFER_MS = 5000;

@@ -26,6 +26,8 @@ export interface SpareOptions extends MasterAddress {
   readonly signal: AbortSignal;
   /** Another process has its place. */
   readonly onParted: (mn: number) => void;
+  /** The pool goes on without this process. */
+  readonly onExpelled: (mn: number) => void;
   /** Told how it stands, a line each. */
   readonly say: (line: string) => void;
 }
@@ -66,14 +68,14 @@ type Waited = Exclude<SpareOutcome, { is: 'entered' }> | { is: 'entered'; mn: nu
 
 /** One session with one master, with memory that nothing has been copied to. */
 async function waitOnce(options: SpareOptions, config: PoolConfig): Promise<Waited> {
-  const { pool, secretFile, signal, say, onParted } = options;
+  const { pool, secretFile, signal, say, onParted, onExpelled } = options;
   const reserved: ReservedNode = reserveShmNode({ pool, config });
   const { node } = reserved;
   const hands = {
     onWaiting: () => say(`a spare of pool '${pool}' waits for a place (${node.name}); end it with Ctrl-C`),
     become: (mn: number) => {
       say(`the place of node ${mn} is to be this spare's: it is filled`);
-      reserved.become(mn, () => onParted(mn));
+      reserved.become(mn, { onParted: () => onParted(mn), onExpelled: () => onExpelled(mn) });
     },
     take: () => node.takePlace(),
   };

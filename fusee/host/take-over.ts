@@ -16,11 +16,11 @@ import { IndexCache } from '../index/index.js';
 import { Geometry, type PoolConfig, View } from '../layout/index.js';
 import { REPAIR_BYTES, USHER_BYTES } from '../master/index.js';
 import { ClientState, CONTEXT_BYTES } from '../ops/index.js';
-import { isSamePool, type MasterState, type Term } from '../store/index.js';
+import { inHands, isSamePool, type MasterState, type Term, toFence } from '../store/index.js';
 import { FabricError } from '../verbs/index.js';
 import { fenceAtLast, isHere } from './fence.js';
 import { NodeWatch } from './node-watch.js';
-import { type HostOptions, storeOf } from './options.js';
+import { type HostOptions, leaseOf, storeOf } from './options.js';
 
 const NODES_MAX = 64;
 /**
@@ -59,7 +59,8 @@ export async function takeOver(options: HostOptions): Promise<Seat> {
     // One that has ended meanwhile may have taken the secret with it.
     return await attach(options, term, secretOf(options));
   } catch (error) {
-    await term.resign(term.left ?? null);
+    // Whoever comes next has to fence whom this one has not.
+    await term.resign(term.left === undefined ? null : inHands(term.left));
     throw error;
   }
 }
@@ -77,16 +78,23 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
   const view = new View(new Geometry(config));
   if (dead.length > 0) view.change(told.number, dead);
   const places: string[] = [];
-  for (let mn = 0; mn < config.nodes; mn++)
-    places.push(!view.isDead(mn) && (await runs(access, mn)) ? placeOf(access, mn) : '');
+  for (let mn = 0; mn < config.nodes; mn++) {
+    // A name that somebody has taken whose joining was not kept leads to no node of this pool.
+    const isKnown = left === undefined || left.pool[mn] === names[mn];
+    places.push(!view.isDead(mn) && isKnown && (await runs(access, mn)) ? placeOf(access, mn) : '');
+  }
   const localBytes = CONTEXT_BYTES + REPAIR_BYTES + USHER_BYTES + (1 << 20);
   const key = kind === 'tcp' ? drawClientKey() : undefined;
   const known = key === undefined ? {} : { clientKey: key };
   const fabric = await openFabric(access, places, { localBytes, prefault: false, ...known });
   let watch: NodeWatch | undefined;
   try {
-    watch = await NodeWatch.open(access, places, key);
-    if (left?.leader !== undefined) await fenceFormer(left.leader, { access, term, watch, log });
+    watch = await NodeWatch.open({
+      ...{ access, places, clientKey: key, leaseMs: leaseOf(options), log },
+      ...{ expelled: left?.expelled, mayJudge: () => term.isHeld },
+    });
+    for (const one of left === undefined ? [] : toFence(left))
+      await fenceFormer(one, { access, term, watch, log });
     const cid = MASTER_CIDS + randomInt(MASTER_CID_COUNT);
     const cache = new IndexCache({ bytes: 0, keyBytes: 32, threshold: 1 });
     const state = new ClientState({ view, local: fabric.local, cache, cid, clientIndex: 0, coroutines: 1 });

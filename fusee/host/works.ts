@@ -14,6 +14,7 @@ import { type Recovered, type RecoveryStep, recoverClient } from '../recovery/in
 import type { Term } from '../store/index.js';
 import { CorruptionError, type Op, type Word } from '../verbs/index.js';
 import { Filling } from './filling.js';
+import { Missing } from './missing.js';
 import type { NodeWatch } from './node-watch.js';
 import { SpareDesk } from './spare-desk.js';
 import { type Chronicle, countRequest, noRequests, StepTimes } from './status.js';
@@ -42,6 +43,8 @@ export interface Employer {
   /** Looks for nodes that have died: one was silent. */
   lookAtNodes(): Promise<void>;
   log(line: string): void;
+  /** A client that holds a place has so long to come. */
+  readonly joinGraceMs: number | undefined;
 }
 
 /** Repairs and recoveries of one master. */
@@ -55,12 +58,16 @@ export class Works {
   /** CIDs whose recovery is to end as it stands. */
   readonly #halting = new Set<number>();
   #busy: Promise<void> = Promise.resolve();
+  readonly #missing: Missing;
+  #lookedMs = performance.now();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(tools: Tools, employer: Employer) {
     this.#tools = tools;
     this.#employer = employer;
     this.#cx = makeCoroutine(tools.state, 0).cx;
     this.#repairer = new Repairer(this.#cx, { onTorn: (cid, why) => this.#tellTorn(cid, why) });
+    this.#missing = new Missing(employer.joinGraceMs);
     const { apply, master, log } = employer;
     const isDead = (mn: number): boolean => master.view.dead.includes(mn);
     this.#desk = new SpareDesk({
@@ -97,13 +104,40 @@ export class Works {
   }
 
   /** A place is to be filled, or a spare to have one. */
-  provide(effect: Extract<Effect, { do: 'fill' | 'assign' }>): void {
+  provide(effect: Extract<Effect, { do: 'fill' | 'assign' | 'enter' }>): void {
     if (effect.do === 'fill') this.filling.fill(effect.mn);
+    else if (effect.do === 'enter') this.filling.enter(effect.mn);
     else this.#desk.assign(effect);
+  }
+
+  /**
+   * Has nodes asked again and again who holds a place, so that whoever died on its way here is missed.
+   * Skipped while a view changes, and while the term is not held.
+   */
+  watchHolders(): void {
+    this.#timer = setTimeout(() => {
+      if (!this.#employer.master.isChanging) this.queue(() => this.#lookForMissing());
+      this.queue(async () => this.watchHolders());
+    }, this.#missing.lookMs).unref();
+  }
+
+  async #lookForMissing(): Promise<void> {
+    const { master, apply, log } = this.#employer;
+    const holders = await this.#run(this.filling.usher.holders(this.#tools.state.view.grantingMn));
+    if (holders === undefined) return;
+    const nowMs = performance.now();
+    if (nowMs - this.#lookedMs > 2 * this.#missing.lookMs) this.#missing.forget();
+    this.#lookedMs = nowMs;
+    const unknown = holders.filter(({ cid }) => !master.isHere(cid));
+    for (const member of this.#missing.seen(unknown, nowMs)) {
+      log(`client ${member.cid} holds place ${member.place} and has never come: it is given up`);
+      apply(master.missed(member));
+    }
   }
 
   /** No place is filled any more. */
   close(): void {
+    clearTimeout(this.#timer);
     this.#desk.close();
     this.filling.close();
   }

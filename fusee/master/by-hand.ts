@@ -31,7 +31,8 @@ export function told(effects: readonly Effect[]): string[] {
       case 'recover':
         return [`recover ${effect.member.cid}`];
       case 'fill':
-        return [`fill ${effect.mn}`];
+      case 'enter':
+        return [`${effect.do} ${effect.mn}`];
       case 'assign':
         return [`spare ${effect.spare} ${effect.isReplacing ? 'replaces' : 'gets'} ${effect.mn}`];
       default:

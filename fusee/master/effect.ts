@@ -16,6 +16,8 @@ export interface MasterRecord {
   readonly next?: NextView | undefined;
   /** Every client that may have left something behind, the dead included. */
   readonly members: readonly (Member & { readonly isDead: boolean })[];
+  /** Who comes for the first time under that id, or a lower one, has come too late (`Master.missed`). */
+  readonly lateCid?: number | undefined;
 }
 
 /** What a client that has stopped tells. */
@@ -64,6 +66,8 @@ export type Effect =
   | { readonly do: 'halt'; readonly cid: number }
   /** What is not copied yet of a place is to be copied, while clients work; then `filled`. */
   | { readonly do: 'fill'; readonly mn: number }
+  /** The node has joined, and that is kept: its process is told, and the one before it may end. */
+  | { readonly do: 'enter'; readonly mn: number }
   /** A spare is to offer itself for a place. */
   | ({ readonly do: 'assign' } & Assignment)
   /** The record has changed. */

@@ -4,5 +4,6 @@ export * from './join.js';
 export * from './marks.js';
 export * from './master.js';
 export * from './next-view.js';
+export * from './node-leases.js';
 export * from './repair.js';
 export * from './spares.js';

@@ -8,6 +8,7 @@
  */
 import { CLIENTS_BASE, CLIENTS_MAX, MAX_REPLICAS, type View } from '../layout/index.js';
 import {
+  holderOf,
   type Lane,
   RPC_FRAME_BYTES,
   type RpcAsked,
@@ -15,6 +16,7 @@ import {
   type RpcResponse,
   RpcStatistic,
   RpcStatus,
+  readBlocks,
   readResponse,
   writeRequest,
 } from '../memory/index.js';
@@ -61,6 +63,21 @@ export class Usher {
   *highestCid(granting: number): Op<number | undefined> {
     const what = { operation: RpcOperation.STATS, cid: 0, argument: RpcStatistic.CLIENTS };
     return (yield* this.#ask(granting, what))?.value;
+  }
+
+  /**
+   * Clients that hold a place and have a master, by the node that grants places. A round trip for each ten of
+   * them. Undefined: it was silent.
+   */
+  *holders(granting: number): Op<Member[] | undefined> {
+    const found: Member[] = [];
+    for (let from = 0; from >= 0; ) {
+      const answer = yield* this.#ask(granting, { operation: RpcOperation.HOLDERS, cid: 0, argument: from });
+      if (answer === undefined) return undefined;
+      found.push(...readBlocks(this.#local.bytes, this.#response).map(holderOf));
+      from = answer.value;
+    }
+    return found;
   }
 
   /**

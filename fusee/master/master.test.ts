@@ -238,7 +238,7 @@ describe('a place that is filled', () => {
     expect(master.view).toEqual({ number: 3, dead: [1], filling: 1 });
     expect(told(master.filled(1))).toEqual(['stop 1']);
     expect(told(master.stopped(1, REPORT))).toEqual(['repair 4 without , joins 1']);
-    expect(told(master.repaired(true))).toEqual(['adopt 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'enter 1']);
     expect(master.view).toEqual({ number: 4, dead: [] });
     expect(master.isSettled).toBe(true);
   });
@@ -299,7 +299,7 @@ describe('a place that is filled', () => {
     master.stopped(1, REPORT);
     master.nodeDied(0);
     master.withdraw(1);
-    expect(told(master.repaired(true))).toEqual(['adopt 1', 'stop 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'enter 1', 'stop 1']);
     expect(master.view).toEqual({ number: 4, dead: [] });
     expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without 0']);
   });
@@ -309,7 +309,7 @@ describe('a place that is filled', () => {
     expect(told(master.offer(0))).toEqual([]);
     master.filled(1);
     master.stopped(1, REPORT);
-    expect(told(master.repaired(true))).toEqual(['adopt 1', 'stop 1']);
+    expect(told(master.repaired(true))).toEqual(['adopt 1', 'enter 1', 'stop 1']);
     expect(told(master.stopped(1, REPORT))).toEqual(['repair 5 without , filling 0']);
   });
 

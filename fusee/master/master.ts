@@ -22,32 +22,11 @@
 import type { Effect, MasterRecord, Member, StopReport } from './effect.js';
 import { type MasterView, type NextView, Places } from './next-view.js';
 import { Spares } from './spares.js';
+import { type Known, type MasterOptions, recordOf, Standing } from './standing.js';
 
 export type { Effect, MasterRecord, Member, Repair, StopReport } from './effect.js';
 
-/** How it stands with a member. */
-const LIVE = 0;
-/** Told to stop; its report is awaited. */
-const STOPPING = 1;
-const STOPPED = 2;
-const FENCING = 3;
-/** Fenced, and to be recovered. */
-const FENCED = 4;
-const RECOVERING = 5;
-const HALTING = 6;
-
-interface Known extends Member {
-  state: number;
-  leaseEndNs: number;
-}
-
-/** How a master judges. */
-export interface MasterOptions {
-  /** A client that has not renewed its lease for so long is fenced; 0: leases do not end. */
-  readonly leaseNs: number;
-  /** A master that has not looked for so long cannot tell who was silent. @default a quarter of a lease */
-  readonly sleepNs?: number;
-}
+const { LIVE, STOPPING, STOPPED, FENCING, FENCED, RECOVERING, HALTING } = Standing;
 
 /** The master of one pool; the head of this file states its rules. */
 export class Master {
@@ -66,11 +45,13 @@ export class Master {
   readonly #places = new Places();
   /** Who waits for any place; whoever changes them has {@link provide} look who may have one. */
   readonly spares: Spares = new Spares();
+  /** Nobody comes for the first time under that CID, or a lower one. */
+  #lateCid: number;
   #isRepairing = false;
   #tickedNs: number;
   /** A node was to join since everybody has stopped: rounds may have been decided already, and all are. */
   #isWhole = false;
-  #effects: Effect[] = [];
+  readonly #effects: Effect[] = [];
 
   /** @param record of the former master; its living members must renew their leases with this one. */
   constructor(options: MasterOptions, record?: MasterRecord, nowNs = 0) {
@@ -81,8 +62,14 @@ export class Master {
     const { number, dead } = record?.view ?? { number: 1, dead: [] };
     this.#view = { number, dead };
     this.#inherited = record?.next;
+    this.#lateCid = record?.lateCid ?? 0;
     for (const { cid, place, isDead } of record?.members ?? []) {
-      this.#members.set(cid, { cid, place, state: isDead ? FENCING : LIVE, leaseEndNs: this.#until(nowNs) });
+      this.#members.set(cid, {
+        cid,
+        place,
+        state: isDead ? FENCING : LIVE,
+        leaseEndNs: nowNs + this.#leaseNs,
+      });
     }
   }
 
@@ -106,9 +93,8 @@ export class Master {
 
   /** True when nothing is under way, and nobody dead is left. */
   get isSettled(): boolean {
-    const areSeated = this.#places.isQuiet && this.spares.isQuiet;
-    const isQuiet = !this.isChanging && this.#lost.size === 0 && areSeated;
-    return isQuiet && [...this.#members.values()].every(({ state }) => state === LIVE);
+    if (this.isChanging || this.#lost.size > 0 || !this.#places.isQuiet || !this.spares.isQuiet) return false;
+    return [...this.#members.values()].every(({ state }) => state === LIVE);
   }
 
   /** Members that are not dead. */
@@ -137,11 +123,33 @@ export class Master {
     return known !== undefined && known.state <= STOPPED;
   }
 
+  /** Has it been given up on its way here ({@link missed})? It must come again, as another. */
+  isLate(cid: number): boolean {
+    return cid <= this.#lateCid && !this.knows(cid) && this.#joining.every((one) => one.cid !== cid);
+  }
+
+  /**
+   * A client holds a place at the nodes and has not come here for longer than that takes: it has died on its
+   * way. It has changed nothing, and nobody need be fenced: what it holds is taken back.
+   */
+  missed({ cid, place }: Member): Effect[] {
+    if (this.isHere(cid)) return [];
+    this.#lateCid = Math.max(this.#lateCid, cid);
+    this.#members.set(cid, { cid, place, state: FENCED, leaseEndNs: 0 });
+    this.#store();
+    return this.provide();
+  }
+
+  /** Is it a member, dead or not, or waiting to become one? */
+  isHere(cid: number): boolean {
+    return this.#members.has(cid) || this.#joining.some((one) => one.cid === cid);
+  }
+
   /** A client has been granted an id and a place; or it has lost its connection, and is back. */
   join({ cid, place }: Member, nowNs: number): Effect[] {
     const before = this.#members.get(cid) ?? this.#joining.find((one) => one.cid === cid);
     const known: Known = before ?? { cid, place, state: LIVE, leaseEndNs: 0 };
-    if (known.state <= STOPPED) known.leaseEndNs = this.#until(nowNs);
+    if (known.state <= STOPPED) known.leaseEndNs = nowNs + this.#leaseNs;
     if (before !== undefined && this.#members.has(cid)) {
       // What it was told last may never have reached it.
       if (known.state === STOPPING) this.#do({ do: 'stop', cid });
@@ -168,7 +176,7 @@ export class Master {
   renew(cid: number, nowNs: number): boolean {
     const known = this.#members.get(cid) ?? this.#joining.find((one) => one.cid === cid);
     if (known === undefined || known.state > STOPPED) return false;
-    known.leaseEndNs = this.#until(nowNs);
+    known.leaseEndNs = nowNs + this.#leaseNs;
     return true;
   }
 
@@ -189,7 +197,7 @@ export class Master {
     this.#tickedNs = nowNs;
     if (hasSlept) {
       for (const known of [...this.#members.values(), ...this.#joining])
-        known.leaseEndNs = this.#until(nowNs);
+        known.leaseEndNs = nowNs + this.#leaseNs;
     } else if (this.#leaseNs > 0) {
       for (const known of this.#members.values())
         if (known.state <= STOPPED && nowNs > known.leaseEndNs && !isExcused(known.cid)) this.#fence(known);
@@ -222,22 +230,19 @@ export class Master {
   /** A fresh process stands ready to take a node's place, the memory of which it will have copied. */
   offer(mn: number): Effect[] {
     this.#places.offer(mn);
-    this.#goOn();
-    return this.#taken();
+    return this.provide();
   }
 
   /** The process that was to take a node's place is gone, or cannot have it. */
   withdraw(mn: number): Effect[] {
     this.#places.withdraw(mn);
-    this.#goOn();
-    return this.#taken();
+    return this.provide();
   }
 
   /** Of the place that is filled everything has been copied, but for what has changed meanwhile. */
   filled(mn: number): Effect[] {
     if (this.#view.filling === mn) this.#places.filled();
-    this.#goOn();
-    return this.#taken();
+    return this.provide();
   }
 
   /** Gives places to spares, if there are such and such. */
@@ -296,9 +301,13 @@ export class Master {
     const next = this.#isRepairing ? undefined : this.#places.next(this.#view, this.#lost, this.#next);
     if (next !== undefined) this.#disconnect(next);
     if (this.#next === undefined) {
-      for (const known of this.#members.values()) if (known.state === FENCED) this.#recover(known);
-      const given = this.spares.assign(this.#view, (mn) => this.#places.isOffered(mn));
-      for (const one of given) this.#do({ do: 'assign', ...one });
+      for (const known of this.#members.values()) {
+        if (known.state !== FENCED) continue;
+        known.state = RECOVERING;
+        this.#do({ do: 'recover', member: { cid: known.cid, place: known.place } });
+      }
+      const isTaken = (mn: number): boolean => this.#places.isOffered(mn);
+      for (const one of this.spares.assign(this.#view, isTaken)) this.#do({ do: 'assign', ...one });
       return;
     }
     const all = [...this.#members.values()];
@@ -335,7 +344,7 @@ export class Master {
     const next = this.#next as NextView;
     const toFill = this.#places.made(next, this.#view);
     if (next.joins !== undefined) this.spares.filled(next.joins);
-    const { joins: _, ...view } = next;
+    const { joins, ...view } = next;
     this.#view = view;
     this.#next = undefined;
     this.#reports.clear();
@@ -347,6 +356,7 @@ export class Master {
       this.#do({ do: 'adopt', cid: known.cid });
     }
     for (const known of this.#joining.splice(0)) this.#welcome(known);
+    if (joins !== undefined) this.#do({ do: 'enter', mn: joins });
     if (toFill !== undefined) this.#do({ do: 'fill', mn: toFill });
     this.#goOn();
   }
@@ -364,11 +374,6 @@ export class Master {
     this.#do({ do: 'fence', cid: known.cid });
   }
 
-  #recover(known: Known): void {
-    known.state = RECOVERING;
-    this.#do({ do: 'recover', member: { cid: known.cid, place: known.place } });
-  }
-
   #forget(cid: number): void {
     this.#members.delete(cid);
     this.#reports.delete(cid);
@@ -376,16 +381,8 @@ export class Master {
   }
 
   #store(): void {
-    const members = [...this.#members.values()].map(({ cid, place, state }) => ({
-      cid,
-      place,
-      isDead: state > STOPPED,
-    }));
-    this.#do({ do: 'store', record: { view: this.#view, next: this.#next, members } });
-  }
-
-  #until(nowNs: number): number {
-    return nowNs + this.#leaseNs;
+    const of = { view: this.#view, next: this.#next, lateCid: this.#lateCid };
+    this.#do({ do: 'store', record: recordOf(of, this.#members.values()) });
   }
 
   #do(effect: Effect): void {
@@ -393,8 +390,6 @@ export class Master {
   }
 
   #taken(): Effect[] {
-    const effects = this.#effects;
-    this.#effects = [];
-    return effects;
+    return this.#effects.splice(0);
   }
 }

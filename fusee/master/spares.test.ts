@@ -32,7 +32,7 @@ describe('a spare', () => {
     expect(told(effects)).toEqual(['adopt 1', 'spare 7 gets 1']);
     expect(master.isSettled).toBe(false);
     filling(master, 1);
-    expect(told(join(master, 1))).toEqual(['adopt 1']);
+    expect(told(join(master, 1))).toEqual(['adopt 1', 'enter 1']);
     master.spares.remove(7);
     expect([master.view.dead, master.isSettled, master.spares.waiting]).toEqual([[], true, 1]);
   });
@@ -70,7 +70,7 @@ describe('a spare', () => {
     master.stopped(1, REPORT);
     expect(told(master.repaired(true))).toEqual(['adopt 1', 'spare 8 gets 1']);
     filling(master, 1);
-    expect(told(join(master, 1))).toEqual(['adopt 1']);
+    expect(told(join(master, 1))).toEqual(['adopt 1', 'enter 1']);
   });
 
   it('gets one place each when several nodes have died, and none that a process stands ready for', () => {
@@ -109,7 +109,7 @@ describe('a place that is drained', () => {
     master.spares.remove(7);
     expect(told(master.provide())).toEqual(['spare 8 replaces 2']);
     filling(master, 2);
-    expect(told(join(master, 2))).toEqual(['adopt 1']);
+    expect(told(join(master, 2))).toEqual(['adopt 1', 'enter 2']);
     master.spares.remove(8);
     // It is done with: a spare that comes now waits.
     master.spares.add(9);

@@ -8,6 +8,8 @@
  *     operation             argument      pointer  other     answered: pointer  value
  *     JOIN, CID 0           nonce lo               nonce hi            place    CID
  *     JOIN, a granted CID                 place
+ *                           lane: HAS_MASTER, or 0
+ *     HOLDERS               first place                                         next place, and holders
  *     LEAVE                 for whom
  *     RETIRE                whose CID
  *     STATS                 statistic                                           count
@@ -18,6 +20,7 @@
  *     HAND_ON               whose CID     cursor   view                           next cursor
  *     VIEW                  number        dead of nodes 32 to 63, as bits; other: of nodes 0 to 31
  *     PART                  another process has this one's place: it may end
+ *     EXPEL                 this node counts as dead: it was silent for too long, and is to end
  *
  * HAND_ON leaves all blocks of a dead client to nobody in particular, if the node is of that view.
  *
@@ -46,7 +49,9 @@ export const RpcOperation = {
   RETIRE: 8,
   VIEW: 9,
   PART: 10,
-  HAND_ON: 12,
+  EXPEL: 11,
+  HOLDERS: 12,
+  HAND_ON: 13,
 } as const;
 /** What STATS counts, by its argument: blocks that are owned, or clients that have ever joined. */
 export const RpcStatistic = { BLOCKS: 0, CLIENTS: 1 } as const;
@@ -58,6 +63,9 @@ export const RpcStatus = { OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3, STALE: 4, FULL: 
 
 /** The owner of blocks that a client left behind when it left; no client ever has this CID. */
 export const ORPHAN = 0xffffffff;
+
+/** A JOIN of a client that will tell a master that it is there. */
+export const HAS_MASTER = 1;
 
 /** An ALLOC for a DELETE that has found no memory otherwise. */
 export const URGENT = 1;
@@ -97,6 +105,18 @@ export interface ListedBlock {
   readonly pointer: number;
   readonly sizeClass: number;
 }
+
+/** A client that holds a place, as HOLDERS lists it: in the form of a block. */
+export const holderAsBlock = ({ cid, place }: { cid: number; place: number }): ListedBlock => ({
+  pointer: cid * BLOCK_UNIT,
+  sizeClass: place,
+});
+
+/** The same, read back. */
+export const holderOf = ({ pointer, sizeClass }: ListedBlock): { cid: number; place: number } => ({
+  cid: pointer / BLOCK_UNIT,
+  place: sizeClass,
+});
 
 /**
  * A listed block is one double: its pointer, which is a multiple of 1024 since blocks are no smaller, plus

@@ -27,6 +27,8 @@ export class BlockTables {
   /** Per region: blocks that are owned, and those of them whose owners have left them behind. */
   readonly #used: number[] = [];
   readonly #orphans: number[] = [];
+  /** Called ahead of each table that is read: of a large node's many that takes longer than others wait. */
+  onRegion: () => void = () => {};
 
   constructor(view: View, mn: number, memory: NodeMemory) {
     this.#view = view;
@@ -53,6 +55,7 @@ export class BlockTables {
       this.#orphans.push(0);
       this.#used.push(0);
       const i = this.#regions.push(region) - 1;
+      this.onRegion();
       for (let block = 0; block < this.#view.geometry.blocksPerRegion; block++) {
         const [owner] = this.#read(i, block);
         if (owner !== 0) this.#used[i]++;

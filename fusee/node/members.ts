@@ -51,6 +51,8 @@ export class Members {
   readonly #holders = new Uint32Array(CLIENTS_MAX);
   readonly #latestHolders = new Uint32Array(CLIENTS_MAX);
   readonly #placeOf = new Map<number, number>();
+  /** Per place: its holder will tell a master that it is there. */
+  readonly #haveMaster = new Uint8Array(CLIENTS_MAX);
   /** In the order of their arrival. */
   readonly #nonces = new Map<string, Membership | typeof FULL>();
   readonly #lanes = new Map<number, Map<number, Remembered>>();
@@ -58,27 +60,41 @@ export class Members {
   readonly #recoverers = new Map<number, number>();
 
   /** Grants a CID and the lowest free place: node 0 only. The same again for the same nonce. */
-  join(nonceLo: number, nonceHi: number): Membership | typeof FULL | typeof STALE {
+  join(nonceLo: number, nonceHi: number, hasMaster = false): Membership | typeof FULL | typeof STALE {
     const nonce = `${nonceHi}:${nonceLo}`;
     const before = this.#nonces.get(nonce);
     if (before !== undefined) return before === FULL || this.#placeOf.has(before.cid) ? before : STALE;
     const place = this.#holders.indexOf(0);
     const granted = place < 0 ? FULL : { cid: this.lastCid + 1, place };
-    if (granted !== FULL) this.#hold(granted);
+    if (granted !== FULL) this.#hold(granted, hasMaster);
     this.#forgetNonces();
     this.#nonces.set(nonce, granted);
     return granted;
   }
 
   /** Notes what node 0 has granted: the other nodes. False: that client has left, or is no client. */
-  welcome({ cid, place }: Membership): boolean {
+  welcome({ cid, place }: Membership, hasMaster = false): boolean {
     if (!Number.isInteger(place) || place < 0 || place >= CLIENTS_MAX || cid === ORPHAN) return false;
     if (this.#holders[place] === cid) return true;
     if (this.#recoverers.has(cid)) return false;
     if (cid <= this.#latestHolders[place] || this.#placeOf.has(cid)) return false;
     if (this.#holders[place] !== 0) this.#forget(this.#holders[place]);
-    this.#hold({ cid, place });
+    this.#hold({ cid, place }, hasMaster);
     return true;
+  }
+
+  /**
+   * Holders of places from that one on who will tell a master that they are there, or have; `next`: the place
+   * to go on with, -1 at the end.
+   */
+  holders(from: number, most: number): { holders: Membership[]; next: number } {
+    const holders: Membership[] = [];
+    for (let place = from; place < CLIENTS_MAX; place++) {
+      if (this.#holders[place] === 0 || this.#haveMaster[place] === 0) continue;
+      if (holders.length === most) return { holders, next: place };
+      holders.push({ cid: this.#holders[place], place });
+    }
+    return { holders, next: -1 };
   }
 
   /** Frees a client's place and forgets its lanes. False: it has never joined. Repeating it does no harm. */
@@ -139,7 +155,8 @@ export class Members {
     return lanes;
   }
 
-  #hold({ cid, place }: Membership): void {
+  #hold({ cid, place }: Membership, hasMaster: boolean): void {
+    this.#haveMaster[place] = Number(hasMaster);
     this.#holders[place] = cid;
     this.#latestHolders[place] = cid;
     this.#placeOf.set(cid, place);

@@ -17,7 +17,10 @@ import {
   writeSuperblock,
 } from '../layout/index.js';
 import {
+  HAS_MASTER,
+  holderAsBlock,
   LANES_MAX,
+  LISTED_MAX,
   type ListedBlock,
   makeResponse,
   ORPHAN,
@@ -50,6 +53,12 @@ export class NodeService {
   readonly members: Members = new Members();
   /** Told when another process has taken this one's place. */
   onParted: () => void = () => {};
+  /** Told when this node counts as dead, though its process lives: it was silent for too long. */
+  onExpelled: () => void = () => {};
+  /** Called now and then in what takes long: the node lives. */
+  set onBusy(listener: () => void) {
+    this.#tables.onRegion = listener;
+  }
 
   constructor(config: PoolConfig, mn: number, memory: NodeMemory) {
     this.geometry = new Geometry(config);
@@ -112,6 +121,11 @@ export class NodeService {
       case RpcOperation.PART:
         this.onParted();
         return answer(requestId, RpcStatus.OK);
+      case RpcOperation.HOLDERS:
+        return this.#listHolders(request);
+      case RpcOperation.EXPEL:
+        this.onExpelled();
+        return answer(requestId, RpcStatus.OK);
       case RpcOperation.LEAVE:
         return this.#leave(request);
       case RpcOperation.ALLOC:
@@ -142,16 +156,24 @@ export class NodeService {
     return true;
   }
 
-  #join({ requestId, cid, argument, other, pointer }: RpcRequest): Uint8Array {
+  #join({ requestId, cid, argument, other, pointer, lane }: RpcRequest): Uint8Array {
+    const hasMaster = lane === HAS_MASTER;
     if ((cid === 0) !== (this.mn === this.view.grantingMn)) return answer(requestId, RpcStatus.BAD_REQUEST);
     if (cid !== 0) {
-      const isWelcome = this.members.welcome({ cid, place: pointer });
+      const isWelcome = this.members.welcome({ cid, place: pointer }, hasMaster);
       return answer(requestId, isWelcome ? RpcStatus.OK : RpcStatus.STALE, { pointer, value: cid });
     }
-    const granted = this.members.join(argument, other);
+    const granted = this.members.join(argument, other, hasMaster);
     if (granted === FULL) return answer(requestId, RpcStatus.FULL);
     if (granted === STALE) return answer(requestId, RpcStatus.STALE);
     return answer(requestId, RpcStatus.OK, { pointer: granted.place, value: granted.cid });
+  }
+
+  /** Who may have died on its way to the master is found by this. */
+  #listHolders({ requestId, argument }: RpcRequest): Uint8Array {
+    const { holders, next } = this.members.holders(argument, LISTED_MAX);
+    const blocks = holders.map(holderAsBlock);
+    return answer(requestId, RpcStatus.OK, { value: next, blocks });
   }
 
   /** A client leaves, or is over and done with, says who has recovered it. */

@@ -1,25 +1,34 @@
 /** A memory node over shared memory: a process of its own that formats a region and serves its RPCs. */
 import { ShmNode } from '../fabric/shm-node.js';
 import { Geometry, type PoolConfig } from '../layout/index.js';
+import { beginPulse } from './pulse.js';
 import { type NodeMemory, NodeService } from './service.js';
 
 /** Memory is seen through windows, since no buffer of JavaScript reaches over all of a large node. */
 const WINDOW_BYTES = 2 ** 30;
 
+/** What a node's process is told of its place. */
+interface NodeEvents {
+  /** Another process has taken it: nobody uses this one any more. */
+  onParted?: (() => void) | undefined;
+  /** The pool goes on without this node, since it was silent for longer than its lease. It serves nobody. */
+  onExpelled?: (() => void) | undefined;
+}
+
 /**
  * Starts memory node `mn` of a pool in this process; clients can attach when this returns. Close it to end
  * it.
  */
-export function startShmNode(options: {
-  pool: string;
-  mn: number;
-  config: PoolConfig;
-  prefault?: boolean;
-  /** It waits to take the place of another process. */
-  isNext?: boolean;
-  /** Told when another process has taken this one's place: nobody uses it any more. */
-  onParted?: () => void;
-}): ShmNode {
+export function startShmNode(
+  options: NodeEvents & {
+    pool: string;
+    mn: number;
+    config: PoolConfig;
+    prefault?: boolean;
+    /** It waits to take the place of another process. */
+    isNext?: boolean;
+  },
+): ShmNode {
   const { nodeBytes } = new Geometry(options.config);
   const node = new ShmNode({
     pool: options.pool,
@@ -40,11 +49,14 @@ export function startShmNode(options: {
 /** Formats its memory, serves calls, and lets others attach. */
 function open(
   node: ShmNode,
-  { config, mn, onParted }: { config: PoolConfig; mn: number; onParted?: () => void },
+  { config, mn, onParted, onExpelled }: NodeEvents & { config: PoolConfig; mn: number },
 ): void {
   const service = new NodeService(config, mn, memoryOf(node));
   service.format();
   if (onParted !== undefined) service.onParted = onParted;
+  const { expelled, touch } = beginPulse(node, onExpelled ?? (() => {}));
+  service.onExpelled = expelled;
+  service.onBusy = touch;
   node.serve((request) => service.handle(request));
   node.ready();
 }
@@ -53,7 +65,7 @@ function open(
 export interface ReservedNode {
   readonly node: ShmNode;
   /** It is that node from now on, as {@link startShmNode}, and waits to take its place. */
-  become(mn: number, onParted: () => void): void;
+  become(mn: number, events: NodeEvents): void;
 }
 
 /** Reserves the memory of a node whose number is not known yet. */
@@ -62,9 +74,9 @@ export function reserveShmNode({ pool, config }: { pool: string; config: PoolCon
   const node = new ShmNode({ pool, mn: 0, memoryBytes: nodeBytes, isSpare: true });
   return {
     node,
-    become: (mn, onParted) => {
+    become: (mn, events) => {
       node.aimAt(mn);
-      open(node, { config, mn, onParted });
+      open(node, { config, mn, ...events });
     },
   };
 }

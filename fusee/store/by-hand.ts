@@ -54,6 +54,13 @@ export class RealEtcd {
     throw new Error('etcd has not become ready within 20 s');
   }
 
+  /** It has no room any more, or has some again: what it then does itself when its quota is used up. */
+  async setFull(isFull: boolean): Promise<void> {
+    const body = JSON.stringify({ action: isFull ? 'ACTIVATE' : 'DEACTIVATE', alarm: 'NOSPACE' });
+    const { ok } = await fetch(`http://${this.endpoint}/v3/maintenance/alarm`, { method: 'POST', body });
+    if (!ok) throw new Error('etcd takes no alarm');
+  }
+
   /** Writes a key, past all masters. */
   async put(key: string, value: string): Promise<void> {
     const body = JSON.stringify({ key: btoa(key), value: btoa(value) });

@@ -10,6 +10,14 @@ import { FabricError, UsageError } from '../verbs/index.js';
 const WATCH_MS = 10_000;
 const DEFAULT_PORT = 2379;
 
+/** etcd has answered that it will not do it, however often it is asked. */
+export class EtcdRefusal extends FabricError {}
+
+/** Codes of gRPC by which it refuses for good: wrong arguments, no permission, no such service, no user. */
+const REFUSALS = [3, 7, 12, 16];
+/** Its answer when its database is full: the code is that of one that is merely busy. */
+const NO_SPACE = /database space exceeded/;
+
 /** One key of a range. */
 export interface EtcdValue {
   readonly value: string;
@@ -141,16 +149,18 @@ export class EtcdClient {
         const response = await this.#fetch(path, body, AbortSignal.timeout(this.#callMs));
         const answer = (await response.json()) as Record<string, unknown>;
         if (response.ok) return answer;
-        failure = new FabricError(String(answer['message'] ?? answer['error'] ?? response.status));
+        failure = failureOf(answer, response.status);
       } catch (error) {
         failure = error;
       }
       this.#at++;
     }
-    throw new FabricError(
-      `etcd at ${this.#endpoints.join(', ')} does not answer ${path}: ${reasonOf(failure)}`,
-      { definite: false, cause: failure },
-    );
+    const at = `etcd at ${this.#endpoints.join(', ')}`;
+    if (failure instanceof EtcdRefusal)
+      throw new EtcdRefusal(`${at} refuses ${path}: ${failure.message}`, { definite: true, cause: failure });
+    throw new FabricError(`${at} does not answer ${path}: ${reasonOf(failure)}`, {
+      ...{ definite: false, cause: failure },
+    });
   }
 
   #fetch(path: string, body: object, signal: AbortSignal): Promise<Response> {
@@ -185,6 +195,15 @@ function endsWatch(line: string): boolean {
   if (line.trim() === '') return false;
   const { result } = JSON.parse(line) as { result?: { events?: { type?: string }[] } };
   return result?.events?.some(({ type }) => type === 'DELETE') ?? false;
+}
+
+function failureOf(answer: Record<string, unknown>, status: number): FabricError {
+  const message = String(answer['message'] ?? answer['error'] ?? status);
+  if (NO_SPACE.test(message))
+    return new EtcdRefusal(
+      `${message}; compact and defragment it, then disarm its alarm (etcdctl alarm disarm)`,
+    );
+  return REFUSALS.includes(Number(answer['code'])) ? new EtcdRefusal(message) : new FabricError(message);
 }
 
 function reasonOf(failure: unknown): string {

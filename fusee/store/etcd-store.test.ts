@@ -86,6 +86,30 @@ describe.skipIf(whyNoEtcd !== null && !isCi)(
       if (lost.mock.calls.length === 0) await term.resign(null);
     }, 30_000);
 
+    it('one whose states etcd refuses for good leads no more, says why, and another may lead at once', async () => {
+      const pool = newPool();
+      const first = await store(pool).lead({ secret });
+      await first.save(stateOf(1));
+      const onStandby = vi.fn();
+      const next = store(pool).lead({ secret, onStandby });
+      next.catch(() => {});
+      await vi.waitFor(() => expect(onStandby).toHaveBeenCalled(), 5000);
+      await etcd.setFull(true);
+      try {
+        const refused = /etcd at [\d.:]+ refuses \/v3\/kv\/txn: .*database space exceeded; compact and/;
+        await expect(first.save(stateOf(2))).rejects.toThrow(refused);
+        expect([await first.lost, first.isHeld]).toEqual([expect.stringMatching(refused), false]);
+        // What is left of its term is over too, and ends nothing of what follows.
+        await first.resign(stateOf(2));
+        await expect(next).rejects.toThrow(/refuses .*database space exceeded/);
+      } finally {
+        await etcd.setFull(false);
+      }
+      const third = await store(pool).lead({ secret });
+      expect(third.left).toEqual(stateOf(1));
+      await third.resign(null);
+    }, 30_000);
+
     it('a state that somebody without the secret has written is refused, and nobody leads by it', async () => {
       const pool = newPool();
       await etcd.put(`fusee/${pool}/state`, `${'0'.repeat(64)} ${JSON.stringify(stateOf(1))}`);

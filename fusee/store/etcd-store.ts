@@ -17,7 +17,7 @@ import { createHmac } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isProof } from '../control/channel.js';
 import { FabricError, UsageError } from '../verbs/index.js';
-import { EtcdClient, parseEndpoints, txn } from './etcd-client.js';
+import { EtcdClient, EtcdRefusal, parseEndpoints, txn } from './etcd-client.js';
 import { type MasterState, parseState } from './state.js';
 import type { Candidate, Store, Term } from './store.js';
 
@@ -91,7 +91,7 @@ export class EtcdStore implements Store {
         if (!(await this.#etcd.removal(keys.leader, won.revision, signal))) await pause(RETRY_MS);
       } catch (error) {
         // One that stands by outlives an etcd that is away for a while; at its start it says so.
-        if (!isWaiting || !(error instanceof FabricError)) throw error;
+        if (!isWaiting || !(error instanceof FabricError) || error instanceof EtcdRefusal) throw error;
         await pause(RETRY_MS);
       }
     }
@@ -145,6 +145,7 @@ class EtcdTerm implements Term {
   #untilMs: number;
   #lose: (reason: string) => void = () => {};
   #isOver = false;
+  #hasGivenUp = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -181,12 +182,24 @@ class EtcdTerm implements Term {
         this.#end('another master has been elected');
       } catch (error) {
         if (!(error instanceof FabricError)) throw error;
-        await pause(RETRY_MS);
+        // Nothing may follow from what is not kept: it leads no more, and says why.
+        if (error instanceof EtcdRefusal) await this.#giveUp(error);
+        else await pause(RETRY_MS);
       }
     }
   }
 
+  /** Another master need not wait for the lease's end: it may meet another etcd, or one with room by then. */
+  async #giveUp(refusal: EtcdRefusal): Promise<never> {
+    this.#hasGivenUp = true;
+    this.#end(refusal.message);
+    // Where it refuses that too, the lease ends by itself.
+    await this.#etcd.revoke(this.#lease).catch(() => undefined);
+    throw refusal;
+  }
+
   async resign(state: MasterState | null): Promise<void> {
+    if (this.#hasGivenUp) return;
     const { leader, state: key } = this.#keys;
     const left =
       state === null ? txn.remove(key) : txn.put(key, sealed({ ...state, leader: undefined }, this.#seal));

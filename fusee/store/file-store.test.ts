@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { controlPath } from '../control/channel.js';
 import { makeControlFolder } from '../fabric/secret.js';
-import { findProcess, type ProcessId } from '../fabric/shm-process.js';
+import { findProcess, type ProcessId, thisProcess } from '../fabric/shm-process.js';
 import { stateOf } from './by-hand.js';
 import { FileStore, forgetMasters } from './file-store.js';
+import { inHands, type MasterState, parseState, toFence } from './state.js';
 
 const candidate = { secret: Buffer.from('a secret of some bytes') };
 let folder: string;
@@ -52,6 +53,26 @@ describe('the embedded store', () => {
     // It has died before it kept anything of its own: what it found is still there.
     await second.resign(second.left ?? null);
     expect((await new FileStore('p').lead(candidate)).left).toEqual(stateOf(3));
+  });
+
+  it('keeps whom a master that dies, or fails, while it takes over has not fenced', async () => {
+    const [former, taker] = [stranger(), stranger()];
+    writeTerm(4, former.id);
+    await former.end();
+    const second = await new FileStore('p').lead(candidate);
+    expect(toFence(second.left as MasterState)).toEqual([former.id]);
+    // It dies before it has kept anything.
+    const path = controlPath('p.master-5');
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), leader: taker.id }));
+    await taker.end();
+    const third = await new FileStore('p').lead(candidate);
+    expect(toFence(third.left as MasterState)).toEqual([taker.id, former.id]);
+    await third.resign(inHands(third.left as MasterState));
+    const fourth = await new FileStore('p').lead(candidate);
+    expect(toFence(fourth.left as MasterState)).toEqual([taker.id, former.id]);
+    // One that has taken over says nothing of them any more.
+    await fourth.save({ ...stateOf(4), leader: thisProcess() });
+    expect(toFence(parseState(readFileSync(controlPath('p.master-7'), 'utf8'), ''))).toEqual([thisProcess()]);
   });
 
   it('keeps nothing for a pool that has nothing left', async () => {

@@ -16,7 +16,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { controlPath } from '../control/channel.js';
 import { findProcess, type ProcessId, thisProcess } from '../fabric/shm-process.js';
 import { UsageError } from '../verbs/index.js';
-import { type MasterState, parseState } from './state.js';
+import { inHands, type MasterState, parseState } from './state.js';
 import type { Candidate, Store, Term } from './store.js';
 
 /** From one look at the leading process to the next. */
@@ -63,7 +63,8 @@ export class FileStore implements Store {
       }
       const path = termPath(this.#pool, latest.term + 1);
       const left = latest.state?.pool.length === 0 ? undefined : latest.state;
-      if (!create(path, { ...(left ?? EMPTY), leader: thisProcess() })) continue;
+      // It may die before it has fenced the one before, whose verbs may be under way over a network.
+      if (!create(path, { ...inHands(left ?? EMPTY), leader: thisProcess() })) continue;
       if (readTerms(this.#pool).at(-1) !== latest.term + 1) {
         remove(path);
         continue;

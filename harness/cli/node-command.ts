@@ -266,8 +266,10 @@ async function serveSpare(flags: Flags, isGiven: (name: keyof Flags) => boolean)
     return config;
   };
   const onParted = (mn: number): void => part(node as ShmNode, { pool, id: mn });
+  const onExpelled = (mn: number): void => endExpelled(node, { pool, id: mn });
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
-  const placed = await runSpare({ pool, secretFile, signal: abort.signal, shapeOf, onParted, say });
+  const told = { shapeOf, onParted, onExpelled, say };
+  const placed = await runSpare({ pool, secretFile, signal: abort.signal, ...told });
   if (placed === undefined) return;
   node = placed.node;
   if (abort.signal.aborted) node.close();
@@ -280,10 +282,21 @@ function part(node: ShmNode, { pool, id }: Pick<Flags, 'pool' | 'id'>): void {
   setTimeout(() => node.close(), PART_MS);
 }
 
+/** The pool goes on without the node, whose process has been stopped, or cut off. */
+function endExpelled(node: ShmNode | undefined, { pool, id }: Pick<Flags, 'pool' | 'id'>): void {
+  process.stderr.write(
+    `fusee: the pool '${pool}' goes on without this node ${id}, which has been silent for longer than its ` +
+      'lease, or has lost its place: what it holds is old, so it ends; start another one in its place\n',
+  );
+  process.exitCode = 1;
+  node?.close();
+}
+
 /** The node, until it is told to end, or another process has its place. */
 function start({ pool, id }: Flags, config: PoolConfig, isNext: boolean): ShmNode {
   const onParted = (): void => part(node, { pool, id });
-  const node = startShmNode({ pool, mn: id, config, isNext, onParted });
+  const onExpelled = (): void => endExpelled(node, { pool, id });
+  const node = startShmNode({ pool, mn: id, config, isNext, onParted, onExpelled });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => node.close());
   return node;
 }

@@ -9,7 +9,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CorruptionError, FabricError, UsageError } from '../../fusee/verbs/index.js';
-import type { Failed } from './messages.js';
+import { EXPELLED_STATUS, type Failed } from './messages.js';
 
 /** Grace between asking a process to end and killing it. */
 const END_MS = 2000;
@@ -52,6 +52,7 @@ export class Child<To extends object, From extends { type: string }> {
   #reportDeath: (stderr: string) => void = () => {};
   /** Its next death by SIGKILL is planned. */
   #isDoomed = false;
+  #wasStopped = false;
   #isDead = false;
   #heardMs = 0;
   #isEnding = false;
@@ -93,7 +94,9 @@ export class Child<To extends object, From extends { type: string }> {
         void this.#drained().then(() => {
           const said = this.#stderr.trim();
           const foretold = options.foretells?.(said) ?? false;
-          if (signal === 'SIGKILL' && (this.#isDoomed || foretold)) {
+          // A node that was stopped for longer than its lease counts as dead, and ends when it is woken.
+          const isExpelled = this.#wasStopped && code === EXPELLED_STATUS;
+          if (isExpelled || (signal === 'SIGKILL' && (this.#isDoomed || foretold))) {
             this.#isDead = true;
             this.#reportDeath(said);
             this.#settle(new PlannedDeath(`${name} died as planned`));
@@ -128,6 +131,7 @@ export class Child<To extends object, From extends { type: string }> {
 
   /** Stops it, or lets it go on. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#wasStopped ||= signal === 'SIGSTOP';
     this.#process.kill(signal);
   }
 

@@ -165,6 +165,8 @@ export type ToNode = {
   /** Which network. @default 'tcp' */
   readonly fabric?: HostFabricKind;
 };
+/** Status of a node that was stopped for longer than its lease: the pool goes on without it. */
+export const EXPELLED_STATUS = 3;
 export type FromNode =
   | {
       readonly type: 'ready';

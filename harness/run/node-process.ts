@@ -4,7 +4,7 @@ import type { ShmNode } from '../../fusee/fabric/shm-node.js';
 import { followParent } from '../../fusee/fabric/shm-process.js';
 import { VerbsService } from '../../fusee/fabric/verbs-node.js';
 import { startShmNode } from '../../fusee/node/index.js';
-import { type FromNode, failed, type ToNode } from './messages.js';
+import { EXPELLED_STATUS, type FromNode, failed, type ToNode } from './messages.js';
 import { leaveSignalsToParent } from './obey.js';
 
 let node: ShmNode | null = null;
@@ -35,7 +35,7 @@ function listen(to: ShmNode, { fabric }: ToNode, secret: Uint8Array): number {
 
 process.on('message', (message: ToNode) => {
   try {
-    node = startShmNode(message);
+    node = startShmNode({ ...message, onExpelled: () => end(EXPELLED_STATUS) });
     const { secretFile } = message;
     const port = secretFile === undefined ? 0 : listen(node, message, readSecret(secretFile));
     send({ type: 'ready', port });

@@ -148,6 +148,9 @@ export class SimMaster {
       case 'assign':
         this.refill.assign(effect);
         return;
+      case 'enter':
+        // Here a node knows that it has joined by the view that it serves in.
+        return;
       case 'repair':
         this.#repair(effect.repair);
         return;

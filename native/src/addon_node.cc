@@ -18,7 +18,7 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
         env, "NodeRegion",
         {InstanceMethod<&NodeRegion::window>("window"), InstanceAccessor<&NodeRegion::owner>("owner"),
          InstanceMethod<&NodeRegion::ready>("ready"), InstanceMethod<&NodeRegion::serve>("serve"),
-         InstanceMethod<&NodeRegion::rename>("rename"),
+         InstanceMethod<&NodeRegion::rename>("rename"), InstanceAccessor<&NodeRegion::isFenced>("isFenced"),
          InstanceMethod<&NodeRegion::take>("take"), InstanceMethod<&NodeRegion::respond>("respond"),
          InstanceMethod<&NodeRegion::listen>("listen"),
          InstanceMethod<&NodeRegion::closeCall>("close")});
@@ -68,6 +68,9 @@ class NodeRegion : public Napi::ObjectWrap<NodeRegion> {
   }
   Napi::Value owner(const Napi::CallbackInfo& info) { return toObject(info.Env(), region_->header()->owner); }
   void ready(const Napi::CallbackInfo&) { region_->setReady(); }
+  Napi::Value isFenced(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), region_->isDead());
+  }
   void rename(const Napi::CallbackInfo& info) {
     Failure failure;
     if (!region_->rename(info[0].As<Napi::String>().Utf8Value(), failure)) throwFailure(info.Env(), failure);

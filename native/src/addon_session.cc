@@ -15,6 +15,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
                        {InstanceMethod<&ClientSession::replayCall>("replay"),
                         InstanceMethod<&ClientSession::meetsNic>("meetsNic"),
                         InstanceMethod<&ClientSession::reattachCall>("reattach"),
+                        InstanceMethod<&ClientSession::fenceCall>("fence"),
                         InstanceMethod<&ClientSession::closeCall>("close")});
   }
 
@@ -77,6 +78,11 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
       return info.Env().Undefined();
     }
     return Napi::Number::New(info.Env(), static_cast<double>(session_->memoryBytes()[mn]));
+  }
+
+  // fence(mn): verbs to that node FAIL from now on, everybody's.
+  void fenceCall(const Napi::CallbackInfo& info) {
+    session_->fence(info[0].As<Napi::Number>().Uint32Value());
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }

@@ -240,6 +240,11 @@ std::shared_ptr<Region> Region::attach(const std::string& name, bool prefault, F
                    "and start the pool anew");
     return nullptr;
   }
+  if (region->isDead()) {
+    failure.fabric("region " + name + " counts as dead: its memory node, " + processText(header->owner) +
+                   ", was silent for longer than its lease; end that process, and start another in its place");
+    return nullptr;
+  }
   if (__atomic_load_n(&header->ready, __ATOMIC_ACQUIRE) == 0) {
     failure.fabric("region " + name + " is not ready yet: its memory node is still formatting it");
     return nullptr;

@@ -82,6 +82,9 @@ class Region {
   const std::string& name() const { return name_; }
 
   void setReady();
+  // Verbs FAIL from now on, everywhere: what the owner, which lives, has in its memory counts for nothing.
+  void fence() { __atomic_store_n(&header()->dead, 1, __ATOMIC_SEQ_CST); }
+  bool isDead() const { return __atomic_load_n(&header()->dead, __ATOMIC_SEQ_CST) != 0; }
   // The owner's: takes another name, in place of whatever had it; under the old one nobody finds it any more.
   bool rename(const std::string& name, Failure&);
   // The owner's end: verbs FAIL from now on, and the name is gone. The mapping stays until the last

@@ -75,6 +75,8 @@ void RpcServer::collect() {
 
 int32_t RpcServer::take(uint8_t* request, uint32_t& bytes) {
   for (;;) {
+    // One that was stopped, and fenced meanwhile, answers nobody: its blocks are another's to grant.
+    if (region_->isDead()) return -1;
     if (queue_.empty()) {
       collect();
       if (queue_.empty()) {

@@ -38,6 +38,10 @@ class Session final : public SessionCore {
   std::vector<uint64_t> memoryBytes() const override;
   // Some node's atomics are its NIC's: a processor's on the same words would lose updates.
   bool meetsNic() const;
+  // A node's process has been silent for too long, be it that it lives: verbs to it FAIL, everybody's.
+  void fence(uint32_t mn) {
+    if (mn < regions_.size()) regions_[mn]->fence();
+  }
 
   // For batches in registered memory, with RPC, or for a recording that ends at `end`.
   Executor executor() {

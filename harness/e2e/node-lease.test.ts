@@ -1,0 +1,164 @@
+/**
+ * Memory nodes that are stopped, and not dead: real processes under SIGSTOP, whose lease runs out while
+ * clients work, and who find that they are out when they are woken.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { connect } from '../../fusee/client/index.js';
+import { askStatus } from '../../fusee/control/link.js';
+import { sweepRegions } from '../../fusee/fabric/shm-process.js';
+import type { MasterStatus } from '../../fusee/host/status.js';
+import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+import { endAll, masterSays, running, start } from './run-master.js';
+import { Writer } from './writer.js';
+
+const pools: string[] = [];
+afterEach(async () => {
+  await endAll();
+  for (const pool of pools.splice(0)) sweepRegions(pool);
+});
+const folder = new RunFolder();
+afterAll(() => folder.remove());
+
+const OUT = /the pool '.*' goes on without this node 1, which has been silent for longer than its lease/;
+
+/** A process that was stopped ends by itself when it is woken, and says why. */
+async function wakes(stopped: Running): Promise<void> {
+  expect(isRunning(stopped.pid)).toBe(true);
+  stopped.process.kill('SIGCONT');
+  const { status, stderr } = await stopped.ended;
+  expect([status, stderr]).toEqual([1, expect.stringMatching(OUT)]);
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('a memory node whose process is stopped', () => {
+  it('is out when its lease has run out, loses its place to a fresh one, and ends when it is woken', async () => {
+    const { pool, nodes, master } = await start('--lease', '1s');
+    pools.push(pool);
+    const client = await connect({ pool });
+    const writer = new Writer(client);
+    writer.begin();
+    await until(() => writer.rounds > 1);
+    // Of a master that was stopped itself nobody is out, nor one that is stopped for less than a lease.
+    master.process.kill('SIGSTOP');
+    await pause(1500);
+    master.process.kill('SIGCONT');
+    nodes[1].process.kill('SIGSTOP');
+    await pause(300);
+    nodes[1].process.kill('SIGCONT');
+    await pause(300);
+    expect((await masterSays(pool, () => true)).view).toEqual({ number: 1, dead: [] });
+    nodes[1].process.kill('SIGSTOP');
+    expect((await masterSays(pool, ({ view }) => view.dead.includes(1))).view.dead).toEqual([1]);
+    await writer.goOn();
+    const sizes = ['--memory', '32MiB', '--keys', '10k', '--id', '1'];
+    const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2'];
+    const fresh = new Running(['node', '--pool', pool, ...sizes, ...shape]);
+    running.push(fresh);
+    await fresh.says(/is ready/);
+    await writer.goOn();
+    await wakes(nodes[1]);
+    // The name is the fresh one's, and stays.
+    expect(regions(`fusee-${pool}-1`)).toEqual([`fusee-${pool}-1`]);
+    await writer.goOn();
+    await writer.end();
+    await client.close();
+    const fsck = await fusee('fsck', '--pool', pool);
+    expect([fsck.status, fsck.stderr]).toEqual([0, '']);
+  }, 120_000);
+
+  it('under a bench costs its cell nothing but the time: all is there, and the process ends', async () => {
+    const faults = join(folder.path, 'faults.yaml');
+    writeFileSync(faults, JSON.stringify([{ at: '500ms', stop: 'node 1', for: '1800ms' }]));
+    const sizes = [
+      '--records',
+      '300',
+      '--requests',
+      '60000',
+      '--kv-bytes',
+      '128',
+      '--rtt',
+      '300us',
+      '--loop',
+    ];
+    const more = ['-c', '2', '--seconds', '3', '--lease', '1s', '--verify', '--faults', faults];
+    const bench = new Running(folder.bench('-w', 'ycsb-a', ...sizes, ...more));
+    running.push(bench);
+    await bench.says(/stop node 1/);
+    const stopped = bench.child('node-process', 1);
+    await until(() => !isRunning(stopped), 20_000);
+    expect([isRunning(stopped), bench.process.exitCode]).toEqual([false, null]);
+    const { status, stderr } = await bench.ended;
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/every byte accounted for/)]);
+    const { rows, events } = folder.runs()[0];
+    expect(rows[0]).toMatchObject({ wrongValues: 0, lostKeys: 0, linearizable: true });
+    expect(events.filter(({ kind }) => kind === 'view').length).toBe(1);
+  }, 120_000);
+});
+
+describe('over TCP', () => {
+  it('it is out too, and is told so when it is woken, by the next master if need be', async () => {
+    const pool = `e2e-node-lease-${process.pid}`;
+    pools.push(pool);
+    const secretFile = join(folder.path, 'secret');
+    writeFileSync(secretFile, 'a secret of 24 characters', { mode: 0o600 });
+    const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2', '--keys', '10k'];
+    const tcp = ['--fabric', 'tcp', '--listen', '127.0.0.1:0', '--secret-file', secretFile];
+    const nodes = await Promise.all(
+      [0, 1, 2].map(async (id) => {
+        const node = new Running([
+          'node',
+          '--pool',
+          pool,
+          '--id',
+          String(id),
+          '-m',
+          '32MiB',
+          ...shape,
+          ...tcp,
+        ]);
+        running.push(node);
+        await node.says(/is ready/);
+        return node;
+      }),
+    );
+    const addresses = nodes.map(({ stdout }) => /tcp (127\.0\.0\.1:\d+)/.exec(stdout)?.[1] ?? '');
+    const flags = [
+      '--pool',
+      pool,
+      '--fabric',
+      'tcp',
+      '--nodes',
+      addresses.join(','),
+      '--secret-file',
+      secretFile,
+    ];
+    const lead = async (): Promise<Running> => {
+      const master = new Running(['master', ...flags, '--lease', '1s']);
+      running.push(master);
+      await master.says(/is ready/);
+      return master;
+    };
+    const master = await lead();
+    const client = await connect({ pool, fabric: 'tcp', nodes: addresses, secretFile });
+    const writer = new Writer(client);
+    writer.begin();
+    await until(() => writer.rounds > 1);
+    nodes[1].process.kill('SIGSTOP');
+    let status: MasterStatus | undefined;
+    for (const endMs = performance.now() + 20_000; performance.now() < endMs; ) {
+      status = (await askStatus({ pool, secretFile })) as MasterStatus;
+      if (status.view.dead.includes(1)) break;
+    }
+    expect(status?.view.dead).toEqual([1]);
+    await writer.goOn();
+    await writer.end();
+    await client.close();
+    master.process.kill('SIGKILL');
+    await master.ended;
+    await lead();
+    await wakes(nodes[1]);
+  }, 120_000);
+});
