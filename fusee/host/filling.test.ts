@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { forgetNames } from '../control/channel.js';
 import { Session } from '../control/session.js';
 import { waitFor } from '../fabric/conformance/harness.js';
 import { keepSecret } from '../fabric/secret.js';
@@ -11,6 +12,7 @@ import type { ShmNode } from '../fabric/shm-node.js';
 import { sweepRegions, thisProcess } from '../fabric/shm-process.js';
 import { smallPool } from '../node/in-process.js';
 import { startShmNode } from '../node/index.js';
+import { forgetMasters } from '../store/index.js';
 import { MasterHost } from './master-host.js';
 
 const POOL = `test-${process.pid}-filling`;
@@ -20,6 +22,9 @@ const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
   sweepRegions(POOL);
+  // A pool whose view has changed is remembered.
+  forgetMasters(POOL);
+  forgetNames(POOL);
 });
 
 /** A node, and whether it has heard that the pool goes on without it. */
