@@ -31,7 +31,7 @@ it('a superblock gives back the configuration and the node it was written for', 
 it('a superblock has its numbers where other programs read them, and writes nothing else', () => {
   const { page, view } = written();
   expect(Buffer.from(page.subarray(0, 7)).toString('latin1')).toBe('FUSEEVK');
-  expect([8, 12, 16].map((at) => view.getUint32(at, true))).toEqual([4, 3, 1]);
+  expect([8, 12, 16].map((at) => view.getUint32(at, true))).toEqual([5, 3, 1]);
   const numbers = Array.from({ length: 10 }, (_, i) => view.getFloat64(32 + 8 * i, true));
   expect(numbers).toEqual([2 ** 40 + 3, 11, 5, 4, 16, 64, 77, 9, 1 << 16, 2 ** 36]);
   expect(SUPERBLOCK_USED_BYTES).toBe(112);
