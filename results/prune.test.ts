@@ -1,27 +1,15 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { inOwnFolder } from './by-hand.js';
 import { exportRows } from './export.js';
 import { planPrune, prune } from './prune.js';
 import { sampleProvenance, sampleRow } from './sample.js';
 import { openRun, type Run } from './store.js';
 
 let root: string;
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'fusee-prune-'));
-});
-afterEach(() => {
-  rmSync(root, { recursive: true, force: true });
+inOwnFolder((folder) => {
+  root = folder;
 });
 
 const open = (day: number, experiment = 'bench'): Run => {

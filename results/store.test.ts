@@ -1,15 +1,7 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { inOwnFolder } from './by-hand.js';
 import { ResultError } from './error.js';
 import { LatencyHistogram } from './histogram.js';
 import { sampleProvenance, sampleRow } from './sample.js';
@@ -17,11 +9,8 @@ import { openRun, type Run, type RunOptions } from './store.js';
 import { listRuns, readRun } from './stored-run.js';
 
 let root: string;
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'fusee-store-'));
-});
-afterEach(() => {
-  rmSync(root, { recursive: true, force: true });
+inOwnFolder((folder) => {
+  root = folder;
 });
 
 const open = (changes: Partial<RunOptions> = {}): Run =>

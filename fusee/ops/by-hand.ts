@@ -14,14 +14,7 @@ import {
 import { classOfLines, Geometry, LogOperation, objectLines, type PoolConfig, View } from '../layout/index.js';
 import { makeNodes, smallPool } from '../node/in-process.js';
 import { Ledger, type OpLoop, type VerbBatch, type Word, word } from '../verbs/index.js';
-import {
-  ClientState,
-  type Context,
-  type Coroutine,
-  makeCoroutine,
-  type Outcome,
-  RequestKind,
-} from './index.js';
+import { ClientState, type Context, type Coroutine, makeCoroutine, Outcome, RequestKind } from './index.js';
 import { openList } from './obtain-cell.js';
 
 /** Small: tests make hundreds of clients. */
@@ -127,6 +120,31 @@ export class ByHand {
     this.batch = (this.#loop as OpLoop).next().value ?? undefined;
     return this;
   }
+}
+
+/** What a client finds under a key: the value, or the outcome when there is none. */
+export function readBy(client: ByHand, key: string): string | Outcome {
+  const outcome = client.search(key).finish();
+  return outcome === Outcome.OK ? client.value : outcome;
+}
+
+/**
+ * Both clients read empty buckets for one key, then `aims[i]` (a candidate) is what client i finds vacant:
+ * the others look taken to it. So their INSERTs of one key go to different slots.
+ */
+export function bringToSlots(clients: ByHand[], key: string, aims: number[]): void {
+  clients.forEach((client, i) => {
+    client.insert(key, `from-${i}`).execute();
+    const { words } = client.cx.client.local;
+    for (let q = 0; q < 28; q++) {
+      if (q === aims[i]) continue;
+      const at = (client.cx.buckets + Math.floor(q / 7) * 64 + 8 + (q % 7) * 8) >>> 2;
+      // A tentative word of another fingerprint: taken, and no match.
+      words[at] = (1 << 16) | (1 << 8) | (client.cx.place.fingerprint ^ 1);
+      words[at + 1] = 1;
+    }
+    client.answer();
+  });
 }
 
 /** A formatted pool, and clients whose ids are 1, 2, ... */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { candidateSlot } from '../index/index.js';
 import { isKv, isTent, isTomb, ownerPointer } from '../layout/index.js';
-import { type ByHand, keysAlike, poolByHand } from './by-hand.js';
+import { type ByHand, bringToSlots, keysAlike, poolByHand, readBy } from './by-hand.js';
 import { Outcome } from './index.js';
 
 function contest(clients = 2) {
@@ -21,26 +21,6 @@ function contest(clients = 2) {
 }
 
 const ended = (client: ByHand): unknown[] => [client.finish(), client.ledger.rtts, client.ledger.polls];
-const read = (client: ByHand, key: string): string | Outcome => {
-  const outcome = client.search(key).finish();
-  return outcome === Outcome.OK ? client.value : outcome;
-};
-
-/** Makes client i find only candidate `aims[i]` vacant, so that INSERTs of one key go to different slots. */
-function bringToSlots(clients: ByHand[], key: string, aims: number[]): void {
-  clients.forEach((client, i) => {
-    client.insert(key, `from-${i}`).execute();
-    const { words } = client.cx.client.local;
-    for (let q = 0; q < 28; q++) {
-      if (q === aims[i]) continue;
-      const at = (client.cx.buckets + Math.floor(q / 7) * 64 + 8 + (q % 7) * 8) >>> 2;
-      words[at] = (1 << 16) | (1 << 8) | (client.cx.place.fingerprint ^ 1);
-      words[at + 1] = 1;
-    }
-    client.answer();
-  });
-}
-
 /** Candidates 2 and 20 in the order of their slots' addresses. */
 function aims(client: ByHand, key: string): { low: number; high: number } {
   client.search(key).finish();
@@ -57,12 +37,16 @@ describe('an INSERT in an index with one replica', () => {
     a.execute([0]);
     const tentative = slotWord(slot, 0);
     expect([isTent(tentative), ownerPointer(tentative)]).toEqual([true, a.cx.objectPointer]);
-    expect([read(reader, keys[0]), b.update(keys[0], 'x').finish(), b.delete(keys[0]).finish()]).toEqual(
+    expect([readBy(reader, keys[0]), b.update(keys[0], 'x').finish(), b.delete(keys[0]).finish()]).toEqual(
       new Array(3).fill(Outcome.NOT_FOUND),
     );
     a.execute([1, 2]).answer();
-    expect(read(reader, keys[0])).toBe(Outcome.NOT_FOUND);
-    expect([a.finish(), read(reader, keys[0]), isKv(slotWord(slot, 0))]).toEqual([Outcome.OK, 'mine', true]);
+    expect(readBy(reader, keys[0])).toBe(Outcome.NOT_FOUND);
+    expect([a.finish(), readBy(reader, keys[0]), isKv(slotWord(slot, 0))]).toEqual([
+      Outcome.OK,
+      'mine',
+      true,
+    ]);
   });
 
   it('that lost its slot to another key takes another one, with the same object', () => {
@@ -83,7 +67,7 @@ describe('an INSERT in an index with one replica', () => {
     expect(ended(a.insert(keys[0], 'mine'))).toEqual([Outcome.OK, 3, 0]);
     // B1, the lost CAS, B1 and the match, the reset.
     expect(ended(b)).toEqual([Outcome.EXISTS, 5, 0]);
-    expect([read(b, keys[0]), kvs()]).toEqual(['mine', 1]);
+    expect([readBy(b, keys[0]), kvs()]).toEqual(['mine', 1]);
   });
 
   it('that finds its key visible undoes and answers EXISTS: two round trips more', () => {
@@ -96,7 +80,7 @@ describe('an INSERT in an index with one replica', () => {
       expect(ended(b)).toEqual([Outcome.EXISTS, 4, 0]);
       const left = slotWord(candidateSlot(b.cx.place, isLowFirst ? high : low), 0);
       expect([isTomb(left), ownerPointer(left), kvs()]).toEqual([true, b.cx.objectPointer, 1]);
-      expect(read(b, keys[0])).toBe('from-0');
+      expect(readBy(b, keys[0])).toBe('from-0');
     }
   });
 
@@ -113,7 +97,7 @@ describe('an INSERT in an index with one replica', () => {
     }
     expect(ended(a)).toEqual([Outcome.OK, 3, 0]);
     expect(ended(b)).toEqual([Outcome.EXISTS, 6, 4]);
-    expect([read(a, keys[0]), kvs()]).toEqual(['from-0', 1]);
+    expect([readBy(a, keys[0]), kvs()]).toEqual(['from-0', 1]);
   });
 
   it('that sees a tentative rival above waits until it has given way, then goes on', () => {
@@ -134,7 +118,7 @@ describe('an INSERT in an index with one replica', () => {
     expect(b.batch?.isPoll).toBe(true);
     expect(a.finish()).toBe(Outcome.OK);
     expect(b.finish()).toBe(Outcome.EXISTS);
-    expect([read(b, keys[0]), kvs()]).toEqual(['from-0', 1]);
+    expect([readBy(b, keys[0]), kvs()]).toEqual(['from-0', 1]);
   });
 
   it('that sees a rival above which commits first undoes and answers EXISTS', () => {
@@ -147,7 +131,7 @@ describe('an INSERT in an index with one replica', () => {
     expect(a.batch?.isPoll).toBe(true);
     expect(ended(b)).toEqual([Outcome.OK, 3, 0]);
     expect(a.finish()).toBe(Outcome.EXISTS);
-    expect([read(a, keys[0]), kvs()]).toEqual(['from-1', 1]);
+    expect([readBy(a, keys[0]), kvs()]).toEqual(['from-1', 1]);
   });
 
   it('whose deadline passes while it waits has undone itself and ends UNAVAILABLE', () => {
@@ -161,7 +145,7 @@ describe('an INSERT in an index with one replica', () => {
       b.cx.write.expired = true;
       expect(b.finish()).toBe(Outcome.UNAVAILABLE);
       expect(ended(a)).toEqual([Outcome.OK, 3, 0]);
-      expect([kvs(), read(a, keys[0])]).toEqual([1, 'from-0']);
+      expect([kvs(), readBy(a, keys[0])]).toEqual([1, 'from-0']);
     }
   });
 

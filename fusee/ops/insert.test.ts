@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { candidateSlot } from '../index/index.js';
 import { isKv, isTomb, LINE_BYTES, LogField, ownerPointer } from '../layout/index.js';
-import { type ByHand, keysAlike, poolByHand } from './by-hand.js';
+import { type ByHand, bringToSlots, keysAlike, poolByHand, readBy } from './by-hand.js';
 import { Outcome } from './index.js';
 
 /** Clients with blocks at hand; `alike` share buckets and fingerprint, `apart` the buckets only. */
@@ -38,31 +38,8 @@ function contest(indexReplicas: number, clients = 2) {
 
 const cost = ({ ledger }: ByHand): number[] => [ledger.rtts, ledger.polls];
 const ended = (client: ByHand): unknown[] => [client.finish(), ...cost(client)];
-const read = (client: ByHand, key: string): string | Outcome => {
-  const outcome = client.search(key).finish();
-  return outcome === Outcome.OK ? client.value : outcome;
-};
 /** Occupies slots of a client's own candidates, so that INSERTs of one key aim at different slots. */
 const ownSlot = (client: ByHand, q: number): number => candidateSlot(client.cx.place, q);
-
-/**
- * Both clients read empty buckets for one key, then `aims[i]` (a candidate) is what client i finds vacant:
- * the others look taken to it. So their INSERTs of one key go to different slots.
- */
-function bringToSlots(clients: ByHand[], key: string, aims: number[]): void {
-  clients.forEach((client, i) => {
-    client.insert(key, `from-${i}`).execute();
-    const { words } = client.cx.client.local;
-    for (let q = 0; q < 28; q++) {
-      if (q === aims[i]) continue;
-      const at = (client.cx.buckets + Math.floor(q / 7) * 64 + 8 + (q % 7) * 8) >>> 2;
-      // A tentative word of another fingerprint: taken, and no match.
-      words[at] = (1 << 16) | (1 << 8) | (client.cx.place.fingerprint ^ 1);
-      words[at + 1] = 1;
-    }
-    client.answer();
-  });
-}
 
 describe.each([2, 3])('two INSERTs of different keys in one slot (%i index replicas)', (ri) => {
   it('the loser takes another slot with the same object: both keys are there', () => {
@@ -75,7 +52,7 @@ describe.each([2, 3])('two INSERTs of different keys in one slot (%i index repli
     // B1 and the lost CAS, a poll, then another attempt without a WRITE: 4 round trips.
     expect(ended(b)).toEqual([Outcome.OK, 6, 1]);
     expect([b.cx.cell, b.cx.lostRound, b.ledger.casFailures]).toEqual([cell, true, ri - 1]);
-    expect([read(a, apart[0]), read(a, apart[1])]).toEqual(['from-0', 'from-0']);
+    expect([readBy(a, apart[0]), readBy(a, apart[1])]).toEqual(['from-0', 'from-0']);
     expectQuiescent(2);
   });
 });
@@ -90,7 +67,7 @@ describe.each([2, 3, 4])('two INSERTs of one key in one slot (%i index replicas)
     // B1, the lost CAS, a poll, the winner's key, the reset.
     expect(ended(b)).toEqual([Outcome.EXISTS, 4, 1]);
     expect(usedBits(b.cx.cell)).toEqual([0, 0]);
-    expect([read(a, alike[0]), read(b, alike[0])]).toEqual(['mine', 'mine']);
+    expect([readBy(a, alike[0]), readBy(b, alike[0])]).toEqual(['mine', 'mine']);
     expectQuiescent(1);
   });
 
@@ -102,7 +79,7 @@ describe.each([2, 3, 4])('two INSERTs of one key in one slot (%i index replicas)
     a.finish();
     // One round trip more: the winner's key is read, and read again as a match of the second attempt.
     expect(ended(b)).toEqual([Outcome.OK, 8, 1]);
-    expect([read(a, alike[0]), read(b, alike[1])]).toEqual(['from-0', 'from-0']);
+    expect([readBy(a, alike[0]), readBy(b, alike[1])]).toEqual(['from-0', 'from-0']);
     expectQuiescent(2);
   });
 });
@@ -127,7 +104,7 @@ describe('Rules 2 and 3', () => {
       b.execute().answer();
       expect(ended(a)).toEqual([Outcome.OK, rtts, 0]);
       expect(b.finish()).toBe(Outcome.EXISTS);
-      expect(read(b, alike[0])).toBe('mine');
+      expect(readBy(b, alike[0])).toBe('mine');
       expectQuiescent(1);
     }
   });
@@ -158,7 +135,7 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
           b.cx.objectPointer,
         ]);
       }
-      expect([read(a, alike[0]), read(b, alike[0])]).toEqual(['from-0', 'from-0']);
+      expect([readBy(a, alike[0]), readBy(b, alike[0])]).toEqual(['from-0', 'from-0']);
       // The tombstone names the object: a clear used bit would let recovery put it on a free list.
       expect(usedBits(ownerPointer(slotWord(slot, 0)))).toEqual([1, 1]);
       expectQuiescent(1);
@@ -181,7 +158,7 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
     expect(ended(a)).toEqual([Outcome.OK, 4, 0]);
     // B1, B2, check, undo 3; the polls; then a new object: B1 again, and the key's object.
     expect(ended(b)).toEqual([Outcome.EXISTS, 8, 4]);
-    expect(read(b, alike[0])).toBe('from-0');
+    expect(readBy(b, alike[0])).toBe('from-0');
     expectQuiescent(1);
   });
 
@@ -205,7 +182,7 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
     expect(b.batch?.isPoll).toBe(true);
     expect(a.finish()).toBe(Outcome.OK);
     expect(b.finish()).toBe(Outcome.EXISTS);
-    expect([read(a, alike[0]), read(b, alike[0])]).toEqual(['from-0', 'from-0']);
+    expect([readBy(a, alike[0]), readBy(b, alike[0])]).toEqual(['from-0', 'from-0']);
     expectQuiescent(1);
   });
 
@@ -219,7 +196,7 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
     expect(a.batch?.isPoll).toBe(true);
     expect(ended(b)).toEqual([Outcome.OK, 4, 0]);
     expect(a.finish()).toBe(Outcome.EXISTS);
-    expect(read(a, alike[0])).toBe('from-1');
+    expect(readBy(a, alike[0])).toBe('from-1');
     expectQuiescent(1);
   });
 
@@ -232,7 +209,7 @@ describe.each([2, 3])('two INSERTs of one key in two slots (%i index replicas)',
     for (let i = 0; a.batch !== undefined || b.batch !== undefined; i++) {
       const next = i % 2 === 0 ? a : b;
       if (next.batch !== undefined) next.step();
-      seen.push(read(reader, alike[0]));
+      seen.push(readBy(reader, alike[0]));
     }
     const first = seen.findIndex((s) => s !== Outcome.NOT_FOUND);
     expect(new Set(seen.slice(first)).size).toBe(1);
@@ -267,7 +244,7 @@ describe('a DELETE in flight', () => {
     expect(b.step().batch?.count).toBe(2);
     // B1, B2, the primary, the object that only the primary names, three of the undo.
     expect(ended(b)).toEqual([Outcome.EXISTS, 7, 0]);
-    expect(read(a, alike[0])).toBe('old');
+    expect(readBy(a, alike[0])).toBe('old');
     expect(d.finish()).toBe(Outcome.OK);
     expectQuiescent(0);
   });
@@ -281,7 +258,7 @@ describe('a DELETE in flight', () => {
     // B1, match, B2, the primary, log commit, primary.
     expect(ended(b)).toEqual([Outcome.OK, 6, 0]);
     d.finish();
-    expect([read(a, alike[0]), read(a, alike[1])]).toEqual(['new', Outcome.NOT_FOUND]);
+    expect([readBy(a, alike[0]), readBy(a, alike[1])]).toEqual(['new', Outcome.NOT_FOUND]);
     expectQuiescent(1);
   });
 });

@@ -14,7 +14,7 @@
  * - Heads lag behind: most of what the walk meets is finished. Recovery finds that out by itself.
  * - What the death of its client can tear is none of these rules: it leaves an entry without its last byte,
  *   or the head of before. A list that goes round in circles, or does not come to its head, is memory that
- *   nobody has written so, or a block of it lay where no replica is left. It is told of, and the others go on.
+ *   nobody has written so, or a block of it lay where no replica is left. It is told of; the others go on.
  *
  * All lists are walked at once, so what it takes follows from the longest of them.
  */

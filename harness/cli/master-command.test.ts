@@ -35,7 +35,7 @@ function tearObject(coroutine: ByHand): void {
   coroutine.execute();
 }
 
-/** A client of six coroutines, each with a finished request, that dies in c0, c1 twice, c2, c3 and an INSERT. */
+/** A client of six coroutines, with a finished request each, dies in c0, c1 twice, c2, c3 and an INSERT. */
 function recoverAll(chronicle: Chronicle): void {
   const pool = new SmallPool({ regionsPerNode: 8 });
   const other = pool.outsider(2);
@@ -96,8 +96,8 @@ describe('fusee recover', () => {
     ]);
     const row = cells(lines[3]);
     expect(row.slice(1, 10).every((cell) => /^\d+\.\d\d$/.test(cell))).toBe(true);
-    // c0 is not there at all, so the request before it is looked at; one that was not proposed is dropped, and
-    // so is the one before it looked at; c3 is over.
+    // Of c0 nothing is there, so the request before it is looked at, and so it is of one that was dropped
+    // because nobody had proposed it; c3 is over.
     expect([row[0], ...row.slice(10)]).toEqual(['1', '11', '1', '3', '3', '0']);
     expect(lines).toHaveLength(5);
   });

@@ -1,8 +1,8 @@
 /** Which cells of earlier runs are taken, and which are measured anew. */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { inOwnFolder } from '../../results/by-hand.js';
 import { LatencyHistogram } from '../../results/histogram.js';
 import { sampleProvenance, sampleRow } from '../../results/sample.js';
 import { openRun } from '../../results/store.js';
@@ -10,10 +10,9 @@ import type { KeyedCell } from './attempt.js';
 import { findFinished } from './reuse.js';
 
 let root: string;
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'fusee-reuse-'));
+inOwnFolder((folder) => {
+  root = folder;
 });
-afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const KEY = '0123456789abcdef';
 

@@ -1,41 +1,11 @@
 /** Memory nodes that die in the simulator, alone and with clients: nothing is lost, and nobody hangs. */
 import { describe, expect, it } from 'vitest';
-import { formatFailure, planOf, runPlan, type SwarmPlan } from './index.js';
-import { sharedKeys } from './plan.js';
+import { crowded } from './by-hand.js';
+import { formatFailure, runPlan, type SwarmPlan } from './index.js';
 
-/** Few keys that share their candidate slots, so that deaths meet open rounds; one node less at the end. */
-function dying(seed: number, change: Partial<SwarmPlan> = {}): SwarmPlan {
-  const plan = planOf(seed);
-  const indexReplicas = 2 + (seed % 2);
-  const pool = {
-    ...plan.pool,
-    nodes: 3 + ((seed >> 1) % 2),
-    indexReplicas,
-    dataReplicas: 2 + ((seed >> 2) % 2),
-    subtables: 1,
-    subtablesMax: 1,
-    groupsPerSubtable: 2,
-    blockBytes: 4096,
-    regionBytes: 16_384,
-    regionsPerNode: 2,
-  };
-  return {
-    ...plan,
-    pool,
-    keys: sharedKeys(pool, 1 + (seed % 4), seed % 3 === 0),
-    clients: 4,
-    coroutines: 2,
-    requests: 12,
-    mix: [1, 2, 1, 2, 0],
-    valueBytesLeast: 8,
-    valueBytesMost: 8,
-    thinkNs: 0,
-    cuts: 0,
-    crashes: 0,
-    nodeCrashes: 1,
-    ...change,
-  };
-}
+/** One node less at the end. */
+const dying = (seed: number, change: Partial<SwarmPlan> = {}): SwarmPlan =>
+  crowded(seed, { requests: 12, mix: [1, 2, 1, 2, 0], valueBytesMost: 8, ...change });
 
 const DEATHS: readonly [what: string, change: Partial<SwarmPlan>][] = [
   ['a node', {}],

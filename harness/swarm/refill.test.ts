@@ -3,44 +3,19 @@
  * and are recovered: nothing is lost, and replicas agree to the byte.
  */
 import { describe, expect, it } from 'vitest';
-import { formatFailure, planOf, runPlan, type SwarmPlan } from './index.js';
-import { sharedKeys } from './plan.js';
+import { crowded } from './by-hand.js';
+import { formatFailure, runPlan, type SwarmPlan } from './index.js';
 
-/** Few keys that share their candidate slots, so that views change over open rounds. */
-function refilled(seed: number, change: Partial<SwarmPlan> = {}): SwarmPlan {
-  const plan = planOf(seed);
-  const pool = {
-    ...plan.pool,
-    nodes: 3 + ((seed >> 1) % 2),
-    indexReplicas: 2 + (seed % 2),
-    dataReplicas: 2 + ((seed >> 2) % 2),
-    subtables: 1,
-    subtablesMax: 1,
-    groupsPerSubtable: 2,
-    blockBytes: 4096,
-    regionBytes: 16_384,
-    regionsPerNode: 2,
-  };
-  return {
-    ...plan,
-    pool,
-    keys: sharedKeys(pool, 1 + (seed % 4), seed % 3 === 0),
-    clients: 4,
-    coroutines: 2,
+const refilled = (seed: number, change: Partial<SwarmPlan> = {}): SwarmPlan =>
+  crowded(seed, {
     requests: 40,
     mix: [1, 2, 2, 2, 0],
-    valueBytesLeast: 8,
     valueBytesMost: 80,
-    thinkNs: 0,
     leaseNs: 20_000,
-    cuts: 0,
-    crashes: 0,
-    nodeCrashes: 1,
     refillNs: 1 + (seed % 5) * 20_000,
     fillDeath: 0,
     ...change,
-  };
-}
+  });
 
 const SEEDS = 30;
 

@@ -1,26 +1,15 @@
-import {
-  appendFileSync,
-  cpSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { inOwnFolder } from '../by-hand.js';
 import { sampleProvenance, sampleRow } from '../sample.js';
 import { openRun, type Run } from '../store.js';
 import { queryRuns } from './query.js';
 
 let root: string;
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'fusee-sql-test-'));
-});
-afterEach(() => {
-  rmSync(root, { recursive: true, force: true });
+inOwnFolder((folder) => {
+  root = folder;
 });
 
 const open = (): Run => openRun({ root, experiment: 'bench', resolved: {}, provenance: sampleProvenance });
