@@ -30,7 +30,12 @@ const ENTRIES = [
   ['harness/endurance/client-process', 'harness/endurance/client-process'],
   ['harness/swarm/speed-process', 'harness/swarm/speed-process'],
   ['harness/swarm/worker', 'harness/swarm/worker'],
+  // The guest with RDMA devices is slow to read files, and slower to look for them.
+  ['harness/rdma/guest/tests', 'fusee/fabric/conformance/in-guest'],
+  ['fusee/fabric/conformance/verbs-process', 'fusee/fabric/conformance/verbs-process'],
 ];
+/** What the command loads where it is installed: it is large, brings files along, and few commands need it. */
+const LARGE = /^(@duckdb|@resvg|dejavu-fonts-ttf|fontkit|pdfkit|svg-to-pdfkit|vega)/;
 
 for (const [entry, output, { isWhole = false } = {}] of ENTRIES) {
   const bundle = await rolldown({
@@ -45,3 +50,21 @@ for (const [entry, output, { isWhole = false } = {}] of ENTRIES) {
   await bundle.write({ file: join(root, 'dist', `${output}.js`), format: 'esm' });
   await bundle.close();
 }
+
+// The command, with a part for whatever it loads when it is asked for. Parts lie where they look for their
+// like: beside the processes that they start.
+const command = await rolldown({
+  input: join(root, 'harness/cli/main.ts'),
+  platform: 'node',
+  external: (id) => isBuiltin(id) || LARGE.test(id),
+  checks: { eval: false },
+  optimization: { inlineConst: true },
+  logLevel: 'warn',
+});
+await command.write({
+  dir: join(root, 'dist', 'harness'),
+  format: 'esm',
+  entryFileNames: 'cli/main.js',
+  chunkFileNames: 'run/cli-[name].js',
+});
+await command.close();

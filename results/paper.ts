@@ -73,9 +73,9 @@ export const loadPaperClaims = (folder = paperFolder()): PaperClaim[] => {
   return parseAs(z.array(claimSchema).min(1), path, () => readJson(path));
 };
 
-/** The compiled program stands in `dist/`, where the compiler copies no data. */
+/** The compiled program stands in `dist/`, where the compiler copies no data, or in a bundle further down. */
 const paperFolder = (): string => {
-  for (const relative of ['./paper', '../../results/paper']) {
+  for (const relative of ['./paper', '../../results/paper', '../../../results/paper']) {
     const folder = fileURLToPath(new URL(relative, import.meta.url));
     if (existsSync(join(folder, CLAIMS_FILE))) return folder;
   }
