@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { FabricError, Status, UsageError, VerbBatch } from '../verbs/index.js';
+import { FabricError, Status, UsageError, VerbBatch, word } from '../verbs/index.js';
 import { waitFor } from './conformance/harness.js';
 import { verbsHarness } from './conformance/verbs-harness.js';
 import { add, failureOf, finish, VerbsHere, WIRE } from './conformance/verbs-here.js';
@@ -117,6 +117,49 @@ describe.skipIf(!isGuest)(`bad input over verbs${reason}`, () => {
     await wire.end();
   });
 
+  it('takes nothing for the answer of an atomic that got lost, where packets are lost, doubled and late', async () => {
+    const netem = (end: string, ...how: string[]): void => {
+      const rule =
+        how.length === 0 ? ['del', 'dev', end, 'root'] : ['add', 'dev', end, 'root', 'netem', ...how];
+      const done = spawnSync('tc', ['qdisc', ...rule], { encoding: 'utf8' });
+      expect(done.status, done.stderr).toBe(0);
+    };
+    const fabric = here.attach(here.serve({ memoryBytes: 1 << 16 }), { device: 'rxe1' });
+    const at = fabric.local.reserve(2048);
+    const writes = Array.from({ length: 3 }, () => new VerbBatch(fabric.local, 1));
+    const counts = Array.from({ length: 8 }, (_, i) => ({
+      cas: new VerbBatch(fabric.local, 1),
+      i,
+      value: 0,
+    }));
+    const done: VerbBatch[] = [];
+    const post = (batch: VerbBatch): void => {
+      const count = counts.find(({ cas }) => cas === batch);
+      batch.reset();
+      if (count === undefined) batch.write(0, 4096, at, 1088);
+      else batch.cas(0, count.i * 64, word(0, count.value), word(0, ++count.value));
+      fabric.post(batch);
+    };
+    netem('veth1', 'delay', '300us', '300us', 'duplicate', '20%');
+    netem('veth0', 'loss', '5%');
+    try {
+      for (const batch of [...writes, ...counts.map(({ cas }) => cas)]) post(batch);
+      await waitFor('the end', () => {
+        done.length = 0;
+        fabric.poll(done);
+        const answered = done.filter((batch) => batch.status(0) === Status.OK);
+        for (const { cas, value } of counts) {
+          if (answered.includes(cas)) expect(cas.found(0, word())).toEqual(word(0, value - 1));
+        }
+        for (const batch of answered) post(batch);
+        return answered.length < done.length;
+      }, 60_000);
+      expect(fabric.reasonOf(0)).toMatch(/soft-RoCE has lost the answer/);
+    } finally {
+      for (const end of ['veth0', 'veth1']) netem(end);
+    }
+  });
+
   it('tells in the words of verbs why everything FAILs when the wire is cut, and that the port is down', async () => {
     const ip = (...args: string[]): void => {
       const done = spawnSync('ip', args, { encoding: 'utf8' });
@@ -127,7 +170,7 @@ describe.skipIf(!isGuest)(`bad input over verbs${reason}`, () => {
     expect(await add(fabric)).toBe(Status.OK);
     ip('link', 'set', 'veth1', 'down');
     try {
-      await waitFor('the failure', async () => (await add(fabric)) === Status.FAIL);
+      await waitFor('the failure', async () => (await add(fabric)) === Status.FAIL, 60_000);
       expect(fabric.reasonOf(0)).toMatch(/(retry counter exceeded|local QP operation error).*\(port error\)/);
     } finally {
       ip('link', 'set', 'veth1', 'up');

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { verbsAddon } from '../../native/verbs.js';
 import { Status, VerbBatch, word } from '../verbs/index.js';
-import { VERBS_SECRET as secret, verbsHarness } from './conformance/verbs-harness.js';
+import { VERBS_SECRET as secret, type VerbsPath, verbsHarness } from './conformance/verbs-harness.js';
 import { add, finish, VerbsHere, WIRE } from './conformance/verbs-here.js';
 import { describeFabric } from './conformance.js';
 import { sweepRegions } from './shm-process.js';
@@ -20,7 +20,9 @@ afterAll(() => {
 
 if (isGuest) {
   // rdma_cm goes by the host's routes: where both ends are of one host it uses the device of the far end.
-  const ways = { exchange: WIRE, rdma_cm: { host: WIRE.host, connect: 'cm' } } as const;
+  // What is posted is the same either way: in CI one of them goes through the whole suite.
+  const ways: Record<string, VerbsPath> = { exchange: WIRE };
+  if (process.env.FUSEE_CI === undefined) ways.rdma_cm = { host: WIRE.host, connect: 'cm' };
   for (const [way, path] of Object.entries(ways)) {
     const harness = verbsHarness(path);
     afterAll(() => harness.end());

@@ -20,8 +20,10 @@ export interface GuestRun {
   readonly command: readonly string[];
   /** Where it runs. */
   readonly folder: string;
-  /** Folders in there whose files are copied to the guest's memory: what is opened often, or read whole. */
+  /** Folders in there that lie in the guest's memory: what is opened often, or read whole. */
   readonly copied: readonly string[];
+  /** What is in them, files or folders. */
+  readonly files: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** Files that the command leaves in the folder that $FUSEE_GUEST_OUT names are copied here. */
   readonly out?: string;
@@ -43,7 +45,8 @@ export interface GuestOutcome {
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
- * The emulator's arguments: no device that is not needed, which makes it boot in seconds. Its processor has
+ * The emulator's arguments: no device that is not needed, which makes it boot in seconds. Programs lie at the
+ * same addresses in every process, so that what has been translated of them serves the next. Its processor has
  * no fast string operations: where it says that it has, the kernel copies by `rep movsb`, which is emulated
  * byte by byte. Copies would take eight times as long, and soft-RoCE, whose READs and WRITEs they are, would
  * tear words as no NIC does.
@@ -56,13 +59,13 @@ function machine({ kernel, processors = 2, memoryMib = 2048 }: GuestRun, control
     `virtio-9p-pci,fsdev=${id},mount_tag=${tag}`,
   ];
   return [
-    ['-M', 'q35,hpet=off,usb=off,vmport=off,smbus=off', '-accel', 'tcg,thread=multi,tb-size=256'],
+    ['-M', 'q35,hpet=off,usb=off,vmport=off,smbus=off', '-accel', 'tcg,thread=multi,tb-size=512'],
     ['-cpu', 'max,-erms,-fsrm', '-smp', String(processors), '-m', String(memoryMib)],
     ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ['-kernel', kernel.image, '-initrd', kernel.initramfs, '-append'],
     [
       'console=ttyS0 quiet loglevel=4 mitigations=off nokaslr tsc=reliable no_timer_check nowatchdog audit=0 ' +
-        'selinux=0 apparmor=0 random.trust_cpu=on rcupdate.rcu_expedited=1 panic=-1',
+        'selinux=0 apparmor=0 norandmaps random.trust_cpu=on rcupdate.rcu_expedited=1 panic=-1',
     ],
     ['-serial', `file:${join(control, 'console')}`],
     shared('host', '/', 'host', ',readonly=on,multidevs=remap'),
@@ -100,9 +103,10 @@ export async function runInGuest(run: GuestRun): Promise<GuestOutcome> {
  * Puts the files that are copied into one archive: a file of the host costs the guest a dozen messages, one
  * of its own memory none. What unpacks it there.
  */
-function packFiles({ folder, copied }: GuestRun, control: string): string[] {
+function packFiles({ folder, copied, files }: GuestRun, control: string): string[] {
   const archive = join(control, 'files.tar');
-  const args = ['-c', '-f', archive, '--exclude=*.d.ts', '--exclude=obj.target', ...copied];
+  const excluded = ['*.d.ts', '*.map', '*.test.js', 'obj.target'].map((pattern) => `--exclude=${pattern}`);
+  const args = ['-c', '-f', archive, ...excluded, ...files];
   const packed = spawnSync('tar', args, { cwd: folder, encoding: 'utf8' });
   if (packed.status !== 0)
     throw new FabricError(`tar failed: ${packed.error?.message ?? packed.stderr}; npm run build comes first`);

@@ -5,7 +5,7 @@
  * A guest that does not boot, or does not come to its end, is a failure like any other: nothing was shown
  * then.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,7 +20,7 @@ const LIMIT_SECONDS = 900;
 
 /**
  * The host's files have other inodes in the guest: git, asked where a result comes from, would read all of
- * them to see whether they have changed. Size and time are enough.
+ * them to see whether they have changed. Size and time are enough; where nothing is kept it need not be asked.
  */
 const GIT = {
   GIT_OPTIONAL_LOCKS: '0',
@@ -30,6 +30,7 @@ const GIT = {
   GIT_CONFIG_KEY_1: 'core.trustctime',
   GIT_CONFIG_VALUE_1: 'false',
 };
+const NO_GIT = { GIT_DIR: '/nonexistent' };
 
 /** What this command counts, as test runners do. */
 interface Counts {
@@ -48,16 +49,35 @@ const NOTHING: Counts = {
   success: false,
 };
 
-async function run(command: readonly string[], out?: string): Promise<GuestOutcome> {
+/** Folders that come to the guest's memory. */
+const COPIED = ['dist', join('native', 'build', 'Release')];
+
+/** What of them the tests need: the rest would only be hashed, by each bench that says what it ran. */
+function neededByTests(): string[] {
+  const run = join('dist', 'harness', 'run');
+  const parts = readdirSync(join(packageRoot, run)).filter((name) =>
+    /^(cli-.*|.*-(process|thread))\.js$/.test(name),
+  );
+  return [
+    ...['dist/fusee/fabric', 'dist/fusee/verbs', 'dist/native', 'dist/harness/cli/main.js', COPIED[1]],
+    ...parts.map((name) => join(run, name)),
+  ];
+}
+
+async function run(
+  command: readonly string[],
+  given: { files?: string[]; out?: string; environment?: Readonly<Record<string, string>> } = {},
+): Promise<GuestOutcome> {
   const seconds = Number(process.env.FUSEE_GUEST_SECONDS ?? LIMIT_SECONDS);
   const outcome = await runInGuest({
     kernel: await prepareKernel(),
     command,
     folder: packageRoot,
-    copied: ['dist', join('native', 'build', 'Release')],
+    copied: COPIED,
+    files: given.files ?? COPIED,
     timeoutMs: seconds * 1000,
-    environment: { FUSEE_GUEST: '1', FUSEE_GUEST_PRELOAD: prepareNoAtomics(), ...GIT },
-    ...(out === undefined ? {} : { out }),
+    environment: { FUSEE_GUEST: '1', FUSEE_GUEST_PRELOAD: prepareNoAtomics(), ...(given.environment ?? GIT) },
+    ...(given.out === undefined ? {} : { out: given.out }),
     onOutput: (text) => process.stdout.write(text),
   });
   if (outcome.status === null) {
@@ -98,7 +118,12 @@ async function testIn(folder: string): Promise<Counts> {
   const results = join(folder, 'results.json');
   const vitest = join('node_modules', 'vitest', 'vitest.mjs');
   const config = join('harness', 'rdma', 'guest', 'vitest.config.mjs');
-  const outcome = await run([process.execPath, vitest, 'run', '--config', config], results);
+  const { FUSEE_CI } = process.env;
+  const outcome = await run([process.execPath, vitest, 'run', '--config', config], {
+    out: results,
+    files: neededByTests(),
+    environment: { ...NO_GIT, ...(FUSEE_CI === undefined ? {} : { FUSEE_CI }) },
+  });
   return existsSync(results) ? countsOf(readFileSync(results, 'utf8'), outcome) : NOTHING;
 }
 

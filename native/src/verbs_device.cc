@@ -249,8 +249,8 @@ bool startQp(const Device& device, ibv_qp* qp, const QpAddress& own, const QpAdd
   }
   ibv_qp_attr send{};
   send.qp_state = IBV_QPS_RTS;
-  send.timeout = kAckTimeout;
-  send.retry_cnt = kRetries;
+  send.timeout = device.ackTimeout();
+  send.retry_cnt = device.retries();
   send.rnr_retry = kReceiverRetries;
   send.sq_psn = own.firstPacket;
   send.max_rd_atomic = static_cast<uint8_t>(

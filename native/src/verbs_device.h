@@ -35,6 +35,14 @@ class Device {
   // Null, with the limit of locked memory and how to raise it, when that is what is missing.
   ibv_mr* registerMemory(void* at, uint64_t bytes, int access, Failure& failure);
 
+  // Soft-RoCE: packets are made by the processors that run everything else.
+  bool isSoftware() const { return limits.vendor_id == kSoftwareVendor; }
+  // What passes until a packet without an answer is sent again, in the NIC's terms, and how often it is. A peer
+  // that is gone shows after some 470 ms, in software after 4 s: there a processor that is wanted elsewhere is
+  // no lost packet. 7 times would mean "for ever" to soft-RoCE.
+  uint8_t ackTimeout() const { return isSoftware() ? 18 : 14; }
+  uint8_t retries() const { return isSoftware() ? 3 : 6; }
+
   std::string name() const { return ibv_get_device_name(context->device); }
   QpAddress addressOf(const ibv_qp* qp, uint32_t firstPacket) const;
 
@@ -48,6 +56,7 @@ class Device {
   bool hasGid = false;
 
  private:
+  static constexpr uint32_t kSoftwareVendor = 0xffffff;
   Device() = default;
   bool examine(const DeviceChoice& choice, Failure& failure);
   bool choosePort(const DeviceChoice& choice, Failure& failure);
@@ -69,10 +78,7 @@ ibv_qp* makeQp(const Device& device, ibv_cq* cq, rdma_cm_id* id, QpShape& shape,
 // INIT to RTS towards `peer`, for an exchange of addresses.
 bool startQp(const Device& device, ibv_qp* qp, const QpAddress& own, const QpAddress& peer, Failure& failure);
 
-// Connection parameters shared by both ways of connecting. A peer that is gone shows after some 470 ms; 7
-// would mean "for ever" to soft-RoCE.
-constexpr uint8_t kAckTimeout = 14;
-constexpr uint8_t kRetries = 6;
+// Shared by both ways of connecting.
 constexpr uint8_t kReceiverRetries = 6;
 
 }  // namespace fusee

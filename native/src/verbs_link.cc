@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "clock.h"
+
 namespace fusee {
 namespace {
 
@@ -22,6 +24,18 @@ struct Address {
     if (found != nullptr) freeaddrinfo(found);
   }
 };
+
+// Whether the socket is ready within kConnectMs; a signal that this process takes is no end of the wait.
+bool isReady(int socket, short events) {
+  const uint64_t deadlineNs = nowNs() + uint64_t{kConnectMs} * 1'000'000;
+  for (;;) {
+    const uint64_t now = nowNs();
+    const int leftMs = now >= deadlineNs ? 0 : static_cast<int>((deadlineNs - now) / 1'000'000 + 1);
+    pollfd one{socket, events, 0};
+    const int ready = poll(&one, 1, leftMs);
+    if (ready >= 0 || errno != EINTR) return ready == 1;
+  }
+}
 
 bool resolveHost(const std::string& host, uint16_t port, Address& address, Failure& failure) {
   addrinfo hints{};
@@ -67,9 +81,8 @@ bool VerbsLink::openSocket(Failure& failure) {
   socket_ = ::socket(first.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int error = socket_ < 0 || ::connect(socket_, first.ai_addr, first.ai_addrlen) != 0 ? errno : 0;
   if (error == EINPROGRESS) {
-    pollfd one{socket_, POLLOUT, 0};
     socklen_t length = sizeof error;
-    if (poll(&one, 1, kConnectMs) != 1) error = ETIMEDOUT;
+    if (!isReady(socket_, POLLOUT)) error = ETIMEDOUT;
     else getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &length);
   }
   if (error != 0) {
@@ -83,8 +96,7 @@ bool VerbsLink::openSocket(Failure& failure) {
 
 bool VerbsLink::receiveWhole(void* into, size_t bytes, Failure& failure) {
   for (size_t done = 0; done < bytes;) {
-    pollfd one{socket_, POLLIN, 0};
-    if (poll(&one, 1, kConnectMs) != 1) {
+    if (!isReady(socket_, POLLIN)) {
       failure.fabric("memory node " + where_ + " does not answer");
       return false;
     }
@@ -160,19 +172,19 @@ bool VerbsLink::prove(const Device& device, Failure& failure) {
 }
 
 bool VerbsLink::start(const Device& device, Failure& failure) {
-  if (options_.mode == kConnectionManager) return establish(failure);
+  if (options_.mode == kConnectionManager) return establish(device, failure);
   return startQp(device, qp, hello_.address, accept_.address, failure);
 }
 
-bool VerbsLink::establish(Failure& failure) {
-  uint8_t timeout = kAckTimeout;
+bool VerbsLink::establish(const Device& device, Failure& failure) {
+  uint8_t timeout = device.ackTimeout();
   rdma_set_option(id_, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout, sizeof timeout);
   rdma_conn_param parameters{};
   parameters.private_data = accept_.token;
   parameters.private_data_len = kVerbsTokenBytes;
   parameters.responder_resources = RDMA_MAX_RESP_RES;
   parameters.initiator_depth = RDMA_MAX_INIT_DEPTH;
-  parameters.retry_count = kRetries;
+  parameters.retry_count = device.retries();
   parameters.rnr_retry_count = kReceiverRetries;
   if (rdma_connect(id_, &parameters) == 0) return true;
   failure.system("rdma_cm cannot connect to memory node " + where_);

@@ -54,7 +54,7 @@ class VerbsLink {
   bool makeQueuePair(const Device& device, ibv_cq* cq, QpShape& shape, Failure& failure);
   bool prove(const Device& device, Failure& failure);
   bool start(const Device& device, Failure& failure);
-  bool establish(Failure& failure);
+  bool establish(const Device& device, Failure& failure);
   bool receiveWhole(void* into, size_t bytes, Failure& failure);
 
   VerbsLinkOptions options_;

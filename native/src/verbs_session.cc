@@ -1,5 +1,7 @@
 #include "verbs_session.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -13,10 +15,17 @@ namespace {
 
 constexpr uint64_t kIsReceive = uint64_t{1} << 63;
 constexpr int kPolled = 32;
+// Ten round trips of a NIC. Who waits longer waits for a processor: soft-RoCE's work is done by a thread of the
+// kernel that may want this one, and so may the node, where both are on one host.
+constexpr uint64_t kPatienceNs = 20'000;
 
 uint64_t requestId(uint32_t mn, uint64_t entry, uint32_t verb) {
   return uint64_t{mn} << 56 | (entry & 0xffffffff) << 24 | verb;
 }
+
+// Soft-RoCE completes a READ or atomic by a plain ACK too: that of a WRITE ahead of it that was sent again, when
+// the answer itself was lost. So where an answer is to come stands what no answer is.
+constexpr uint64_t kNoAnswer = 0x8fd35b17c2e6a94d;
 
 bool reads(const Descriptor& verb) { return verb.opcode != kWrite && verb.opcode != kRpc; }
 
@@ -53,6 +62,8 @@ void VerbsSession::doorbell() {
   ringAll();
   pollCompletions();
   if (callCount_ != 0) advanceCalls(now);
+  if (count != 0 || shared->completed != 0) heardNs_ = now;
+  else if (now - heardNs_ > kPatienceNs) sched_yield();
 }
 
 // False: a send queue is full; the rest of the batch goes when it has room, and nothing before that.
@@ -106,7 +117,23 @@ bool VerbsSession::append(Node& node, uint32_t mn, uint32_t offset, uint32_t ind
     request.wr.atomic.swap = verb.swap;
   }
   node.hasRead |= reads(verb);
+  if (device_->isSoftware() && reads(verb) && verb.length >= sizeof kNoAnswer)
+    std::memcpy(static_cast<uint8_t*>(at) + verb.length - sizeof kNoAnswer, &kNoAnswer, sizeof kNoAnswer);
   return true;
+}
+
+// The first verb of the entry that has no answer though it completed; behind its last when all have one.
+uint32_t VerbsSession::unanswered(uint32_t mn, const Entry& entry) const {
+  if (entry.offset == kNoBatch || !device_->isSoftware()) return entry.last + 1;
+  const Descriptor* verbs = batchAt(entry.offset)->verbs();
+  for (uint32_t i = entry.first; i <= entry.last; i++) {
+    const Descriptor& verb = verbs[i];
+    if (verb.mn != mn || !reads(verb) || verb.status != kPending || verb.length < sizeof kNoAnswer) continue;
+    const uint8_t* found = reinterpret_cast<const uint8_t*>(&verb.found);
+    const uint8_t* end = verb.opcode == kRead ? local_ + verb.local + verb.length : found + sizeof verb.found;
+    if (std::memcmp(end - sizeof kNoAnswer, &kNoAnswer, sizeof kNoAnswer) == 0) return i;
+  }
+  return entry.last + 1;
 }
 
 void VerbsSession::openEntry(Node& node, uint32_t mn, uint32_t offset, uint32_t index) {
@@ -206,6 +233,9 @@ void VerbsSession::completed(const ibv_wc& done) {
     received(node, mn, verb, done.byte_len);
   } else if (!node.entries.empty() && entry == static_cast<uint32_t>(node.firstEntry)) {
     const Entry finished = node.entries.front();
+    const uint32_t answered = unanswered(mn, finished);
+    if (answered <= finished.last) [[unlikely]]
+      return breakNode(mn, "soft-RoCE has lost the answer of a READ or atomic", entry, answered);
     node.entries.pop_front();
     node.firstEntry++;
     node.outstanding -= finished.requests;

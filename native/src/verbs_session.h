@@ -134,6 +134,7 @@ class VerbsSession {
   void pollCompletions();
   void completed(const ibv_wc& done);
   void received(Node& node, uint32_t mn, uint32_t slot, uint32_t bytes);
+  uint32_t unanswered(uint32_t mn, const Entry& entry) const;
   void finishEntry(uint32_t mn, const Entry& entry, uint32_t okEnd);
   void breakNode(uint32_t mn, const std::string& reason, uint32_t entry, uint32_t verb);
   void noticeEnds();
@@ -152,6 +153,7 @@ class VerbsSession {
   std::vector<uint32_t> touched_;
   uint64_t callNumber_ = 0;
   uint32_t fencesLost_ = 0;
+  uint64_t heardNs_ = 0;    // when a batch last came or went
   uint32_t callCount_ = 0;  // calls with a node, or waiting to go there
   VerbsWatcher watcher_;
   bool isClosed_ = false;
