@@ -22,7 +22,16 @@ const exact = fc.maxSafeNat();
 it('the numbers of operations and statuses are those that running nodes know', () => {
   const blocks = { ALLOC: 2, FREE: 5, LIST: 6, TRANSFER: 7, HAND_ON: 13 };
   const newer = { EXPEL: 11, HOLDERS: 12 };
-  expect(RpcOperation).toEqual({ JOIN: 1, STATS: 3, LEAVE: 4, RETIRE: 8, VIEW: 9, PART: 10, ...newer, ...blocks });
+  expect(RpcOperation).toEqual({
+    JOIN: 1,
+    STATS: 3,
+    LEAVE: 4,
+    RETIRE: 8,
+    VIEW: 9,
+    PART: 10,
+    ...newer,
+    ...blocks,
+  });
   expect(RpcStatus).toEqual({ OK: 1, NO_MEMORY: 2, BAD_REQUEST: 3, STALE: 4, FULL: 5 });
   expect(RPC_FRAME_BYTES).toBe(32);
   expect([ORPHAN, LANES_MAX > 256]).toEqual([0xffffffff, true]);
