@@ -144,16 +144,20 @@ describe.skipIf(!isGuest)(`bad input over verbs${reason}`, () => {
     netem('veth0', 'loss', '5%');
     try {
       for (const batch of [...writes, ...counts.map(({ cas }) => cas)]) post(batch);
-      await waitFor('the end', () => {
-        done.length = 0;
-        fabric.poll(done);
-        const answered = done.filter((batch) => batch.status(0) === Status.OK);
-        for (const { cas, value } of counts) {
-          if (answered.includes(cas)) expect(cas.found(0, word())).toEqual(word(0, value - 1));
-        }
-        for (const batch of answered) post(batch);
-        return answered.length < done.length;
-      }, 60_000);
+      await waitFor(
+        'the end',
+        () => {
+          done.length = 0;
+          fabric.poll(done);
+          const answered = done.filter((batch) => batch.status(0) === Status.OK);
+          for (const { cas, value } of counts) {
+            if (answered.includes(cas)) expect(cas.found(0, word())).toEqual(word(0, value - 1));
+          }
+          for (const batch of answered) post(batch);
+          return answered.length < done.length;
+        },
+        60_000,
+      );
       expect(fabric.reasonOf(0)).toMatch(/soft-RoCE has lost the answer/);
     } finally {
       for (const end of ['veth0', 'veth1']) netem(end);
