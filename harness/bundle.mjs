@@ -34,7 +34,7 @@ const ENTRIES = [
   ['harness/rdma/guest/tests', 'fusee/fabric/conformance/in-guest', { isWhole: true }],
   ['fusee/fabric/conformance/verbs-process', 'fusee/fabric/conformance/verbs-process'],
 ];
-/** What the command loads where it is installed: it is large, brings files along, and few commands need it. */
+/** What the command loads where it is installed: large, with files of its own, and few commands need it. */
 const LARGE = /^(@duckdb|@resvg|dejavu-fonts-ttf|fontkit|pdfkit|svg-to-pdfkit|vega)/;
 
 for (const [entry, output, { isWhole = false } = {}] of ENTRIES) {
