@@ -31,7 +31,7 @@ const ENTRIES = [
   ['harness/swarm/speed-process', 'harness/swarm/speed-process'],
   ['harness/swarm/worker', 'harness/swarm/worker'],
   // The guest with RDMA devices is slow to read files, and slower to look for them.
-  ['harness/rdma/guest/tests', 'fusee/fabric/conformance/in-guest'],
+  ['harness/rdma/guest/tests', 'fusee/fabric/conformance/in-guest', { isWhole: true }],
   ['fusee/fabric/conformance/verbs-process', 'fusee/fabric/conformance/verbs-process'],
 ];
 
@@ -63,7 +63,8 @@ for (const [entry, output, { isWhole = false } = {}] of ENTRIES) {
   const bundle = await rolldown({
     input: join(root, `${entry}.ts`),
     platform: 'node',
-    external: (id) => (isWhole ? isBuiltin(id) : !/^[./]/.test(id)),
+    // Tests and their runner share one copy of it.
+    external: (id) => (isWhole ? isBuiltin(id) || id === 'vitest' : !/^[./]/.test(id)),
     // A package looks for Node's own modules that way.
     checks: { eval: !isWhole },
     optimization: { inlineConst: true },

@@ -46,8 +46,8 @@ const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
  * The emulator's arguments: no device that is not needed, which makes it boot in seconds. Programs lie at the
- * same addresses in every process, so that what has been translated of them serves the next. Its processor has
- * no fast string operations: where it says that it has, the kernel copies by `rep movsb`, which is emulated
+ * same addresses in every process: what has been translated of them serves the next. Its processor has no
+ * fast string operations: where it says that it has, the kernel copies by `rep movsb`, which is emulated
  * byte by byte. Copies would take eight times as long, and soft-RoCE, whose READs and WRITEs they are, would
  * tear words as no NIC does.
  */

@@ -20,7 +20,7 @@ const LIMIT_SECONDS = 900;
 
 /**
  * The host's files have other inodes in the guest: git, asked where a result comes from, would read all of
- * them to see whether they have changed. Size and time are enough; where nothing is kept it need not be asked.
+ * them to see whether they have changed. Size and time are enough; where nothing is kept nobody asks.
  */
 const GIT = {
   GIT_OPTIONAL_LOCKS: '0',

@@ -48,7 +48,7 @@ describe.skipIf(!isGuest)(`the store over verbs${reason}`, () => {
         '-r',
         '2',
         '--requests',
-        '200',
+        '120',
       ];
       const { status, stderr, rows } = await bench([], ...shape);
       expect(status, stderr).toBe(0);
@@ -62,7 +62,7 @@ describe.skipIf(!isGuest)(`the store over verbs${reason}`, () => {
   it(
     'outlives a client that is killed, fenced and recovered, and a memory node that is killed behind it',
     async () => {
-      const size = ['-w', 'ycsb-a', '-r', '2', '-c', '2', '-n', '3', '--requests', '2000'];
+      const size = ['-w', 'ycsb-a', '-r', '2', '-c', '2', '-n', '3', '--requests', '1600'];
       const faults = [
         { at: '100ms', kill: 'client 1' },
         { at: '400ms', kill: 'node 2' },

@@ -38,8 +38,8 @@ class Device {
   // Soft-RoCE: packets are made by the processors that run everything else.
   bool isSoftware() const { return limits.vendor_id == kSoftwareVendor; }
   // What passes until a packet without an answer is sent again, in the NIC's terms, and how often it is. A peer
-  // that is gone shows after some 470 ms, in software after 4 s: there a processor that is wanted elsewhere is
-  // no lost packet. 7 times would mean "for ever" to soft-RoCE.
+  // that is gone shows after some 470 ms, in software after 4 s: a processor that is wanted elsewhere is no
+  // lost packet. 7 times would mean "for ever" to soft-RoCE.
   uint8_t ackTimeout() const { return isSoftware() ? 18 : 14; }
   uint8_t retries() const { return isSoftware() ? 3 : 6; }
 

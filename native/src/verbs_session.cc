@@ -23,8 +23,8 @@ uint64_t requestId(uint32_t mn, uint64_t entry, uint32_t verb) {
   return uint64_t{mn} << 56 | (entry & 0xffffffff) << 24 | verb;
 }
 
-// Soft-RoCE completes a READ or atomic by a plain ACK too: that of a WRITE ahead of it that was sent again, when
-// the answer itself was lost. So where an answer is to come stands what no answer is.
+// Soft-RoCE completes a READ or atomic by a plain ACK too: that of a WRITE ahead of it that was sent again,
+// when the answer itself was lost. So where an answer is to come stands what no answer is.
 constexpr uint64_t kNoAnswer = 0x8fd35b17c2e6a94d;
 
 bool reads(const Descriptor& verb) { return verb.opcode != kWrite && verb.opcode != kRpc; }

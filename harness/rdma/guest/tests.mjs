@@ -1,3 +1,3 @@
-// What vitest takes for a file of tests: Node loads the bundle by itself, to transform it would take the guest
-// a minute.
+// What vitest takes for a file of tests: Node loads the bundle itself, since to transform it would take the
+// guest a minute.
 import '../../../dist/fusee/fabric/conformance/in-guest.js';
