@@ -74,7 +74,8 @@ export function* walkLogs(cx: Context, blocks: readonly DeadBlock[]): Op<DeadLis
     if (!(yield* readHeads(cx, blocks.slice(i, i + atOnce), walkers))) return undefined;
   const own = new Map(blocks.map(({ pointer, sizeClass }) => [pointer, sizeClass]));
   const perBatch = Math.floor(BATCH_VERBS / config.dataReplicas);
-  let going = walkers.filter((walker) => goesOn(cx, walker, own));
+  // A list may begin, and end, in a block that its client has given away since.
+  let going = walkers.filter((walker) => goesOn(cx, walker, own) || beginsElsewhere(cx, walker, own));
   while (going.length > 0) {
     const next: Walker[] = [];
     for (let i = 0; i < going.length; i += perBatch) {
@@ -107,6 +108,14 @@ function goesOn(cx: Context, walker: Walker, own: ReadonlyMap<number, number>): 
   if (seen.has(cell)) walker.fault = `the log list that begins at cell ${walker.head.freed} has no end`;
   seen.add(cell);
   return walker.fault === undefined;
+}
+
+/** Does a list begin, with its latest cell, in a block that its client has given back or away since? */
+function beginsElsewhere(cx: Context, walker: Walker, own: ReadonlyMap<number, number>): boolean {
+  const { head, cell, sizeClass } = walker;
+  const { regions, config } = cx.client.view.geometry;
+  const isCell = cell % LINE_BYTES === 0 && cell < regions * config.regionBytes;
+  return isCell && cell === head.head && own.get(cell - (cell % config.blockBytes)) !== sizeClass;
 }
 
 /** Bytes of the log heads of a block. */

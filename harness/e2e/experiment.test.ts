@@ -47,7 +47,8 @@ describe('an experiment', () => {
       ['Total', 177],
     ]);
     const steps = table.slice(0, -1).reduce((sum, { measuredMs }) => sum + Number(measuredMs), 0);
-    expect(steps).toBeCloseTo(Number(table.at(-1)?.['measuredMs']), 0);
+    // Between two steps the clock is read once more, and the process may wait for a processor.
+    expect(steps / Number(table.at(-1)?.['measuredMs'])).toBeCloseTo(1, 1);
     const crash = run.events.find(({ kind }) => kind === 'crash');
     expect(crash?.detail['point']).toMatchObject({ operation: 'UPDATE', occurrence: 1000 });
     for (const file of ['conclusion.json', 'conclusion.csv', 'figures/table1.svg', 'figures/table1.png'])

@@ -1,6 +1,6 @@
 // Fuzzes the node's side of a TCP connection:
 //
-//     node native/fuzz/run.mjs short [SEED]       g++, inputs made from the seed, 15 seconds
+//     node native/fuzz/run.mjs short [SEED]       g++, inputs made from the seed, 8 seconds
 //     node native/fuzz/run.mjs long [INPUTS]      libFuzzer (clang), guided by coverage, 10 million inputs
 //
 // Prints how many inputs there were, and fails when one of them has found something.
@@ -47,7 +47,7 @@ if (!existsSync(program) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !=
   ]);
   writeFileSync(stamp, sum);
 }
-if (form === 'short') run(program, ['1000000000', '15', argument ?? '1']);
+if (form === 'short') run(program, ['1000000000', '8', argument ?? '1']);
 else {
   const corpus = join(folder, 'corpus');
   mkdirSync(corpus, { recursive: true });
