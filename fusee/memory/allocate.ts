@@ -31,6 +31,7 @@ import {
   type View,
 } from '../layout/index.js';
 import { type LocalMemory, type Op, replicaRef, VerbBatch } from '../verbs/index.js';
+import { mendBackupEntries, writeBackupEntries } from './backup-entries.js';
 import { Allocation, type Holdings, holdingsOf, takeAll } from './holdings.js';
 import { Lane } from './lane.js';
 import { type ListedBlock, ORPHAN, RpcOperation, type RpcResponse, RpcStatus, URGENT } from './rpc.js';
@@ -55,6 +56,7 @@ export class Allocator {
   readonly lane: Lane;
   readonly #holdings: Holdings;
   readonly #entry: number;
+  readonly #room: { readonly view: View; readonly batch: VerbBatch };
   readonly #replicas = replicaRef(MAX_REPLICAS);
   /** Nodes that may have granted a block to this lane without its knowing. */
   readonly #lost: Uint8Array;
@@ -79,6 +81,7 @@ export class Allocator {
     this.#cid = client.cid;
     this.#local = client.local;
     this.#batch = new VerbBatch(client.local, 2 * MAX_REPLICAS);
+    this.#room = { view: client.view, batch: this.#batch };
     this.lane = new Lane(client, lane);
     this.#entry = client.local.reserve(BLOCK_ENTRY_BYTES * 2);
     this.#holdings = holdingsOf(client.slab);
@@ -160,12 +163,14 @@ export class Allocator {
   *giveAway(pointer: number): Op<boolean> {
     // The size class behind it stays.
     this.#local.words[this.#entry >>> 2] = ORPHAN;
+    const { joinedIn } = this.#view;
     if (!(yield* this.#writeBackupEntries(pointer, 4))) return false;
     const what = { operation: RpcOperation.TRANSFER, argument: this.#cid, other: ORPHAN, pointer };
     // Before it asks: when the answer is here, the block may have come back to a sibling.
     this.#move(pointer);
     this.#holdings.kept.delete(pointer);
     const answered = yield* this.#ask(this.#view.dataMn(pointer, 0), what);
+    yield* mendBackupEntries(this.#room, pointer, { before: this.#cid, now: ORPHAN, joinedIn });
     if (answered === undefined) {
       this.#holdings.kept.add(pointer);
       this.#isUnsure = true;
@@ -277,6 +282,7 @@ export class Allocator {
   *#giveBack(pointer: number, settle?: () => Op<boolean>): Op<boolean> {
     // The header goes last: until others may have it, this is an empty block of the caller's.
     const { blockBytes } = this.#view.geometry.config;
+    const { joinedIn } = this.#view;
     let isZero = yield* this.#zero(pointer + BLOCK_HEADER_BYTES, blockBytes - BLOCK_HEADER_BYTES);
     if (isZero && settle !== undefined) isZero = yield* settle();
     if (isZero) isZero = yield* this.#zero(pointer, BLOCK_HEADER_BYTES);
@@ -293,6 +299,9 @@ export class Allocator {
     // Not before: a node that has joined may serve the region now.
     const mn = this.#view.dataMn(pointer, 0);
     const answered = yield* this.#ask(mn, { operation: RpcOperation.FREE, pointer });
+    // A sibling that refills may have got it again.
+    if (this.#slab.refilling.every((n) => n === 0))
+      yield* mendBackupEntries(this.#room, pointer, { before: this.#cid, now: 0, joinedIn });
     if (answered === undefined) {
       this.#inDoubt.set(pointer, mn);
       this.#lost[mn] = 1;
@@ -364,17 +373,8 @@ export class Allocator {
     return !b.hasFailures();
   }
 
-  /** Writes the first bytes of the staged entry into the backups' tables: one round trip. */
-  *#writeBackupEntries(pointer: number, lengthBytes: number): Op<boolean> {
-    const to = this.#view.dataReplicas(pointer, this.#replicas);
-    if (to.count === 1) return true;
-    const b = this.#batch.reset();
-    for (let r = 1; r < to.count; r++)
-      b.write(to.mn[r], this.#view.entryOffset(pointer, r), this.#entry, lengthBytes);
-    b.markBackground();
-    yield b;
-    return !b.hasFailures();
-  }
+  #writeBackupEntries = (pointer: number, lengthBytes: number): Op<boolean> =>
+    writeBackupEntries(this.#room, pointer, { from: this.#entry, lengthBytes });
 
   /** Writes zeros over part of a block on all replicas. False: one was silent. */
   *#zero(pointer: number, bytes: number): Op<boolean> {

@@ -20,6 +20,7 @@
  */
 import {
   CLASS_LINES,
+  type Geometry,
   getPointer,
   LINE_BYTES,
   LOG_ENTRY_BYTES,
@@ -97,14 +98,20 @@ export function requireWhole(lists: readonly DeadList[]): void {
   for (const { fault } of lists) if (fault !== undefined) throw new CorruptionError(fault);
 }
 
+/** The block of a cell of that class; -1 where there cannot be one. */
+function blockOfCell(geometry: Geometry, cell: number, sizeClass: number): number {
+  const { config } = geometry;
+  const block = cell - (cell % config.blockBytes);
+  const cells = (cell + LINE_BYTES - block - geometry.cellsOffset) / (CLASS_LINES[sizeClass] * LINE_BYTES);
+  const isCell = Number.isInteger(cells) && cells >= 1 && cells <= geometry.cellsPerBlock(sizeClass);
+  return isCell && cell < geometry.regions * config.regionBytes ? block : -1;
+}
+
 /** Does a list go on at its cell? It ends where that is none of its client's, and of its class. */
 function goesOn(cx: Context, walker: Walker, own: ReadonlyMap<number, number>): boolean {
-  const { geometry } = cx.client.view;
   const { cell, sizeClass, seen } = walker;
-  const block = cell - (cell % geometry.config.blockBytes);
+  const block = blockOfCell(cx.client.view.geometry, cell, sizeClass);
   if (own.get(block) !== sizeClass) return false;
-  const cells = (cell + LINE_BYTES - block - geometry.cellsOffset) / (CLASS_LINES[sizeClass] * LINE_BYTES);
-  if (!Number.isInteger(cells) || cells < 1 || cells > geometry.cellsPerBlock(sizeClass)) return false;
   if (seen.has(cell)) walker.fault = `the log list that begins at cell ${walker.head.freed} has no end`;
   seen.add(cell);
   return walker.fault === undefined;
@@ -113,9 +120,8 @@ function goesOn(cx: Context, walker: Walker, own: ReadonlyMap<number, number>): 
 /** Does a list begin, with its latest cell, in a block that its client has given back or away since? */
 function beginsElsewhere(cx: Context, walker: Walker, own: ReadonlyMap<number, number>): boolean {
   const { head, cell, sizeClass } = walker;
-  const { regions, config } = cx.client.view.geometry;
-  const isCell = cell % LINE_BYTES === 0 && cell < regions * config.regionBytes;
-  return isCell && cell === head.head && own.get(cell - (cell % config.blockBytes)) !== sizeClass;
+  const block = blockOfCell(cx.client.view.geometry, cell, sizeClass);
+  return block >= 0 && cell === head.head && own.get(block) !== sizeClass;
 }
 
 /** Bytes of the log heads of a block. */

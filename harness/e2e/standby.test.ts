@@ -4,6 +4,7 @@
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
 import { reachMaster } from '../../fusee/client/reach-master.js';
@@ -94,6 +95,8 @@ describe('without a master that answers', () => {
     // With two replicas of everything each write meets one of the dead.
     for (const node of nodes.slice(1)) node.process.kill('SIGKILL');
     await Promise.all(nodes.slice(1).map((node) => node.ended));
+    // The client's own watch has to hear of it too.
+    await pause(500);
     const startMs = performance.now();
     const update = async (i: number): Promise<string> =>
       await client.update(`k${i}`, 'w').then(

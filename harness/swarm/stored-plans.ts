@@ -220,3 +220,32 @@ export const UNDO_RESUMED: SwarmPlan = {
   isLoaded: true,
   boundNs: 1_000_000,
 };
+
+/**
+ * A client was giving a block back when a node joined, with a copy of that block's entry from before: nobody
+ * took it out of the new backup's table.
+ */
+export const ENTRY_COPIED: SwarmPlan = {
+  ...COMMON,
+  seed: 1247603349775892,
+  pool: {
+    ...COMMON.pool,
+    indexReplicas: 2,
+    blockBytes: 2048,
+    regionBytes: 4096,
+    regionsPerNode: 53,
+  },
+  clients: 2,
+  keys: names('k0..............'),
+  valueBytesMost: 8,
+  mix: [0, 2, 0, 0, 0],
+  cache: { bytes: 0, keyBytes: 32, threshold: 1 },
+  latency: { leastNs: 800, jitterNs: 1, serviceNs: 1000 },
+  faults: { ...COMMON.faults, tear: 0, tearNs: 0, delayNs: 0, survival: 0.75 },
+  thinkNs: 0,
+  roundNs: 3000,
+  crashes: 0,
+  leaseNs: 200_000,
+  refillNs: 20_000,
+  fillDeath: 0,
+};

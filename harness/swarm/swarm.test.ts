@@ -7,7 +7,13 @@ import { Cluster } from './cluster.js';
 import { formatFailure, planOf, runPlan, runSeed, type SeedReport, type SwarmPlan } from './index.js';
 import { checkInvariants } from './invariants.js';
 import { formatSpeed, measureSpeed, speedHeading } from './speed.js';
-import { FREED_UNDER_REQUEST, LOST_LINK, MENDED_FOR_EVER, UNLOGGED_BITS } from './stored-plans.js';
+import {
+  ENTRY_COPIED,
+  FREED_UNDER_REQUEST,
+  LOST_LINK,
+  MENDED_FOR_EVER,
+  UNLOGGED_BITS,
+} from './stored-plans.js';
 import { Values, valueId } from './values.js';
 import { seedFrom, verifySeeds } from './verify.js';
 import { runSeeds } from './worker.js';
@@ -50,6 +56,7 @@ describe('a seed', () => {
     ['a cell that was freed under its own request', FREED_UNDER_REQUEST],
     ['a bit set on some replicas, by a client whose log could not tell', UNLOGGED_BITS],
     ['a batch that was mended for ever', MENDED_FOR_EVER],
+    ['an entry that a node copied ahead of its end', ENTRY_COPIED],
   ])('once failed: %s', (_, plan) => {
     expect(runPlan(plan).findings).toEqual([]);
   });
