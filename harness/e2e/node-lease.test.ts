@@ -2,15 +2,12 @@
  * Memory nodes that are stopped, and not dead: real processes under SIGSTOP, whose lease runs out while
  * clients work, and who find that they are out when they are woken.
  */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
-import { askStatus } from '../../fusee/control/link.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
-import type { MasterStatus } from '../../fusee/host/status.js';
 import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
 import { endAll, masterSays, running, start } from './run-master.js';
+import { leadOverTcp, startOverTcp, writeSecret } from './run-tcp.js';
 import { Writer } from './writer.js';
 
 const pools: string[] = [];
@@ -70,21 +67,8 @@ describe('a memory node whose process is stopped', () => {
   }, 120_000);
 
   it('under a bench costs its cell nothing but the time: all is there, and the process ends', async () => {
-    const faults = join(folder.path, 'faults.yaml');
-    writeFileSync(faults, JSON.stringify([{ at: '500ms', stop: 'node 1', for: '1800ms' }]));
-    const sizes = [
-      '--records',
-      '300',
-      '--requests',
-      '60000',
-      '--kv-bytes',
-      '128',
-      '--rtt',
-      '300us',
-      '--loop',
-    ];
-    const more = ['-c', '2', '--seconds', '3', '--lease', '1s', '--verify', '--faults', faults];
-    const bench = new Running(folder.bench('-w', 'ycsb-a', ...sizes, ...more));
+    const stop = { at: '500ms', stop: 'node 1', for: '1800ms' };
+    const bench = new Running(folder.verifiedBench([stop], '--seconds', '3', '--lease', '1s'));
     running.push(bench);
     await bench.says(/stop node 1/);
     const stopped = bench.child('node-process', 1);
@@ -100,65 +84,23 @@ describe('a memory node whose process is stopped', () => {
 
 describe('over TCP', () => {
   it('it is out too, and is told so when it is woken, by the next master if need be', async () => {
-    const pool = `e2e-node-lease-${process.pid}`;
+    const tcp = await startOverTcp(writeSecret(folder.path), 3);
+    const { pool, nodes, addresses, secretFile } = tcp;
     pools.push(pool);
-    const secretFile = join(folder.path, 'secret');
-    writeFileSync(secretFile, 'a secret of 24 characters', { mode: 0o600 });
-    const shape = ['--nodes', '3', '--index-replicas', '2', '--data-replicas', '2', '--keys', '10k'];
-    const tcp = ['--fabric', 'tcp', '--listen', '127.0.0.1:0', '--secret-file', secretFile];
-    const nodes = await Promise.all(
-      [0, 1, 2].map(async (id) => {
-        const node = new Running([
-          'node',
-          '--pool',
-          pool,
-          '--id',
-          String(id),
-          '-m',
-          '32MiB',
-          ...shape,
-          ...tcp,
-        ]);
-        running.push(node);
-        await node.says(/is ready/);
-        return node;
-      }),
-    );
-    const addresses = nodes.map(({ stdout }) => /tcp (127\.0\.0\.1:\d+)/.exec(stdout)?.[1] ?? '');
-    const flags = [
-      '--pool',
-      pool,
-      '--fabric',
-      'tcp',
-      '--nodes',
-      addresses.join(','),
-      '--secret-file',
-      secretFile,
-    ];
-    const lead = async (): Promise<Running> => {
-      const master = new Running(['master', ...flags, '--lease', '1s']);
-      running.push(master);
-      await master.says(/is ready/);
-      return master;
-    };
-    const master = await lead();
+    const master = await leadOverTcp(tcp, '--lease', '1s');
     const client = await connect({ pool, fabric: 'tcp', nodes: addresses, secretFile });
     const writer = new Writer(client);
     writer.begin();
     await until(() => writer.rounds > 1);
     nodes[1].process.kill('SIGSTOP');
-    let status: MasterStatus | undefined;
-    for (const endMs = performance.now() + 20_000; performance.now() < endMs; ) {
-      status = (await askStatus({ pool, secretFile })) as MasterStatus;
-      if (status.view.dead.includes(1)) break;
-    }
-    expect(status?.view.dead).toEqual([1]);
+    const { view } = await masterSays(pool, (status) => status.view.dead.includes(1), secretFile);
+    expect(view.dead).toEqual([1]);
     await writer.goOn();
     await writer.end();
     await client.close();
     master.process.kill('SIGKILL');
     await master.ended;
-    await lead();
+    await leadOverTcp(tcp, '--lease', '1s');
     await wakes(nodes[1]);
   }, 120_000);
 });

@@ -152,6 +152,24 @@ export class RunFolder {
     return ['bench', '--out', this.path, '--warmup', '0', '--no-figures', ...args];
   }
 
+  /** The same for two clients under faults, verified; answers are held back, so that it lasts. */
+  verifiedBench(timeline: readonly object[], ...args: string[]): string[] {
+    const faults = join(this.path, 'faults.yaml');
+    writeFileSync(faults, JSON.stringify(timeline));
+    const sizes = [
+      '--records',
+      '300',
+      '--requests',
+      '60000',
+      '--kv-bytes',
+      '128',
+      '--rtt',
+      '300us',
+      '--loop',
+    ];
+    return this.bench('-w', 'ycsb-a', '-c', '2', ...sizes, '--verify', '--faults', faults, ...args);
+  }
+
   /** All runs in whatever state, each file of them read and checked. */
   runs(): StoredRun[] {
     const states = ['running', 'finished', 'interrupted', 'failed'] as const;

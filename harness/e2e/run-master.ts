@@ -37,16 +37,18 @@ export async function endAll(): Promise<void> {
 }
 
 /** What the pool's master says of itself. */
-export const statusOf = async (pool: string): Promise<MasterStatus> =>
-  (await askStatus({ pool })) as MasterStatus;
+export const statusOf = async (pool: string, secretFile?: string): Promise<MasterStatus> =>
+  (await askStatus({ pool, ...(secretFile === undefined ? {} : { secretFile }) })) as MasterStatus;
 
 /** Waits until the master says so; what it said last. */
 export async function masterSays(
   pool: string,
   isSo: (status: MasterStatus) => boolean,
+  secretFile?: string,
 ): Promise<MasterStatus> {
-  let status = await statusOf(pool);
-  for (const end = performance.now() + 10_000; !isSo(status) && performance.now() < end; )
-    status = await statusOf(pool);
+  const patienceMs = secretFile === undefined ? 10_000 : 20_000;
+  let status = await statusOf(pool, secretFile);
+  for (const end = performance.now() + patienceMs; !isSo(status) && performance.now() < end; )
+    status = await statusOf(pool, secretFile);
   return status;
 }

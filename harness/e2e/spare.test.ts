@@ -49,21 +49,7 @@ const placed = async (spares: readonly Running[], mn: number): Promise<Running> 
 
 describe('a spare of a running pool', () => {
   it('takes the place of a node that dies under a bench, by itself, and nothing is lost', async () => {
-    const faults = join(folder.path, 'faults.yaml');
-    writeFileSync(faults, JSON.stringify([{ at: '3s', kill: 'node 1' }]));
-    const sizes = [
-      '--records',
-      '300',
-      '--requests',
-      '60000',
-      '--kv-bytes',
-      '128',
-      '--rtt',
-      '300us',
-      '--loop',
-    ];
-    const more = ['-c', '2', '--seconds', '6', '--verify', '--faults', faults];
-    const bench = new Running(folder.bench('-w', 'ycsb-a', ...sizes, ...more));
+    const bench = new Running(folder.verifiedBench([{ at: '3s', kill: 'node 1' }], '--seconds', '6'));
     running.push(bench);
     const name = (): string | undefined => regions(`fusee-bench-${bench.pid}-`)[0];
     await bench.says(/loading|running/);

@@ -3,78 +3,19 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../fusee/client/index.js';
-import { askStatus } from '../../fusee/control/link.js';
-import type { MasterStatus } from '../../fusee/host/status.js';
 import { fusee, isRunning, RunFolder, Running, regions } from './run-fusee.js';
+import { endAll, masterSays, running, statusOf } from './run-master.js';
+import { leadOverTcp, startOverTcp, type TcpPool, writeSecret } from './run-tcp.js';
 
 // Many processes start here, one after the other.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
-const running: Running[] = [];
-afterEach(async () => {
-  for (const one of running) if (isRunning(one.pid)) one.process.kill('SIGTERM');
-  await Promise.all(running.splice(0).map((one) => one.ended));
-});
+afterEach(endAll);
 const folder = new RunFolder();
 afterAll(() => folder.remove());
 
-const secretFile = join(folder.path, 'secret');
-writeFileSync(secretFile, 'a secret of 24 characters', { mode: 0o600 });
-
-let count = 0;
-
-interface Pool {
-  readonly pool: string;
-  readonly nodes: Running[];
-  readonly addresses: string[];
-  /** As commands take them. */
-  readonly flags: string[];
-}
-
-async function start(nodes: number): Promise<Pool> {
-  const pool = `e2e-tcp-${process.pid}-${count++}`;
-  const replicas = String(Math.min(2, nodes));
-  const shape = ['--nodes', String(nodes), '--index-replicas', replicas, '--data-replicas', replicas];
-  const tcp = ['--fabric', 'tcp', '--listen', '127.0.0.1:0', '--secret-file', secretFile];
-  const started = await Promise.all(
-    Array.from({ length: nodes }, async (_, id) => {
-      const sizes = ['--memory', '32MiB', '--keys', '10k', '--id', String(id)];
-      const node = new Running(['node', '--pool', pool, ...sizes, ...shape, ...tcp]);
-      running.push(node);
-      await node.says(/is ready/);
-      return node;
-    }),
-  );
-  const addresses = started.map(({ stdout }) => /tcp (127\.0\.0\.1:\d+)/.exec(stdout)?.[1] ?? '');
-  const flags = [
-    '--pool',
-    pool,
-    '--fabric',
-    'tcp',
-    '--nodes',
-    addresses.join(','),
-    '--secret-file',
-    secretFile,
-  ];
-  return { pool, nodes: started, addresses, flags };
-}
-
-async function startMaster({ flags }: Pool): Promise<Running> {
-  const master = new Running(['master', ...flags]);
-  running.push(master);
-  await master.says(/is ready/);
-  return master;
-}
-
-const statusOf = async (pool: string): Promise<MasterStatus> =>
-  (await askStatus({ pool, secretFile })) as MasterStatus;
-
-async function masterSays(pool: string, isSo: (status: MasterStatus) => boolean): Promise<MasterStatus> {
-  let status = await statusOf(pool);
-  for (const end = performance.now() + 20_000; !isSo(status) && performance.now() < end; )
-    status = await statusOf(pool);
-  return status;
-}
+const secretFile = writeSecret(folder.path);
+const start = (nodes: number): Promise<TcpPool> => startOverTcp(secretFile, nodes);
 
 describe('a pool over TCP', () => {
   it('is used from the shell, beside shared memory, and accounts for every byte', async () => {
@@ -138,7 +79,7 @@ describe('a pool over TCP', () => {
 
   it('loses a memory node, and nothing else', async () => {
     const pool = await start(3);
-    await startMaster(pool);
+    await leadOverTcp(pool);
     const access = { pool: pool.pool, fabric: 'tcp' as const, nodes: pool.addresses, secretFile };
     const client = await connect(access);
     for (let i = 0; i < 60; i++) expect(await client.put(`k${i}`, `v${i}`)).toEqual({ outcome: 'OK' });
@@ -151,14 +92,14 @@ describe('a pool over TCP', () => {
       const found = await client.search(`k${i}`);
       expect(found.outcome === 'OK' && Buffer.from(found.value).toString()).toBe(`w${i}`);
     }
-    expect((await statusOf(pool.pool)).view).toEqual({ number: 2, dead: [0] });
+    expect((await statusOf(pool.pool, secretFile)).view).toEqual({ number: 2, dead: [0] });
     await client.close();
     expect(await fusee('fsck', ...pool.flags)).toMatchObject({ status: 0 });
   });
 
   it('fences a client that hangs at its nodes, and recovers it, while its process lives', async () => {
     const pool = await start(2);
-    const master = await startMaster(pool);
+    const master = await leadOverTcp(pool);
     // A bench of its own would bring its own pool: this client is a process that stands still.
     const script = join(folder.path, 'client.mjs');
     writeFileSync(
@@ -175,7 +116,7 @@ describe('a pool over TCP', () => {
     running.push(client);
     await client.says(/is in/);
     client.process.kill('SIGSTOP');
-    const status = await masterSays(pool.pool, ({ recoveries }) => recoveries.length === 1);
+    const status = await masterSays(pool.pool, ({ recoveries }) => recoveries.length === 1, secretFile);
     expect(status.recoveries).toHaveLength(1);
     expect(isRunning(client.pid)).toBe(true);
     expect(pool.nodes[0].stdout).toMatch(/its client has been fenced/);
