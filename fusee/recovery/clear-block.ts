@@ -124,7 +124,7 @@ interface CellPiece extends Piece {
   readonly bitmap: Uint8Array;
   readonly cells: Cell[];
   /** Log entries on the first replica. */
-  readonly trailers: Uint8Array;
+  readonly trailers: Buffer;
 }
 
 /** READs pieces, as many at a time as fit; `each` sees them in order. False: a node was silent. */
@@ -198,14 +198,14 @@ function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint
       cellBytes,
       bitmap,
       cells: Array.from({ length: count }, freshCell),
-      trailers: new Uint8Array(count * LOG_ENTRY_BYTES),
+      trailers: Buffer.alloc(count * LOG_ENTRY_BYTES),
     };
   });
 }
 
 /**
- * Looks at what one replica has of a piece. By whole comparisons, not byte by byte: recovery runs in masters
- * that have compiled none of this yet.
+ * Looks at what one replica has of a piece. By whole comparisons, not byte by byte, and without an object for
+ * each: recovery runs in masters that have compiled none of this yet.
  */
 function lookAt(cx: Context, { cells, cellBytes, trailers }: CellPiece, at: number, replica: number): void {
   const { view, local } = cx.client;
@@ -213,14 +213,15 @@ function lookAt(cx: Context, { cells, cellBytes, trailers }: CellPiece, at: numb
   const bytes = Buffer.from(local.bytes.buffer, local.bytes.byteOffset + at, cells.length * cellBytes);
   for (const [i, cell] of cells.entries()) {
     const end = (i + 1) * cellBytes;
-    const trailer = bytes.subarray(end - LOG_ENTRY_BYTES, end);
-    const first = trailers.subarray(i * LOG_ENTRY_BYTES, (i + 1) * LOG_ENTRY_BYTES);
-    if (replica === 0) first.set(trailer);
-    const hasTrailer = !isZero(trailer);
-    cell.isNamed &&= hasTrailer && trailer.equals(first) && isNamed(trailer, isLogged);
+    const entry = end - LOG_ENTRY_BYTES;
+    const first = i * LOG_ENTRY_BYTES;
+    if (replica === 0) bytes.copy(trailers, first, entry, end);
+    const hasTrailer = !isZero(bytes, entry, end);
+    const isSame = trailers.compare(bytes, entry, end, first, first + LOG_ENTRY_BYTES) === 0;
+    cell.isNamed &&= hasTrailer && isSame && isNamed(bytes, end, isLogged);
     cell.hasTrailer ||= hasTrailer;
-    cell.isUsed ||= isUsed(trailer);
-    cell.isFresh &&= !hasTrailer && isZero(bytes.subarray(end - cellBytes, end));
+    cell.isUsed ||= isUsed(bytes, end);
+    cell.isFresh &&= !hasTrailer && isZero(bytes, end - cellBytes, end);
   }
 }
 
@@ -247,16 +248,20 @@ function freedLine(bitmap: Uint8Array, first: number, last: number): number {
   return -1;
 }
 
-const ZEROS = new Uint8Array(Math.max(...CLASS_LINES) * LINE_BYTES);
+const ZEROS = Buffer.alloc(Math.max(...CLASS_LINES) * LINE_BYTES);
 
-const isZero = (bytes: Buffer): boolean => bytes.equals(ZEROS.subarray(0, bytes.length));
+const isZero = (bytes: Buffer, start: number, end: number): boolean =>
+  ZEROS.compare(bytes, start, end, 0, end - start) === 0;
 
-/** Has a slot named the object with this log entry, as far as that tells? */
-function isNamed(entry: Uint8Array, isLogged: boolean): boolean {
-  return isUsed(entry) && (!isLogged || readOldValue(entry, LOG_ENTRY_BYTES, word()));
+/** What an old value is read into that nobody looks at. */
+const ignored = word();
+
+/** Has a slot named the object whose log entry ends here, as far as that tells? */
+function isNamed(bytes: Buffer, end: number, isLogged: boolean): boolean {
+  return isUsed(bytes, end) && (!isLogged || readOldValue(bytes, end, ignored));
 }
 
-const isUsed = (entry: Uint8Array): boolean => (entry[LOG_ENTRY_BYTES + LogField.OPERATION] & 1) === 1;
+const isUsed = (bytes: Buffer, end: number): boolean => (bytes[end + LogField.OPERATION] & 1) === 1;
 
 function* zeroTrailers(cx: Context, cells: readonly number[]): Op<boolean> {
   const { view, local } = cx.client;
