@@ -29,7 +29,8 @@
         "<(fusee_src)/tcp_resume.cc",
         "<(fusee_src)/tcp_server.cc",
         "<(fusee_src)/tcp_session.cc",
-        "<(fusee_src)/tcp_socket.cc"
+        "<(fusee_src)/tcp_socket.cc",
+        "<(fusee_src)/toucher.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

@@ -96,6 +96,14 @@ export class MemoryNodes {
     return this.#nodes[mn].handler?.(request);
   }
 
+  /** The same memories once more, of nodes that all live and have no service yet. */
+  copy(): MemoryNodes {
+    const copy = new MemoryNodes([...this.memoryBytes]);
+    for (const [mn, { pages }] of this.#nodes.entries())
+      for (const [index, { bytes }] of pages) copy.#pageOf(mn, index).bytes.set(bytes);
+    return copy;
+  }
+
   /** Copies `lengthBytes` bytes of the MN at `offset` into `into` at `at`. */
   read(mn: number, offset: number, into: Uint8Array, at: number, lengthBytes: number): void {
     const pages = this.#nodes[mn].pages;
@@ -139,8 +147,11 @@ export class MemoryNodes {
   }
 
   #page(mn: number, offset: number): Page {
-    const pages = this.#nodes[mn].pages;
-    const index = pageIndex(offset);
+    return this.#pageOf(mn, pageIndex(offset));
+  }
+
+  #pageOf(mn: number, index: number): Page {
+    const { pages } = this.#nodes[mn];
     let page = pages.get(index);
     if (page === undefined) {
       page = new Page();

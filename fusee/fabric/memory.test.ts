@@ -47,6 +47,16 @@ const harness: FabricHarness = {
 describeFabric('memory fabric', harness);
 
 describe('memory nodes', () => {
+  it('are copied with what they hold; what is written to one is not in the other', () => {
+    const nodes = new MemoryNodes([2 ** 20, 2 ** 20]);
+    nodes.store(1, 70_000, 5, 6);
+    const copy = nodes.copy();
+    copy.store(0, 8, 1, 0);
+    nodes.store(1, 70_000, 7, 7);
+    expect(copy.load(1, 70_000, word())).toEqual(word(6, 5));
+    expect(nodes.load(0, 8, word())).toEqual(word());
+  });
+
   it('take a page only where somebody wrote', () => {
     const nodes = new MemoryNodes([2 ** 47]);
     nodes.store(0, 2 ** 46 + 8, 1, 2);

@@ -1,4 +1,5 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { native } from '../../native/index.js';
 import {
   DESCRIPTOR_BYTES,
@@ -73,6 +74,29 @@ describe('shared-memory fabric, beyond the contract', () => {
     expect(new Uint8Array(node.window(4096, 8))[4]).toBe(7);
     expect(() => node.window(8000, 200)).toThrow(UsageError);
     node.close();
+  });
+});
+
+describe('memory that is looked at ahead of use', () => {
+  /** KiB of the region's two mappings here, the node's and the client's, that have a page behind them. */
+  const mappedKib = (name: string): number =>
+    readFileSync('/proc/self/smaps', 'utf8')
+      .split(/\n(?=[0-9a-f]+-)/)
+      .filter((mapping) => mapping.split('\n')[0].endsWith(`/${name}`))
+      .reduce((sum, mapping) => sum + Number(/^Rss:\s+(\d+)/m.exec(mapping)?.[1]), 0);
+
+  it('is all there a little later, that of a process that has taken a place too', async () => {
+    const names = ['ahead', 'ahead-next'].map((name) => `test-${process.pid}-${name}`);
+    const options = { mn: 0, memoryBytes: 1 << 23, prefault: false };
+    const [node, next] = names.map((pool) => new ShmNode({ ...options, pool }));
+    for (const one of [node, next]) one.ready();
+    const fabric = new ShmFabric({ regions: [node.name], localBytes: 1 << 16, prefault: false });
+    expect(mappedKib(node.name)).toBeLessThan(1 << 12);
+    fabric.touchAhead();
+    await vi.waitUntil(() => mappedKib(node.name) >= 1 << 13, 20_000);
+    fabric.reattach(0, next.name);
+    await vi.waitUntil(() => mappedKib(next.name) >= 1 << 13, 20_000);
+    for (const end of [fabric, node, next]) end.close();
   });
 });
 

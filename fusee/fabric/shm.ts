@@ -98,6 +98,14 @@ export class ShmFabric extends NativeFabric {
     this.#session.fence(mn);
   }
 
+  /**
+   * Has the nodes' memory looked at ahead of use, by a thread of its own and a little at a time: the first
+   * access to a page may cost 10 µs (`native/src/toucher.h`). At most 1 GiB of it.
+   */
+  touchAhead(): void {
+    callNative(() => this.#session.touchAhead());
+  }
+
   override reattach(mn: number, region: string): void {
     if (this.outstanding !== 0)
       throw new UsageError(`${this.outstanding} batches are outstanding: poll them first`);

@@ -94,7 +94,7 @@ export class MasterHost implements Listener {
   get #employer(): Employer {
     return {
       isClosed: () => this.#isClosed,
-      joinGraceMs: this.#options.joinGraceMs,
+      options: this.#options,
       chronicle: this.#chronicle,
       lookAtNodes: () => this.#lookAtNodes(),
       log: (line) => this.#log(line),
@@ -115,7 +115,7 @@ export class MasterHost implements Listener {
       this.#apply(this.#master.lose(cid));
     }
     this.#watchNodes();
-    this.#works.watchHolders();
+    this.#works.begin();
   }
 
   /** The number of its term. */

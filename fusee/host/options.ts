@@ -21,6 +21,11 @@ export interface HostOptions extends NodeAccess {
   readonly joinGraceMs?: number;
   /** Waits while another master leads. @default with etcd it does, embedded that is refused */
   readonly standsBy?: boolean;
+  /**
+   * Prepares this process for the first recovery as soon as it leads (`rehearsal.ts`): some 200 ms of
+   * processor time. For processes that are there to be masters. @default false
+   */
+  readonly rehearses?: boolean;
   /** Ends the wait of a master that stands by. */
   readonly signal?: AbortSignal;
   /** Another master leads, and this one waits. */

@@ -87,6 +87,8 @@ async function attach(options: HostOptions, term: Term, secret: Buffer): Promise
   const key = kind === 'tcp' ? drawClientKey() : undefined;
   const known = key === undefined ? {} : { clientKey: key };
   const fabric = await openFabric(access, places, { localBytes, prefault: false, ...known });
+  // Whatever a client that dies may leave behind.
+  if (fabric.kind === 'shm') fabric.touchAhead();
   let watch: NodeWatch | undefined;
   try {
     watch = await NodeWatch.open({

@@ -16,6 +16,8 @@ import { CorruptionError, type Op, type Word } from '../verbs/index.js';
 import { Filling } from './filling.js';
 import { Missing } from './missing.js';
 import type { NodeWatch } from './node-watch.js';
+import type { HostOptions } from './options.js';
+import { rehearseRecovery } from './rehearsal.js';
 import { SpareDesk } from './spare-desk.js';
 import { type Chronicle, countRequest, noRequests, StepTimes } from './status.js';
 
@@ -43,8 +45,7 @@ export interface Employer {
   /** Looks for nodes that have died: one was silent. */
   lookAtNodes(): Promise<void>;
   log(line: string): void;
-  /** A client that holds a place has so long to come. */
-  readonly joinGraceMs: number | undefined;
+  readonly options: Pick<HostOptions, 'joinGraceMs' | 'rehearses'>;
 }
 
 /** Repairs and recoveries of one master. */
@@ -67,7 +68,7 @@ export class Works {
     this.#employer = employer;
     this.#cx = makeCoroutine(tools.state, 0).cx;
     this.#repairer = new Repairer(this.#cx, { onTorn: (cid, why) => this.#tellTorn(cid, why) });
-    this.#missing = new Missing(employer.joinGraceMs);
+    this.#missing = new Missing(employer.options.joinGraceMs);
     const { apply, master, log } = employer;
     const isDead = (mn: number): boolean => master.view.dead.includes(mn);
     this.#desk = new SpareDesk({
@@ -110,14 +111,22 @@ export class Works {
     else this.#desk.assign(effect);
   }
 
+  /** Begins what it does without being asked. */
+  begin(): void {
+    this.#watchHolders();
+    const { isClosed, log, options } = this.#employer;
+    if (options.rehearses !== true) return;
+    rehearseRecovery(isClosed).catch((error: Error) => log(`the rehearsal has failed: ${error.message}`));
+  }
+
   /**
    * Has nodes asked again and again who holds a place, so that whoever died on its way here is missed.
    * Skipped while a view changes, and while the term is not held.
    */
-  watchHolders(): void {
+  #watchHolders(): void {
     this.#timer = setTimeout(() => {
       if (!this.#employer.master.isChanging) this.queue(() => this.#lookForMissing());
-      this.queue(async () => this.watchHolders());
+      this.queue(async () => this.#watchHolders());
     }, this.#missing.lookMs).unref();
   }
 

@@ -22,6 +22,7 @@
  *   recoverer setting it. Of named cells none is touched: a live client may be about to set it by FAA (H16).
  */
 import {
+  assertLayout,
   BLOCK_HEADER_BYTES,
   CLASS_LINES,
   LINE_BYTES,
@@ -32,7 +33,7 @@ import {
   readOldValue,
 } from '../layout/index.js';
 import type { Context } from '../ops/index.js';
-import { type Op, replicaRef, word } from '../verbs/index.js';
+import { type LocalMemory, type Op, replicaRef, word } from '../verbs/index.js';
 import { setFreeBits } from './free-bits.js';
 import type { LoggedObject } from './recover-request.js';
 import type { DeadBlock } from './walk-log.js';
@@ -40,14 +41,17 @@ import type { DeadBlock } from './walk-log.js';
 /** Verbs of one batch. */
 const BATCH_VERBS = 64;
 
-/** What all replicas together say of a cell. */
-interface Cell {
-  isNamed: boolean;
-  hasTrailer: boolean;
-  /** The used bit of its entry is set on some replica. */
-  isUsed: boolean;
-  isFresh: boolean;
-}
+/** What replicas say of a cell, together, as bits. */
+const Seen = {
+  /** The log entry is missing on some replica, differs between two, is not used, or not committed. */
+  UNNAMED: 1,
+  /** Some replica has a log entry. */
+  TRAILER: 2,
+  /** The used bit of the entry is set on some replica. */
+  USED: 4,
+  /** Something was written there. */
+  WRITTEN: 8,
+} as const;
 
 /** Ends all log lists that begin in these blocks. A round trip for some 32; false: a node was silent. */
 export function* endLists(cx: Context, blocks: readonly DeadBlock[]): Op<boolean> {
@@ -78,9 +82,10 @@ export function* clearBlocks(cx: Context, blocks: readonly DeadBlock[]): Op<bool
   const freed: number[] = [];
   const zeroed: number[] = [];
   const pieces = blocks.flatMap((block, i) => cellPieces(cx, block, bitmaps[i]));
+  const cells = new Cells(cx);
   const isRead = yield* readPieces(cx, pieces, (piece, at, r) => {
-    lookAt(cx, piece, at, r);
-    if (r === cx.client.view.dataCount(piece.pointer) - 1) sortOut(piece, freed, zeroed);
+    cells.look(piece, at, r);
+    if (r === cx.client.view.dataCount(piece.pointer) - 1) sortOut(piece, cells.seen, { freed, zeroed });
   });
   return isRead && (yield* setFreeBits(cx, freed)) && (yield* zeroTrailers(cx, zeroed));
 }
@@ -97,13 +102,15 @@ export function* uncommittedObjects(
   const open: LoggedObject[] = [];
   const bitmap = new Uint8Array(0);
   const pieces = blocks.flatMap((block) => cellPieces(cx, block, bitmap));
+  const cells = new Cells(cx);
   const isRead = yield* readPieces(cx, pieces, (piece, at, r) => {
-    lookAt(cx, piece, at, r);
+    cells.look(piece, at, r);
     if (r < cx.client.view.dataCount(piece.pointer) - 1) return;
-    const { pointer, offset, cellBytes, sizeClass } = piece;
-    for (const [i, { isNamed, isUsed }] of piece.cells.entries()) {
+    const { pointer, offset, count, cellBytes, sizeClass } = piece;
+    for (let i = 0; i < count; i++) {
       const cell = pointer + offset + (i + 1) * cellBytes - LINE_BYTES;
-      if (isUsed && !isNamed) open.push({ cell, sizeClass });
+      const isOpen = (cells.seen[i] & (Seen.USED | Seen.UNNAMED)) === (Seen.USED | Seen.UNNAMED);
+      if (isOpen) open.push({ cell, sizeClass });
     }
   });
   return isRead ? open : undefined;
@@ -117,14 +124,12 @@ interface Piece {
   readonly bytes: number;
 }
 
-/** So many cells of a block, and what its replicas say of them. */
+/** So many cells of a block. */
 interface CellPiece extends Piece {
   readonly sizeClass: number;
   readonly cellBytes: number;
+  readonly count: number;
   readonly bitmap: Uint8Array;
-  readonly cells: Cell[];
-  /** Log entries on the first replica. */
-  readonly trailers: Buffer;
 }
 
 /** READs pieces, as many at a time as fit; `each` sees them in order. False: a node was silent. */
@@ -181,8 +186,6 @@ function* readBitmaps(cx: Context, blocks: readonly DeadBlock[]): Op<Uint8Array[
   return isRead ? bitmaps : undefined;
 }
 
-const freshCell = (): Cell => ({ isNamed: true, hasTrailer: false, isUsed: false, isFresh: true });
-
 function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint8Array): CellPiece[] {
   const { geometry } = cx.client.view;
   const cellBytes = CLASS_LINES[sizeClass] * LINE_BYTES;
@@ -196,48 +199,94 @@ function cellPieces(cx: Context, { pointer, sizeClass }: DeadBlock, bitmap: Uint
       bytes: count * cellBytes,
       sizeClass,
       cellBytes,
+      count,
       bitmap,
-      cells: Array.from({ length: count }, freshCell),
-      trailers: Buffer.alloc(count * LOG_ENTRY_BYTES),
     };
   });
 }
 
 /**
- * Looks at what one replica has of a piece. By whole comparisons, not byte by byte, and without an object for
- * each: recovery runs in masters that have compiled none of this yet.
+ * What replicas say of the cells of one piece, which are looked at one after the other. By words, and without
+ * an object for each cell: a recovery looks at thousands of them, in a process that has done so seldom.
  */
-function lookAt(cx: Context, { cells, cellBytes, trailers }: CellPiece, at: number, replica: number): void {
-  const { view, local } = cx.client;
-  const isLogged = view.geometry.config.indexReplicas > 1;
-  const bytes = Buffer.from(local.bytes.buffer, local.bytes.byteOffset + at, cells.length * cellBytes);
-  for (const [i, cell] of cells.entries()) {
-    const end = (i + 1) * cellBytes;
-    const entry = end - LOG_ENTRY_BYTES;
-    const first = i * LOG_ENTRY_BYTES;
-    if (replica === 0) bytes.copy(trailers, first, entry, end);
-    const hasTrailer = !isZero(bytes, entry, end);
-    const isSame = trailers.compare(bytes, entry, end, first, first + LOG_ENTRY_BYTES) === 0;
-    cell.isNamed &&= hasTrailer && isSame && isNamed(bytes, end, isLogged);
-    cell.hasTrailer ||= hasTrailer;
-    cell.isUsed ||= isUsed(bytes, end);
-    cell.isFresh &&= !hasTrailer && isZero(bytes, end - cellBytes, end);
+class Cells {
+  /** Of each cell what {@link Seen} names. */
+  readonly seen: Uint8Array;
+  /** Log entries on the first replica. */
+  readonly #entries: Uint32Array;
+  readonly #local: LocalMemory;
+  readonly #isLogged: boolean;
+
+  constructor({ matchBytes, client }: Context) {
+    const cells = Math.max(1, Math.floor(matchBytes / LINE_BYTES));
+    this.seen = new Uint8Array(cells);
+    this.#entries = new Uint32Array(cells * ENTRY_WORDS);
+    this.#local = client.local;
+    this.#isLogged = client.view.geometry.config.indexReplicas > 1;
+  }
+
+  /** Looks at what one replica has of a piece; it was read to `at`. */
+  look({ count, cellBytes }: CellPiece, at: number, replica: number): void {
+    const { bytes, words } = this.#local;
+    if (replica === 0) this.seen.fill(0, 0, count);
+    for (let i = 0; i < count; i++) {
+      const end = at + (i + 1) * cellBytes;
+      const isSame = this.#takeEntry(end >>> 2, i * ENTRY_WORDS, replica);
+      const isUsed = (bytes[end + LogField.OPERATION] & 1) === 1;
+      let seen = this.seen[i] | (isUsed ? Seen.USED : 0);
+      if (!isUsed || !isSame || (this.#isLogged && !readOldValue(bytes, end, ignored))) seen |= Seen.UNNAMED;
+      if (
+        !isZero(words, (end >>> 2) - ENTRY_WORDS + 1, end >>> 2) ||
+        words[(end >>> 2) - ENTRY_WORDS] > 0xffff
+      )
+        seen |= Seen.TRAILER | Seen.WRITTEN;
+      else if ((seen & Seen.WRITTEN) === 0 && !isZero(words, (end - cellBytes) >>> 2, end >>> 2))
+        seen |= Seen.WRITTEN;
+      this.seen[i] = seen;
+    }
+  }
+
+  /** Notes the entry of the first replica; says whether another one has the same. */
+  #takeEntry(end: number, at: number, replica: number): boolean {
+    const { words } = this.#local;
+    const entries = this.#entries;
+    let differences = 0;
+    for (let k = 0; k < ENTRY_WORDS; k++) {
+      // Of the first word only the upper half is the entry's.
+      const found = k === 0 ? words[end - ENTRY_WORDS] >>> 16 : words[end - ENTRY_WORDS + k];
+      if (replica === 0) entries[at + k] = found;
+      else differences |= entries[at + k] ^ found;
+    }
+    return differences === 0;
   }
 }
 
-/** What is to become of the cells of a piece that all replicas have been read of. */
+/** Words that a log entry lies in: it begins in the middle of the first of them. */
+const ENTRY_WORDS = 6;
+assertLayout(LOG_ENTRY_BYTES === 4 * ENTRY_WORDS - 2, 'a log entry begins in the middle of a word');
+
+/** What an old value is read into that nobody looks at. */
+const ignored = word();
+
+function isZero(words: Uint32Array, first: number, end: number): boolean {
+  for (let i = first; i < end; i++) if (words[i] !== 0) return false;
+  return true;
+}
+
+/** What is to become of the cells of a piece that all replicas have been looked at of. */
 function sortOut(
-  { pointer, offset, cellBytes, bitmap, cells }: CellPiece,
-  freed: number[],
-  zeroed: number[],
+  { pointer, offset, count, cellBytes, bitmap }: CellPiece,
+  seen: Uint8Array,
+  { freed, zeroed }: { freed: number[]; zeroed: number[] },
 ): void {
-  for (const [i, { isNamed, hasTrailer, isFresh }] of cells.entries()) {
-    if (isNamed) continue;
+  for (let i = 0; i < count; i++) {
+    if ((seen[i] & Seen.UNNAMED) === 0) continue;
     const start = offset + i * cellBytes;
     const last = start + cellBytes - LINE_BYTES;
     const line = freedLine(bitmap, start / LINE_BYTES, last / LINE_BYTES);
-    if (line >= 0 || !isFresh) freed.push(pointer + (line < 0 ? last : line * LINE_BYTES));
-    if (hasTrailer) zeroed.push(pointer + last);
+    if (line >= 0 || (seen[i] & Seen.WRITTEN) !== 0)
+      freed.push(pointer + (line < 0 ? last : line * LINE_BYTES));
+    if ((seen[i] & Seen.TRAILER) !== 0) zeroed.push(pointer + last);
   }
 }
 
@@ -247,21 +296,6 @@ function freedLine(bitmap: Uint8Array, first: number, last: number): number {
     if (((bitmap[line >>> 3] >>> (line & 7)) & 1) !== 0) return line;
   return -1;
 }
-
-const ZEROS = Buffer.alloc(Math.max(...CLASS_LINES) * LINE_BYTES);
-
-const isZero = (bytes: Buffer, start: number, end: number): boolean =>
-  ZEROS.compare(bytes, start, end, 0, end - start) === 0;
-
-/** What an old value is read into that nobody looks at. */
-const ignored = word();
-
-/** Has a slot named the object whose log entry ends here, as far as that tells? */
-function isNamed(bytes: Buffer, end: number, isLogged: boolean): boolean {
-  return isUsed(bytes, end) && (!isLogged || readOldValue(bytes, end, ignored));
-}
-
-const isUsed = (bytes: Buffer, end: number): boolean => (bytes[end + LogField.OPERATION] & 1) === 1;
 
 function* zeroTrailers(cx: Context, cells: readonly number[]): Op<boolean> {
   const { view, local } = cx.client;

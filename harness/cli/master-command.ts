@@ -73,6 +73,7 @@ async function serve(flags: MasterFlags): Promise<void> {
     ...(election === undefined ? {} : { electionSeconds: election / 1e9 }),
     ...(standby === undefined ? {} : { standsBy: standby }),
     ...(listen === undefined ? {} : { listen }),
+    rehearses: true,
     signal: abort.signal,
     onStandby: () => say(`pool '${pool}' has a master; this one stands by, end it with Ctrl-C`),
     onDeposed: (reason: string) => {

@@ -30,7 +30,7 @@ async function obey(message: ToMasterProcess): Promise<void> {
   }
   const { type: _, access, ...how } = message;
   const onStandby = (): void => send({ type: 'standing by' });
-  host = await MasterHost.start({ ...access, ...how, signal: abort.signal, onStandby });
+  host = await MasterHost.start({ ...access, ...how, rehearses: true, signal: abort.signal, onStandby });
   send({ type: 'leading', atNs: Number(process.hrtime.bigint()) });
 }
 

@@ -16,6 +16,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
                         InstanceMethod<&ClientSession::meetsNic>("meetsNic"),
                         InstanceMethod<&ClientSession::reattachCall>("reattach"),
                         InstanceMethod<&ClientSession::fenceCall>("fence"),
+                        InstanceMethod<&ClientSession::touchAhead>("touchAhead"),
                         InstanceMethod<&ClientSession::closeCall>("close")});
   }
 
@@ -83,6 +84,12 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
   // fence(mn): verbs to that node FAIL from now on, everybody's.
   void fenceCall(const Napi::CallbackInfo& info) {
     session_->fence(info[0].As<Napi::Number>().Uint32Value());
+  }
+
+  // touchAhead(): all memory is looked at ahead of use.
+  void touchAhead(const Napi::CallbackInfo& info) {
+    Failure failure;
+    if (!session_->touchAhead(failure)) throwFailure(info.Env(), failure);
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }

@@ -49,7 +49,7 @@ bool Session::reattach(uint32_t mn, const std::string& name, Failure& failure) {
   watcher_.stop();
   targets_[mn] = {region->memory(), region->memoryBytes(), region->header()};
   regions_[mn] = std::move(region);
-  return watch(failure);
+  return watch(failure) && (!touchesAhead_ || toucher_.start(regions_, failure));
 }
 
 Session::~Session() { Session::close(); }
@@ -58,6 +58,7 @@ void Session::close() {
   if (isClosed_) return;
   isClosed_ = true;
   watcher_.stop();
+  toucher_.stop();
   rpc_.detach();
   targetCount_ = 0;
   targets_.clear();

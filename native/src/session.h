@@ -11,6 +11,7 @@
 #include "region.h"
 #include "rpc_client.h"
 #include "session_core.h"
+#include "toucher.h"
 
 namespace fusee {
 
@@ -33,7 +34,12 @@ class Session final : public SessionCore {
   // Attaches to another region in place of node `mn`'s, which is let go: another process has that node's
   // place now. Only while nothing is posted. On failure everything is as before.
   bool reattach(uint32_t mn, const std::string& name, Failure& failure);
-  // Detaches from the nodes and stops the watcher.
+  // Has all regions looked at ahead of use, those of later processes too.
+  bool touchAhead(Failure& failure) {
+    touchesAhead_ = true;
+    return toucher_.start(regions_, failure);
+  }
+  // Detaches from the nodes and stops its threads.
   void close() override;
   std::vector<uint64_t> memoryBytes() const override;
   // Some node's atomics are its NIC's: a processor's on the same words would lose updates.
@@ -64,6 +70,8 @@ class Session final : public SessionCore {
   std::vector<Target> targets_;
   uint32_t targetCount_ = 0;
   DeathWatcher watcher_;
+  Toucher toucher_;
+  bool touchesAhead_ = false;
   bool prefault_ = false;
   bool isClosed_ = false;
 };
