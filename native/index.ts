@@ -91,6 +91,8 @@ export interface ShmSession extends ClientSession {
   meetsNic(): boolean;
   /** Verbs to node `mn` FAIL from now on, everybody's, though its process lives. */
   fence(mn: number): void;
+  /** Processes whose sessions here have all ended with their threads, unclosed. */
+  endedProcesses(): ProcessId[];
   /** Looks at all memory ahead of use, a little at a time, from a thread of its own. */
   touchAhead(): void;
   /** Attaches to another region in place of node `mn`'s; returns the bytes of its memory. */

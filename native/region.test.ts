@@ -69,7 +69,7 @@ describe('attaching', () => {
     const name = freshName();
     make(name).ready();
     patch(name, 8, [99]);
-    expect(() => attach(name)).toThrow(/has fabric version 99, this program speaks 1:/);
+    expect(() => attach(name)).toThrow(/has fabric version 99, this program speaks 2:/);
   });
 
   it('refuses what is no region', () => {

@@ -10,7 +10,8 @@ export const regionNames = (prefix: string): string[] =>
 
 /** A script's head: `addon`, and `open()` that makes a region and a session attached to it. */
 export const prelude = (name: string): string => `
-  const addon = require(${JSON.stringify(addonPath())});
+  const addonFile = ${JSON.stringify(addonPath())};
+  const addon = require(addonFile);
   const regionName = ${JSON.stringify(name)};
   const makeRegion = () => {
     const region = new addon.NodeRegion({ name: regionName, memoryBytes: 65536, prefault: false });

@@ -10,7 +10,7 @@
  * before it, and serves a client's requests in their order. It is not waited for: verbs behind it may execute
  * before the node has answered.
  */
-import { native, type ShmSession } from '../../native/index.js';
+import { native, type ProcessId, type ShmSession } from '../../native/index.js';
 import { UsageError, type VerbBatch } from '../verbs/index.js';
 import { checkSettings, NativeFabric, type SessionSettings } from './native-fabric.js';
 import { Recorder, type Recording } from './recording.js';
@@ -96,6 +96,15 @@ export class ShmFabric extends NativeFabric {
   /** Has all verbs to a node FAIL from now on, everybody's, whose process may only have been stopped. */
   fenceNode(mn: number): void {
     this.#session.fence(mn);
+  }
+
+  /**
+   * Processes of whose threads all that were attached to these nodes have ended, without detaching: nothing
+   * that they have posted executes any more. The kernel says so at once (`native/src/life.h`), where /proc
+   * shows a process until its memory is given back.
+   */
+  endedProcesses(): ProcessId[] {
+    return this.#session.endedProcesses();
   }
 
   /**

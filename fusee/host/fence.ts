@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FromClient, FromMaster } from '../control/messages.js';
 import type { FabricKind } from '../fabric/contract.js';
-import { fenceAtNodes, type NodeAccess } from '../fabric/open.js';
+import { fenceAtNodes, type HostFabric, type NodeAccess } from '../fabric/open.js';
 import { fenceProcess, findProcess, type ProcessId, regionName, thisHost } from '../fabric/shm-process.js';
 import type { Master } from '../master/index.js';
 
@@ -99,6 +99,19 @@ export const isHere = ({ host }: Pick<HostProcess, 'host'>): boolean =>
 /** Does this very process run? True of one that cannot be seen from here. */
 export const isAlive = (process: HostProcess): boolean =>
   !isHere(process) || findProcess(process.pid)?.startTime === process.startTime;
+
+/**
+ * On shared memory: clients whose threads have ended without a word, as the kernel has marked it. Their
+ * processes may be seen for a while yet, while their memory is given back.
+ */
+export function endedOf(clients: ReadonlyMap<number, Fenced>, fabric: HostFabric): number[] {
+  const ended = fabric.kind === 'shm' ? fabric.endedProcesses() : [];
+  if (ended.length === 0) return [];
+  const isEnded = ({ process }: Fenced): boolean =>
+    isHere(process) &&
+    ended.some(({ pid, startTime }) => process.pid === pid && process.startTime === startTime);
+  return [...clients].filter(([, client]) => isEnded(client)).map(([cid]) => cid);
+}
 
 /**
  * Looks at a process whose connection has closed, for a while. True: it has ended. One that cannot be seen

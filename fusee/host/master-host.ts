@@ -3,11 +3,11 @@
  * its effects out, and what tells it of the world.
  *
  * Rules of this file:
- * - A client that dies closes its connection; if its process is gone it is fenced at once, and not when its
- *   lease ends. A process that lives is never taken for dead on that ground: it connects again, or its lease
- *   ends.
- * - On shared memory a fence is SIGKILL and the exit of the process (hazard H7); over a network the nodes end
- *   the client's connections.
+ * - A client that dies is fenced at once, and not when its lease ends: the kernel marks the end of its thread
+ *   (shared memory), and closes its connection. A process that lives is never taken for dead on that ground:
+ *   it connects again, or its lease ends.
+ * - On shared memory a fence is SIGKILL and the end of the threads that execute verbs (hazard H7); over a
+ *   network the nodes end the client's connections.
  * - A node is dead when this master cannot reach it.
  * - What follows from a record waits until that is stored; nothing at all is done while the term is not held.
  */
@@ -19,7 +19,7 @@ import { secretPath } from '../fabric/secret.js';
 import { type Effect, Master, type Repair } from '../master/index.js';
 import { FabricError } from '../verbs/index.js';
 import { Excuses } from './excuse.js';
-import { ends, type Fenced, fenceAtLast, isAlive, refusalOf } from './fence.js';
+import { endedOf, ends, type Fenced, fenceAtLast, isAlive, refusalOf } from './fence.js';
 import { type HostOptions, isEmbedded, leaseOf } from './options.js';
 import { EffectQueue, Records } from './records.js';
 import { Chronicle, copyOf, lossOf, type MasterStatus } from './status.js';
@@ -110,9 +110,7 @@ export class MasterHost implements Listener {
     for (const [cid, { process }] of this.#records.processes) {
       this.#excuses.heard(cid, process, this.#seat.fabric.nowNs());
       // Who died while there was no master told nobody.
-      if (isAlive(process)) continue;
-      if (this.#master.knows(cid)) this.#chronicle.lost(cid);
-      this.#apply(this.#master.lose(cid));
+      if (!isAlive(process)) this.#lose(cid);
     }
     this.#watchNodes();
     this.#works.begin();
@@ -227,8 +225,7 @@ export class MasterHost implements Listener {
       case 'resign':
         this.#chronicle.told(peer.cid, message.cache);
         this.#records.processes.delete(peer.cid);
-        this.#chronicle.lost(peer.cid);
-        this.#apply(this.#master.lose(peer.cid));
+        this.#lose(peer.cid);
         peer.send({ type: 'farewell' });
         return;
       case 'leave':
@@ -292,8 +289,11 @@ export class MasterHost implements Listener {
   async #lookAtProcess(cid: number, of: Fenced): Promise<void> {
     const isOver = (): boolean =>
       this.#isClosed || this.#records.processes.get(cid) !== of || this.#peers.has(cid);
-    if (!(await ends(of.process, isOver)) || isOver()) return;
-    this.#chronicle.lost(cid);
+    if ((await ends(of.process, isOver)) && !isOver()) this.#lose(cid);
+  }
+
+  #lose(cid: number): void {
+    if (this.#master.knows(cid)) this.#chronicle.lost(cid);
     this.#apply(this.#master.lose(cid));
   }
 
@@ -307,14 +307,15 @@ export class MasterHost implements Listener {
   #watchNodes(): void {
     this.#timer = setTimeout(() => {
       void this.#lookAtNodes().then(async () => {
-        // Renewals that have arrived are heard ahead of any judgement.
+        const ended = endedOf(this.#records.processes, this.#seat.fabric);
+        // Renewals and farewells that have arrived are heard ahead of any judgement.
         await new Promise((resolve) => setImmediate(resolve));
         if (this.#isClosed) return;
         if (this.isLeading) {
           const nowNs = this.#seat.fabric.nowNs();
-          const { processes } = this.#records;
+          for (const cid of ended) this.#lose(cid);
           const isExcused = (cid: number): boolean =>
-            this.#excuses.isExcused(cid, processes.get(cid)?.process, nowNs);
+            this.#excuses.isExcused(cid, this.#records.processes.get(cid)?.process, nowNs);
           this.#apply(this.#master.tick(nowNs, isExcused));
           // One that was deposed and did not know it may have taken the name.
           if (++this.#looks % NAME_LOOKS === 0) takeName(this.#options.pool);

@@ -8,7 +8,7 @@ export interface RecoveredDeath {
   readonly repetition: number;
   /** UPDATEs of the client up to its death. */
   readonly history: number;
-  /** From its death until the master knew. */
+  /** From its death, behind its last words, until the master knew. */
   readonly detectMs: number;
   readonly fenceMs: number;
   readonly steps: Readonly<Record<string, number>>;
@@ -36,7 +36,8 @@ export function crashRecoveries({ events }: Pick<StoredRun, 'events'>): Recovere
     if (found === undefined || found.tMs === null) return [];
     const { fenceMs, totalMs, entries, steps } = found.detail as unknown as RecoveryDetail;
     const { occurrence } = crash.detail['point'] as { occurrence: number };
-    const detectMs = Math.max(0, found.tMs - crash.tMs);
+    const lastWordsMs = (crash.detail['lastWordsMs'] as number | undefined) ?? 0;
+    const detectMs = Math.max(0, found.tMs - crash.tMs - lastWordsMs);
     const repetition = crash.repetition ?? 0;
     return [{ repetition, history: occurrence, detectMs, fenceMs, steps, totalMs, entries }];
   });

@@ -243,9 +243,10 @@ export class Conductor {
       const words = lastWordsOf(stderr);
       // It has one of its points only to die at.
       if (words === null || JSON.stringify(words.point) !== JSON.stringify(fault.point)) return;
-      const { atNs, report, ...detail } = words;
+      const { atNs, diedNs = atNs, report, ...detail } = words;
+      const lastWordsMs = (diedNs - atNs) / 1e6;
       if (report !== null) this.#reports.set(fault.client, report as ClientReport);
-      this.#record({ fault, atNs, endNs: null, detail: { ...detail, countedMsBefore: 0 } });
+      this.#record({ fault, atNs, endNs: null, detail: { ...detail, lastWordsMs, countedMsBefore: 0 } });
     });
   }
 

@@ -160,5 +160,6 @@ describe('a crash', () => {
   it('is told by last words, and by nothing else on standard error', () => {
     expect(lastWordsOf('some warning\nfusee-crash {"step":"write"}\n')).toEqual({ step: 'write' });
     expect(lastWordsOf('Error: fusee-crash {}')).toBeNull();
+    expect(lastWordsOf('fusee-crash {"step":"write"}\nfusee-died 5\n')).toEqual({ step: 'write', diedNs: 5 });
   });
 });

@@ -38,20 +38,31 @@ export interface LastWords {
   readonly vNew: string;
   /** The client's counts up to its death; null when it has none. */
   readonly report: unknown;
+  /** When it had said all this, and died: its counts are long, and whoever reads them may be slow. */
+  readonly diedNs?: number;
 }
 
 const MARK = 'fusee-crash ';
+const DIED = 'fusee-died ';
 
 /** The last words in what a process said on standard error; null when it did not die by plan. */
 export function lastWordsOf(stderr: string): LastWords | null {
-  const line = stderr.split('\n').find((one) => one.startsWith(MARK));
-  return line === undefined ? null : (JSON.parse(line.slice(MARK.length)) as LastWords);
+  const said = (mark: string): string | undefined =>
+    stderr
+      .split('\n')
+      .find((line) => line.startsWith(mark))
+      ?.slice(mark.length);
+  const words = said(MARK);
+  if (words === undefined) return null;
+  const diedNs = said(DIED);
+  return { ...(JSON.parse(words) as LastWords), ...(diedNs === undefined ? {} : { diedNs: Number(diedNs) }) };
 }
 
 /** How a process ends itself, with its last words; a test looks on instead. */
 type Die = (words: string) => void;
 const die: Die = (words) => {
   writeSync(2, words);
+  writeSync(2, `${DIED}${process.hrtime.bigint()}\n`);
   process.kill(process.pid, 'SIGKILL');
 };
 

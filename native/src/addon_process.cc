@@ -40,8 +40,9 @@ Napi::Value sweep(const Napi::CallbackInfo& info) {
   return names;
 }
 
-// Kills, waits for the exit, then withdraws from each region what the process had asked of the node's CPU: an
-// RPC outlives its caller, and nothing posted before the fence may execute after it.
+// Kills, waits until the threads that had sessions in the regions have ended, or for the exit, then withdraws
+// from each region what the process had asked of the node's CPU: an RPC outlives its caller, and nothing
+// posted before the fence may execute after it.
 class Fence : public Napi::AsyncWorker {
  public:
   Fence(Napi::Env env, ProcessToken token, std::vector<std::string> regions, uint64_t deadlineNs)
@@ -54,8 +55,16 @@ class Fence : public Napi::AsyncWorker {
 
  protected:
   void Execute() override {
-    isFenced_ = killAndWait(token_, deadlineNs_, failure_);
-    for (size_t i = 0; isFenced_ && i < regions_.size(); i++) isFenced_ = withdraw(regions_[i]);
+    std::vector<std::shared_ptr<Region>> regions;
+    for (const std::string& name : regions_) {
+      Failure missing;
+      auto region = Region::inspect(name, missing);
+      // A node that is gone serves nothing.
+      if (region != nullptr) regions.push_back(std::move(region));
+    }
+    const auto isOver = [this, &regions] { return haveSessionsEnded(token_, regions); };
+    isFenced_ = killAndWait(token_, deadlineNs_, isOver, failure_);
+    for (size_t i = 0; isFenced_ && i < regions.size(); i++) isFenced_ = withdraw(*regions[i]);
   }
   void OnOK() override {
     if (isFenced_) deferred_.Resolve(Env().Undefined());
@@ -63,13 +72,10 @@ class Fence : public Napi::AsyncWorker {
   }
 
  private:
-  bool withdraw(const std::string& name) {
-    Failure missing;
-    const auto region = Region::inspect(name, missing);
-    // A node that is gone serves nothing.
-    if (region == nullptr) return true;
-    if (cancelRequestsOf(token_, *region, deadlineNs_)) return true;
-    failure_.fabric("region " + name + " is still serving a request of the fenced process at the deadline");
+  bool withdraw(Region& region) {
+    if (cancelRequestsOf(token_, region, deadlineNs_)) return true;
+    failure_.fabric("region " + region.name() +
+                    " is still serving a request of the fenced process at the deadline");
     return false;
   }
   Napi::Promise::Deferred deferred_;

@@ -17,6 +17,7 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
                         InstanceMethod<&ClientSession::reattachCall>("reattach"),
                         InstanceMethod<&ClientSession::fenceCall>("fence"),
                         InstanceMethod<&ClientSession::touchAhead>("touchAhead"),
+                        InstanceMethod<&ClientSession::endedProcesses>("endedProcesses"),
                         InstanceMethod<&ClientSession::closeCall>("close")});
   }
 
@@ -90,6 +91,14 @@ class ClientSession : public Napi::ObjectWrap<ClientSession> {
   void touchAhead(const Napi::CallbackInfo& info) {
     Failure failure;
     if (!session_->touchAhead(failure)) throwFailure(info.Env(), failure);
+  }
+
+  // endedProcesses(): an array of processes.
+  Napi::Value endedProcesses(const Napi::CallbackInfo& info) {
+    const std::vector<ProcessToken> ended = session_->endedProcesses();
+    Napi::Array processes = Napi::Array::New(info.Env(), ended.size());
+    for (uint32_t i = 0; i < ended.size(); i++) processes.Set(i, toObject(info.Env(), ended[i]));
+    return processes;
   }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }

@@ -65,7 +65,8 @@ int openProcess(ProcessToken token) {
   return fd;
 }
 
-bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure) {
+bool killAndWait(ProcessToken token, uint64_t deadlineNs, const std::function<bool()>& isOver,
+                 Failure& failure) {
   const int fd = openProcess(token);
   if (fd < 0) {
     if (!isAlive(token)) return true;
@@ -78,13 +79,11 @@ bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure) {
     return false;
   }
   // A pidfd becomes readable when the whole thread group has exited.
-  for (;;) {
-    const uint64_t now = nowNs();
-    const int timeoutMs = now >= deadlineNs ? 0 : static_cast<int>((deadlineNs - now) / 1'000'000 + 1);
+  while (!isOver()) {
     pollfd p{fd, POLLIN, 0};
-    const int ready = poll(&p, 1, timeoutMs);
+    const int ready = poll(&p, 1, 1);
     if (ready > 0) break;
-    if (ready < 0 && errno == EINTR) continue;
+    if (nowNs() < deadlineNs) continue;
     failure.fabric("process " + std::to_string(tokenPid(token)) +
                    " was killed and has not exited by the deadline");
     close(fd);

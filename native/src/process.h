@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,10 @@ bool isAlive(ProcessToken token);
 // A pidfd of exactly that process, or -1 when it is gone.
 int openProcess(ProcessToken token);
 
-// SIGKILL, then waits for the exit: afterwards the process executes nothing any more. True also when it was
-// gone.
-bool killAndWait(ProcessToken token, uint64_t deadlineNs, Failure& failure);
+// SIGKILL, then waits for the exit, or until `isOver` says that nothing of it matters any more: afterwards
+// the process executes nothing. True also when it was gone.
+bool killAndWait(ProcessToken token, uint64_t deadlineNs, const std::function<bool()>& isOver,
+                 Failure& failure);
 
 // From now on the kernel sends this process `signal` when the thread that started it ends: the thread, not
 // its process. For a parent whose main thread starts its children that is the same, since Node ends with it.

@@ -156,6 +156,7 @@ std::shared_ptr<Region> Region::create(const std::string& name, uint64_t memoryB
   header->version = kFabricVersion;
   header->owner = selfToken();
   header->memoryBytes = memoryBytes;
+  makeLives(header);
   if (prefault && !region->prefault(failure)) {
     close(fd);
     return nullptr;
@@ -262,6 +263,7 @@ std::shared_ptr<Region> Region::anonymous(uint64_t memoryBytes, Failure& failure
   }
   std::shared_ptr<Region> region(new Region("anonymous", static_cast<uint8_t*>(base), memoryBytes));
   region->header()->owner = selfToken();
+  makeLives(region->header());
   region->setReady();
   return region;
 }

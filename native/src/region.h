@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "failure.h"
+#include "life.h"
 #include "process.h"
 #include "verbs.h"
 
 namespace fusee {
 
 constexpr uint64_t kRegionMagic = 0x314d485345535546;  // "FUSESHM1"
-constexpr uint32_t kFabricVersion = 1;
+constexpr uint32_t kFabricVersion = 2;
 
 // RPC slots: each client claims one group, so that several of its coroutines can call a node at once. A group
 // never crosses a word of the pending bitmap.
@@ -52,6 +53,7 @@ struct RegionHeader {
   alignas(64) uint64_t rpcPending[kRpcSlots / 64];
   alignas(64) ProcessToken rpcOwner[kRpcGroups];
   alignas(64) RpcSlot slots[kRpcSlots];
+  Life lives[kRpcGroups];  // of whoever owns that group
 };
 
 // Whole pages, so that MN offset 0 is page aligned.

@@ -30,6 +30,20 @@ void announceRequest(RegionHeader* header, uint32_t index) {
   syscall(SYS_futex, &header->rpcWakes, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
+bool haveSessionsEnded(ProcessToken token, const std::vector<std::shared_ptr<Region>>& regions) {
+  bool hasOne = false;
+  for (const auto& region : regions) {
+    const RegionHeader* header = region->header();
+    for (uint32_t group = 0; group < kRpcGroups; group++) {
+      if (__atomic_load_n(&header->rpcOwner[group], __ATOMIC_ACQUIRE) != token) continue;
+      // One that is being claimed, or is of no session, tells nothing.
+      if (!hasEnded(header->lives[group], token)) return false;
+      hasOne = true;
+    }
+  }
+  return hasOne;
+}
+
 bool cancelRequestsOf(ProcessToken token, Region& region, uint64_t deadlineNs) {
   RegionHeader* header = region.header();
   for (RpcSlot& slot : header->slots) {

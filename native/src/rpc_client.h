@@ -25,6 +25,8 @@ class RpcClient {
   // The same in place of node `mn`, which is given up. Only while idle.
   bool replace(uint32_t mn, const std::shared_ptr<Region>& region, Failure& failure);
   void detach();
+  // Which group of slots it has claimed in a node's region.
+  uint32_t group(uint32_t mn) const { return nodes_[mn].group; }
   // Withdraws what the nodes have not begun to serve; false while one of them serves a request of this
   // client.
   bool withdraw();
@@ -81,6 +83,10 @@ class RpcClient {
 
 // Tells the node's service thread that slot `index` holds a request.
 void announceRequest(RegionHeader* header, uint32_t index);
+
+// All threads of that process that had sessions in these regions have ended, and one at least had: nothing
+// that the process has posted there executes any more.
+bool haveSessionsEnded(ProcessToken token, const std::vector<std::shared_ptr<Region>>& regions);
 
 // After the process was killed: withdraws its requests and waits out the one in service, so that nothing it
 // asked for is done later. Returns false when the deadline passes first.

@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include <algorithm>
+
 namespace fusee {
 
 std::shared_ptr<Session> Session::open(const SessionOptions& options, Failure& failure) {
@@ -22,6 +24,7 @@ bool Session::attach(const SessionOptions& options, Failure& failure) {
     if (region == nullptr || !rpc_.attach(region, failure)) return false;
     targets_.push_back({region->memory(), region->memoryBytes(), region->header()});
     regions_.push_back(std::move(region));
+    holdsLife_.push_back(holdLife(life(static_cast<uint32_t>(regions_.size()) - 1), selfToken()));
   }
   targetCount_ = static_cast<uint32_t>(targets_.size());
   return watch(failure);
@@ -43,12 +46,16 @@ bool Session::reattach(uint32_t mn, const std::string& name, Failure& failure) {
     return false;
   }
   auto region = Region::attach(name, prefault_, failure);
-  if (region == nullptr || !rpc_.replace(mn, region, failure)) return false;
+  if (region == nullptr) return false;
+  Life& former = life(mn);
+  if (!rpc_.replace(mn, region, failure)) return false;
+  if (holdsLife_[mn]) releaseLife(former);
   // The watcher writes to the regions that it watches: it ends before one of them goes. A death meanwhile is
   // found when it starts.
   watcher_.stop();
   targets_[mn] = {region->memory(), region->memoryBytes(), region->header()};
   regions_[mn] = std::move(region);
+  holdsLife_[mn] = holdLife(life(mn), selfToken());
   return watch(failure) && (!touchesAhead_ || toucher_.start(regions_, failure));
 }
 
@@ -59,6 +66,8 @@ void Session::close() {
   isClosed_ = true;
   watcher_.stop();
   toucher_.stop();
+  for (uint32_t mn = 0; mn < regions_.size(); mn++)
+    if (holdsLife_[mn]) releaseLife(life(mn));
   rpc_.detach();
   targetCount_ = 0;
   targets_.clear();
@@ -89,6 +98,20 @@ void Session::doorbell() {
     });
   }
   releaseHeld();
+}
+
+std::vector<ProcessToken> Session::endedProcesses() const {
+  std::vector<ProcessToken> ended;
+  for (const auto& region : regions_) {
+    const RegionHeader* header = region->header();
+    for (uint32_t group = 0; group < kRpcGroups; group++) {
+      const ProcessToken token = __atomic_load_n(&header->rpcOwner[group], __ATOMIC_ACQUIRE);
+      if (token == 0 || !hasEnded(header->lives[group], token)) continue;
+      const bool isKnown = std::find(ended.begin(), ended.end(), token) != ended.end();
+      if (!isKnown && haveSessionsEnded(token, regions_)) ended.push_back(token);
+    }
+  }
+  return ended;
 }
 
 bool Session::meetsNic() const {

@@ -44,6 +44,8 @@ class Session final : public SessionCore {
   std::vector<uint64_t> memoryBytes() const override;
   // Some node's atomics are its NIC's: a processor's on the same words would lose updates.
   bool meetsNic() const;
+  // Processes that had sessions at these nodes, all of whose threads have ended without closing them.
+  std::vector<ProcessToken> endedProcesses() const;
   // A node's process has been silent for too long, be it that it lives: verbs to it FAIL, everybody's.
   void fence(uint32_t mn) {
     if (mn < regions_.size()) regions_[mn]->fence();
@@ -64,10 +66,13 @@ class Session final : public SessionCore {
         rpc_(local, options.rpcTimeoutNs) {}
   bool attach(const SessionOptions& options, Failure& failure);
   bool watch(Failure& failure);
+  Life& life(uint32_t mn) { return regions_[mn]->header()->lives[rpc_.group(mn)]; }
 
   RpcClient rpc_;
   std::vector<std::shared_ptr<Region>> regions_;
   std::vector<Target> targets_;
+  // By MN: this thread's life there is held by this session.
+  std::vector<bool> holdsLife_;
   uint32_t targetCount_ = 0;
   DeathWatcher watcher_;
   Toucher toucher_;
