@@ -92,7 +92,8 @@ bool VerbsSession::connect(Failure& failure) {
   }
   memory_ = device_->registerMemory(local_, bytes_, IBV_ACCESS_LOCAL_WRITE, failure);
   if (memory_ == nullptr) return false;
-  const int most = std::min<int>(device_->limits.max_cqe, static_cast<int>(living * (kSessionSends + kVerbsCalls)));
+  const int most =
+      std::min<int>(device_->limits.max_cqe, static_cast<int>(living * (kSessionSends + kVerbsCalls)));
   cq_ = ibv_create_cq(device_->context, std::max(most, 1), nullptr, nullptr, 0);
   if (cq_ == nullptr) {
     failure.system("no completion queue on RDMA device " + device_->name());
