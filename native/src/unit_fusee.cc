@@ -1,4 +1,4 @@
-// The addon, one unit of translation: most of what compiling takes is reading the same headers again.
+// The addon, one unit of translation: reading the same headers again is most of compiling.
 // So files of one addon share their unnamed namespace; a name that two of them need stands in a header.
 #include "addon.cc"
 #include "addon_node.cc"
