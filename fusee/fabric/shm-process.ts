@@ -70,8 +70,8 @@ export const sweepRegions = (pool?: string): string[] =>
 
 /**
  * Kills a client and waits until its threads that had sessions at these regions have ended, or it is gone;
- * afterwards nothing it posted executes (contract, rule 6). Those threads execute its verbs; requests that it left in the regions' RPC slots are
- * withdrawn, and one being served is waited for.
+ * afterwards nothing it posted executes (contract, rule 6). Those threads execute its verbs; requests that it
+ * left in the regions' RPC slots are withdrawn, and one being served is waited for.
  * @param options.regions names of all regions the client could call.
  * @throws FabricError when the process has not exited by the deadline, or a node still serves its request.
  */
