@@ -328,6 +328,7 @@ export class MasterHost implements Listener {
     for (const mn of await this.#seat.watch.deadOf(this.#master.view.dead)) {
       if (!this.isLeading) return;
       this.#log(`memory node ${mn} has died`);
+      this.#works.nodeDied(mn);
       this.#apply(this.#master.nodeDied(mn));
     }
   }
@@ -340,7 +341,7 @@ export class MasterHost implements Listener {
     switch (effect.do) {
       case 'stop':
         this.#chronicle.stopping();
-        this.#peers.get(effect.cid)?.send({ type: 'stop' });
+        this.#peers.get(effect.cid)?.send({ type: 'stop', out: [...effect.out] });
         return;
       case 'adopt':
         this.#adopt(effect.cid);

@@ -103,6 +103,12 @@ export class Works {
     this.#desk.gone(peer);
   }
 
+  /** A node is dead to the pool: nothing waits for its answers any more. */
+  nodeDied(mn: number): void {
+    this.#tools.fabric.cut(mn);
+    this.filling.nodeDied(mn);
+  }
+
   /** A place is to be filled, or a spare to have one. */
   provide(effect: Extract<Effect, { do: 'fill' | 'assign' | 'enter' }>): void {
     if (effect.do === 'fill') this.filling.fill(effect.mn);

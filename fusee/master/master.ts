@@ -152,7 +152,7 @@ export class Master {
     if (known.state <= STOPPED) known.leaseEndNs = nowNs + this.#leaseNs;
     if (before !== undefined && this.#members.has(cid)) {
       // What it was told last may never have reached it.
-      if (known.state === STOPPING) this.#do({ do: 'stop', cid });
+      if (known.state === STOPPING) this.#do({ do: 'stop', cid, out: (this.#next ?? this.#view).dead });
       else if (known.state === LIVE) this.#do({ do: 'welcome', cid });
     } else if (before === undefined) {
       if (this.isChanging) this.#joining.push(known);
@@ -325,14 +325,16 @@ export class Master {
 
   /** The view is to change, or to change further: everybody stops. */
   #disconnect(next: NextView): void {
+    const isMoreOut = next.dead.some((mn) => !(this.#next ?? this.#view).dead.includes(mn));
     this.#next = next;
     this.#lost.clear();
     // Ahead of the first stop: whoever takes over has to end what is begun here.
     this.#store();
     for (const known of this.#members.values()) {
-      if (known.state === LIVE) {
+      // One that is stopping may wait for just the node that is out now.
+      if (known.state === LIVE || (known.state === STOPPING && isMoreOut)) {
         known.state = STOPPING;
-        this.#do({ do: 'stop', cid: known.cid });
+        this.#do({ do: 'stop', cid: known.cid, out: next.dead });
       } else if (known.state === RECOVERING) {
         known.state = HALTING;
         this.#do({ do: 'halt', cid: known.cid });
