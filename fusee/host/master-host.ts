@@ -155,7 +155,7 @@ export class MasterHost implements Listener {
 
   /**
    * Resolves when all that has died by now is seen to: the view stands, nobody is to be recovered, and every
-   * member is in touch. @throws FabricError when that takes longer.
+   * member is in touch; who is torn stays fenced, and `status` names it. @throws FabricError when that takes longer.
    */
   async settled(timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;

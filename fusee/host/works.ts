@@ -214,6 +214,7 @@ export class Works {
         // The next master would meet the same: a pool with a client that keeps what it had is of more use.
         if (!(error instanceof CorruptionError)) throw error;
         this.#tellTorn(member.cid, error.message);
+        this.#employer.master.torn(member.cid);
       }
     });
   }

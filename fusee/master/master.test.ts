@@ -123,6 +123,25 @@ describe('H7: a dead client', () => {
     expect(recordIn(master.recovered(1)).members).toEqual([{ cid: 2, place: 1, isDead: false }]);
   });
 
+  it('that is torn stays fenced, is waited for by nobody, and is tried again behind the next view', () => {
+    const master = masterOf(1, 2);
+    master.lose(1);
+    master.torn(1);
+    expect(master.isSettled).toBe(false);
+    master.fenced(1);
+    expect(master.isSettled).toBe(false);
+    master.torn(1);
+    expect([master.isSettled, master.knows(1), master.isHere(1)]).toEqual([true, false, true]);
+    expect(told(master.nodeDied(0))).toEqual(['halt 1', 'stop 2']);
+    expect(master.isSettled).toBe(false);
+    master.stopped(2, REPORT);
+    expect(repairIn(master.halted(1)).dead.map(({ cid }) => cid)).toEqual([1]);
+    expect(told(master.repaired(true))).toEqual(['adopt 2', 'recover 1']);
+    expect(master.isSettled).toBe(false);
+    master.torn(1);
+    expect(master.isSettled).toBe(true);
+  });
+
   it('may not go on: its lease cannot be renewed, and its report counts for nothing', () => {
     const master = masterOf(1, 2);
     master.nodeDied(0);
