@@ -2,7 +2,8 @@
  * Brings a checkout to where everything runs: packages, the native addon, compiled TypeScript. Does only what
  * is out of date, and says what it does.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -11,19 +12,24 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const quiet = process.argv.includes('--quiet');
 
-function step(what, command, args, { dropsOutput = false } = {}) {
+/** Runs steps side by side; ends this process when one has failed, behind the others. */
+async function steps(...all) {
+  const ended = await Promise.all(all.map(([what, ...command]) => step(what, ...command)));
+  const failed = ended.find((status) => status !== 0);
+  if (failed !== undefined) process.exit(failed);
+}
+
+async function step(what, command, args) {
   if (!quiet) process.stderr.write(`${what}\n`);
-  const { status, signal, error, stdout } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', dropsOutput ? 'pipe' : 2, 2],
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    said += text;
   });
-  if (error) throw error;
-  if (signal) process.exit(130);
-  if (status !== 0) {
-    if (stdout) process.stderr.write(stdout);
-    process.stderr.write(`${what} failed (status ${status})\n`);
-    process.exit(1);
-  }
+  const [status, signal] = await once(child, 'close');
+  if (signal) return 130;
+  if (status !== 0) process.stderr.write(`${said}${what} failed (status ${status})\n`);
+  return status === 0 ? 0 : 1;
 }
 
 /** True when node_modules was installed from the lock file as it is now. */
@@ -45,13 +51,13 @@ if (major < 20 || (major === 20 && minor < 12)) {
 if (!packagesAreCurrent()) {
   const npm = process.env.npm_execpath;
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
-  step('installing packages', npm ? process.execPath : 'npm', npm ? [npm, ...args] : args, {
-    dropsOutput: true,
-  });
+  await steps(['installing packages', npm ? process.execPath : 'npm', npm ? [npm, ...args] : args]);
 }
-step('building the native addon', process.execPath, [join('native', 'build.mjs')], { dropsOutput: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-step('compiling TypeScript', process.execPath, [tsc, '-p', '.'], { dropsOutput: true });
+await steps(
+  ['building the native addon', process.execPath, [join('native', 'build.mjs')]],
+  ['compiling TypeScript', process.execPath, [tsc, '-p', '.']],
+);
 // npm makes the command executable when it links it, and tsc writes it anew.
 chmodSync(join(root, 'dist', 'harness', 'cli', 'main.js'), 0o755);
-step('bundling', process.execPath, [join('harness', 'bundle.mjs')], { dropsOutput: true });
+await steps(['bundling', process.execPath, [join('harness', 'bundle.mjs')]]);

@@ -8,7 +8,7 @@ import { regionName } from '../../fusee/fabric/shm-process.js';
 import { formatWord, VerbBatch, word } from '../../fusee/verbs/index.js';
 import type { FaultRecord } from '../../results/schema.js';
 import type { LastWords } from '../fault/crash.js';
-import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
+import { fusee, isRunning, RunFolder, Running, regions, stateOf, until } from './run-fusee.js';
 
 const folders: RunFolder[] = [];
 afterAll(() => {
@@ -85,7 +85,7 @@ describe.concurrent('faults', () => {
     const bench = start(
       [
         { from: '200ms', to: '500ms', delay: { client: 0, node: 1, by: '2ms' } },
-        { at: '400ms', stop: 'client 2', for: '300ms' },
+        { at: '300ms', stop: 'client 2', for: '700ms' },
         { from: '800ms', to: '1100ms', drop: { client: 1, node: 2 } },
         { at: '1200ms', kill: 'client 2' },
       ],
@@ -94,9 +94,12 @@ describe.concurrent('faults', () => {
     const { running } = bench;
     await running.says(/running\n/);
     const victim = running.child('client-process', 2);
-    await running.says(/stop client 2/);
     // A process that is stopped is in state T, and nothing but a signal makes it so.
-    const wasStopped = running.children().includes(victim);
+    let wasStopped = false;
+    await until(() => {
+      wasStopped = stateOf(victim) === 'T';
+      return wasStopped;
+    });
     await running.says(/kill client 2/);
     await until(() => !isRunning(victim));
     expect([wasStopped, isRunning(victim), running.process.exitCode]).toEqual([true, false, null]);
@@ -110,7 +113,7 @@ describe.concurrent('faults', () => {
     expect(only(faults, 'delay')).toMatchObject({ atMs: 200, target: 'client 0 to node 1' });
     const stop = only(faults, 'stop');
     expect([stop.target, stop.detail['pid']]).toEqual(['client 2', victim]);
-    expect((stop.endMs ?? 0) - stop.atMs).toBeGreaterThanOrEqual(299);
+    expect((stop.endMs ?? 0) - stop.atMs).toBeGreaterThanOrEqual(699);
     const kill = only(faults, 'kill');
     expect(kill.atMs).toBeGreaterThanOrEqual(1200);
     expect(kill.detail['countedMsBefore']).toBeGreaterThan(0);

@@ -126,10 +126,14 @@ const readProc = (path: string): string | null => {
   }
 };
 
+/** The letter of a process's state, T for stopped; null when there is no such process. */
+export function stateOf(pid: number): string | null {
+  return /\) (\w) /.exec(readProc(`/proc/${pid}/stat`) ?? '')?.[1] ?? null;
+}
+
 /** Whether a process runs; a zombie counts as gone. */
 export function isRunning(pid: number): boolean {
-  const stat = readProc(`/proc/${pid}/stat`);
-  return stat !== null && !/\) Z /.test(stat);
+  return ![null, 'Z'].includes(stateOf(pid));
 }
 
 /** Waits for something to come true. */

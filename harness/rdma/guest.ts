@@ -80,6 +80,7 @@ export async function runInGuest(run: GuestRun): Promise<GuestOutcome> {
   try {
     for (const file of ['console', 'output']) writeFileSync(join(control, file), '');
     copyFileSync(join(guestFolder, 'network'), join(control, 'network'));
+    writeFileSync(join(control, 'folder'), run.folder);
     const environment = {
       PATH: process.env.PATH ?? '/usr/bin:/bin',
       TMPDIR: '/tmp',

@@ -56,7 +56,7 @@ const COPIED = ['dist', join('native', 'build', 'Release')];
 function neededByTests(): string[] {
   const run = join('dist', 'harness', 'run');
   const parts = readdirSync(join(packageRoot, run)).filter((name) =>
-    /^(cli-.*|.*-(process|thread))\.js$/.test(name),
+    /^(command-.*|.*-(process|thread))\.js$/.test(name),
   );
   return [
     ...['dist/fusee/fabric', 'dist/fusee/verbs', 'dist/native', 'dist/harness/cli/main.js', COPIED[1]],

@@ -12,18 +12,12 @@
 #include <cstring>
 
 #include "clock.h"
+#include "found_host.h"
 
 namespace fusee {
 namespace {
 
 constexpr int kConnectMs = 5000;
-
-struct Address {
-  addrinfo* found = nullptr;
-  ~Address() {
-    if (found != nullptr) freeaddrinfo(found);
-  }
-};
 
 // Whether the socket is ready within kConnectMs; a signal that this process takes is no end of the wait.
 bool isReady(int socket, short events) {
@@ -37,7 +31,7 @@ bool isReady(int socket, short events) {
   }
 }
 
-bool resolveHost(const std::string& host, uint16_t port, Address& address, Failure& failure) {
+bool resolveHost(const std::string& host, uint16_t port, FoundHost& address, Failure& failure) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &address.found);
@@ -62,7 +56,7 @@ VerbsLink::~VerbsLink() {
 }
 
 ibv_context* VerbsLink::resolve(Failure& failure) {
-  Address address;
+  FoundHost address;
   if (!resolveHost(options_.host, options_.port, address, failure)) return nullptr;
   // Without a channel of events every call waits for its own.
   const bool isThere = rdma_create_id(nullptr, &id_, nullptr, RDMA_PS_TCP) == 0 &&
@@ -75,7 +69,7 @@ ibv_context* VerbsLink::resolve(Failure& failure) {
 }
 
 bool VerbsLink::openSocket(Failure& failure) {
-  Address address;
+  FoundHost address;
   if (!resolveHost(options_.host, options_.port, address, failure)) return false;
   const addrinfo& first = *address.found;
   socket_ = ::socket(first.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -16,8 +16,8 @@ namespace {
 // Calls end when they are answered, or with their connection: the client has a deadline of its own.
 constexpr uint64_t kForeverNs = uint64_t{1} << 60;
 // Completions of both queues; each of the calls has one RECV and at most two SENDs under way.
-constexpr uint32_t kSends = 4 * kVerbsCalls;
-constexpr uint64_t kIsReceive = uint64_t{1} << 32;
+constexpr uint32_t kPeerSends = 4 * kVerbsCalls;
+constexpr uint64_t kIsPeerReceive = uint64_t{1} << 32;
 
 bool draw(void* at, size_t bytes) { return getrandom(at, bytes, 0) == static_cast<ssize_t>(bytes); }
 
@@ -143,10 +143,10 @@ bool VerbsPeer::open(VerbsAccept& accept, const VerbsHello& hello) {
 
 bool VerbsPeer::makeQueues(rdma_cm_id* id) {
   Failure failure;
-  cq_ = ibv_create_cq(node_.device->context, kSends + kVerbsCalls, this, node_.channel, 0);
+  cq_ = ibv_create_cq(node_.device->context, kPeerSends + kVerbsCalls, this, node_.channel, 0);
   if (cq_ == nullptr || ibv_req_notify_cq(cq_, 0) != 0)
     return end(std::string("no completion queue: ") + std::strerror(errno));
-  shape_ = {kSends, kVerbsCalls, sizeof(VerbsFrame)};
+  shape_ = {kPeerSends, kVerbsCalls, sizeof(VerbsFrame)};
   qp_ = makeQp(*node_.device, cq_, id, shape_, failure);
   if (qp_ == nullptr) return end(failure.message);
   // RECVs wait from INIT on; rdma_cm has brought the queue pair there, an exchange does it now.
@@ -188,7 +188,7 @@ bool VerbsPeer::accept(rdma_cm_id* id) {
 bool VerbsPeer::receive(uint32_t call) {
   ibv_sge at{reinterpret_cast<uint64_t>(&calls_[call].request), sizeof(VerbsFrame), frames_->lkey};
   ibv_recv_wr request{};
-  request.wr_id = kIsReceive | call;
+  request.wr_id = kIsPeerReceive | call;
   request.sg_list = &at;
   request.num_sge = 1;
   ibv_recv_wr* bad;
@@ -204,7 +204,7 @@ bool VerbsPeer::completed() {
     for (int i = 0; i < count; i++) {
       if (done[i].status != IBV_WC_SUCCESS)
         return end(std::string("a queue pair failed: ") + ibv_wc_status_str(done[i].status));
-      if ((done[i].wr_id & kIsReceive) == 0) sending_--;
+      if ((done[i].wr_id & kIsPeerReceive) == 0) sending_--;
       else if (!take(static_cast<uint32_t>(done[i].wr_id), done[i].byte_len)) return false;
     }
   }

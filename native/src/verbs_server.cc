@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "clock.h"
+#include "found_host.h"
 
 namespace fusee {
 namespace {
@@ -25,13 +26,6 @@ constexpr size_t kFencedMax = 4096;
 constexpr size_t kReasonsMax = 64;
 
 void setNonBlocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
-
-struct Address {
-  addrinfo* found = nullptr;
-  ~Address() {
-    if (found != nullptr) freeaddrinfo(found);
-  }
-};
 
 }  // namespace
 
@@ -79,7 +73,7 @@ bool VerbsServer::listenOn(const VerbsServerOptions& options, Failure& failure) 
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
-  Address address;
+  FoundHost address;
   const int error = getaddrinfo(options.host.c_str(), std::to_string(options.port).c_str(), &hints,
                                 &address.found);
   if (error != 0) {
@@ -108,7 +102,7 @@ bool VerbsServer::listenOn(const VerbsServerOptions& options, Failure& failure) 
 void VerbsServer::listenForCm(const VerbsServerOptions& options) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  Address address;
+  FoundHost address;
   const std::string port = std::to_string(port_);
   if (getaddrinfo(options.host.c_str(), port.c_str(), &hints, &address.found) != 0) return;
   cmChannel_ = rdma_create_event_channel();

@@ -9,7 +9,7 @@
 namespace fusee {
 namespace {
 
-constexpr uint32_t kSends = 1024;
+constexpr uint32_t kSessionSends = 1024;
 // Enough for a log commit, a used bit, a call: what is larger is fetched by the NIC.
 constexpr uint32_t kInlineBytes = 256;
 constexpr uint64_t kHugePage = 2 << 20;
@@ -92,7 +92,8 @@ bool VerbsSession::connect(Failure& failure) {
   }
   memory_ = device_->registerMemory(local_, bytes_, IBV_ACCESS_LOCAL_WRITE, failure);
   if (memory_ == nullptr) return false;
-  const int most = std::min<int>(device_->limits.max_cqe, static_cast<int>(living * (kSends + kVerbsCalls)));
+  const int most =
+      std::min<int>(device_->limits.max_cqe, static_cast<int>(living * (kSessionSends + kVerbsCalls)));
   cq_ = ibv_create_cq(device_->context, std::max(most, 1), nullptr, nullptr, 0);
   if (cq_ == nullptr) {
     failure.system("no completion queue on RDMA device " + device_->name());
@@ -109,7 +110,7 @@ bool VerbsSession::connect(Failure& failure) {
 
 bool VerbsSession::connectNode(uint32_t mn, uint32_t completions, Failure& failure) {
   Node& node = *nodes_[mn];
-  node.shape = {std::min(kSends, completions - kVerbsCalls), kVerbsCalls, kInlineBytes};
+  node.shape = {std::min(kSessionSends, completions - kVerbsCalls), kVerbsCalls, kInlineBytes};
   const auto prepare = [&](ibv_qp* qp) {
     for (uint32_t slot = 0; slot < kVerbsCalls; slot++) {
       if (!receive(mn, qp, slot)) return false;

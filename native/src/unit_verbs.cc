@@ -1,0 +1,17 @@
+// The addon for RDMA verbs, one unit of translation: reading the same headers again is most of compiling.
+// So files of one addon share their unnamed namespace; a name that two of them need stands in a header.
+#include "addon_verbs.cc"
+#include "crc.cc"
+#include "executor.cc"
+#include "process.cc"
+#include "region.cc"
+#include "rpc_client.cc"
+#include "sha256.cc"
+#include "verbs_device.cc"
+#include "verbs_link.cc"
+#include "verbs_peer.cc"
+#include "verbs_server.cc"
+#include "verbs_session.cc"
+#include "verbs_session_calls.cc"
+#include "verbs_session_setup.cc"
+#include "verbs_watcher.cc"
