@@ -119,6 +119,8 @@ export interface TcpSession extends ClientSession {
   readonly nodes: readonly bigint[];
   /** Connects to another address in place of node `mn`'s, for so long at most; what is there. */
   reattach(mn: number, address: string, timeoutNs: number): { memoryBytes: number; node: bigint };
+  /** Verbs to node `mn` FAIL until then, those under way too. */
+  cut(mn: number): void;
 }
 
 declare const opened: unique symbol;

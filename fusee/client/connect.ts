@@ -175,7 +175,7 @@ async function openLinked(
       const told = await link.join(
         { cid, place: clientIndex },
         {
-          stop: () => failover.stop(),
+          stop: (out) => failover.stop(out),
           adopt: (next, decided, how) => {
             known = next;
             failover.adopt(next, decided, how);

@@ -71,8 +71,13 @@ export class Failover {
     this.look();
   }
 
-  /** The master asks the client to stop. */
-  stop(): void {
+  /**
+   * The master asks the client to stop.
+   * @param out nodes that the view will be made without: what was posted to them FAILs, be it that they are
+   *   only silent. Nothing is read there any more, so what executes late does no harm.
+   */
+  stop(out: readonly number[]): void {
+    for (const mn of out) this.#fabric.cut?.(mn);
     if (!this.isStopped) {
       this.isStopped = true;
       this.#going = new Promise((resolve, reject) => {

@@ -40,7 +40,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 async function join(pool: string): Promise<string[]> {
   const told: string[] = [];
   const obedient: Obedient = {
-    stop: () => told.push('stop'),
+    stop: (out) => told.push(['stop', ...out].join(' ')),
     adopt: () => told.push('adopt'),
     expelled: (why) => told.push(why ?? 'expelled'),
     cacheCounts: () => ({ hits: 0, misses: 0, bypassed: 0 }),
@@ -61,11 +61,11 @@ const answer = (peer: Peer, { type }: FromClient): void => {
 it('a client that was stopped, and that no master lets go on, is out of the pool in the end', async () => {
   const { pool } = await start((peer, message) => {
     answer(peer, message);
-    if (message.type === 'join') peer.send({ type: 'stop' });
+    if (message.type === 'join') peer.send({ type: 'stop', out: [2] });
   });
   const told = await join(pool);
   await pause(9 * LEASE_MS);
-  expect(told).toEqual(['stop']);
+  expect(told).toEqual(['stop 2']);
   for (let waited = 0; told.length < 2 && waited < 5000; waited += 10) await pause(10);
   expect(told[1]).toMatch(/^a change of the view has not ended for a long time/);
   await pause(3 * LEASE_MS);
@@ -76,7 +76,7 @@ it('a client that goes on in time is not', async () => {
   const { pool } = await start((peer, message) => {
     answer(peer, message);
     if (message.type !== 'join') return;
-    peer.send({ type: 'stop' });
+    peer.send({ type: 'stop', out: [] });
     peer.send({ type: 'adopt', view, decided: [], isWhole: false });
   });
   const told = await join(pool);

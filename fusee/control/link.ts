@@ -12,7 +12,8 @@ import { type MasterAddress, Session } from './session.js';
 
 /** What a client does when the master says so. */
 export interface Obedient {
-  stop(): void;
+  /** @param out nodes that the view will be made without: nothing is to be waited for that they owe. */
+  stop(out: readonly number[]): void;
   /**
    * @param how.joins the node whose memory is another process's now.
    * @param how.isWhole everything counts as changed.
@@ -248,7 +249,7 @@ export class MasterLink {
         if (this.#isClosed) return;
         this.#session.socket.ref();
         this.#stoppedMs ??= performance.now();
-        this.#obedient?.stop();
+        this.#obedient?.stop(message.out);
         return;
       case 'adopt':
         this.#stoppedMs = undefined;

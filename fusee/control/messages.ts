@@ -7,7 +7,7 @@
  *     master  -> renewed {seq}, expelled                 client -> renew {seq, cache}
  *     master  -> farewell                                client -> leave {cache}, or resign {cache}: to be
  *                                                                  recovered
- *     master  -> stop                                    client -> stopped {view, rounds, word, directory}
+ *     master  -> stop {out}                              client -> stopped {view, rounds, word, directory}
  *     master  -> adopt {view, decided, joins, isWhole}   client -> suspect {mn}
  *     master  -> status {status}                         client -> status
  *     master  -> take, refused {reason}                  fresh node -> offer {mn, isReplacing, place, pid,
@@ -156,7 +156,7 @@ export const fromMaster = z.discriminatedUnion('type', [
   z.object({ type: z.literal('renewed'), seq: whole(Number.MAX_SAFE_INTEGER) }),
   z.object({ type: z.literal('expelled') }),
   z.object({ type: z.literal('farewell') }),
-  z.object({ type: z.literal('stop') }),
+  z.object({ type: z.literal('stop'), out: z.array(whole(63)).max(64) }),
   z.object({
     type: z.literal('adopt'),
     view: viewSchema,

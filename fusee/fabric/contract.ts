@@ -44,6 +44,12 @@ export interface Fabric {
    */
   reasonOf?(mn: number): string | undefined;
   /**
+   * The pool goes on without an MN: all verbs to it FAIL from the next {@link poll} on, those under way too,
+   * until its place is another process's. They may have executed, or execute later. Absent where FAILs come
+   * by themselves as soon as an MN is out.
+   */
+  cut?(mn: number): void;
+  /**
    * Told of every batch that is posted; null or absent: nobody. Clients note so what they write to, while a
    * node's place is filled.
    */

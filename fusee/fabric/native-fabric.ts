@@ -129,6 +129,9 @@ export abstract class NativeFabric implements Fabric {
     );
   }
 
+  /** See the contract; for who waits for silence: elsewhere verbs FAIL as soon as an MN is out. */
+  cut(_mn: number): void {}
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -2,7 +2,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { FabricError, Status, UsageError, VerbBatch, word } from '../verbs/index.js';
 import { waitFor } from './conformance/harness.js';
-import { Relay } from './conformance/tcp-by-hand.js';
+import { nodeByHand, Relay } from './conformance/tcp-by-hand.js';
 import { ShmNode } from './shm-node.js';
 import { fenceOverTcp, openTcpFabric, type TcpFabric } from './tcp.js';
 
@@ -168,6 +168,49 @@ it('a client that was fenced does not come back, and one that nobody lets in FAI
   expect(late.status(0)).toBe(FAIL);
   expect(second.nowNs() - startNs).toBeLessThan(700e6);
 });
+
+it('a node that the pool goes on without is not waited for: what it owes FAILs, others answer as ever', async () => {
+  // It takes nothing in, so that verbs to others wait behind those that find no room.
+  const silent = await nodeByHand(SECRET, (socket) => socket.pause());
+  open.push(silent.server);
+  const other = startNode();
+  const fabric = await attach([`127.0.0.1:${silent.port}`, `127.0.0.1:${other.port}`]);
+  const from = fabric.local.reserve(4096);
+  const batches = Array.from({ length: 64 }, () => new VerbBatch(fabric.local, 65));
+  for (const batch of batches) {
+    for (let i = 0; i < 64; i++) batch.write(0, 0, from, 4096);
+    batch.faa(1, 64, word(0, 1));
+    fabric.post(batch);
+  }
+  const added = (): number => new Uint32Array(other.node.window(64, 8))[0];
+  await waitFor('some to be answered', () => {
+    fabric.poll([]);
+    return added() > 0;
+  });
+  for (let polls = 0; polls < 200; polls++) fabric.poll([]);
+  expect(added()).toBeLessThan(64);
+  const startNs = fabric.nowNs();
+  fabric.cut(0);
+  await drain(fabric);
+  // Silence alone would be noticed after 2 s.
+  expect(fabric.nowNs() - startNs).toBeLessThan(1e9);
+  for (const [i, batch] of batches.entries()) {
+    expect([batch.status(0), batch.status(63), batch.status(64)]).toEqual([FAIL, FAIL, OK]);
+    expect(batch.foundLo(64)).toBe(i);
+  }
+  fabric.cut(0);
+  const late = faa(fabric);
+  fabric.post(late);
+  await drain(fabric);
+  expect(late.status(0)).toBe(FAIL);
+  // Its place is another process's: what was cut before says nothing of that one.
+  fabric.cut(0);
+  fabric.reattach(0, `127.0.0.1:${startNode().port}`);
+  const next = faa(fabric);
+  fabric.post(next);
+  await drain(fabric);
+  expect([next.status(0), next.foundLo(0)]).toEqual([OK, 0]);
+}, 30_000);
 
 it('a client attaches to another process in place of a node, and the one before hears no more of it', async () => {
   const { node, port } = startNode();

@@ -63,6 +63,11 @@ export class TcpFabric extends NativeFabric {
     this.memoryBytes[mn] = memoryBytes;
     this.nodes[mn] = node;
   }
+
+  /** Ends the connection to a node, or what would follow it. */
+  override cut(mn: number): void {
+    this.#session.cut(mn);
+  }
 }
 
 /** Connects to every node. Errors as of {@link TcpFabric}. */

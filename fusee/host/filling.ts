@@ -162,6 +162,11 @@ export class Filling {
     part.catch(() => undefined).finally(() => fabric.close());
   }
 
+  /** Nothing is waited for that it was to give. */
+  nodeDied(mn: number): void {
+    for (const { fabric } of this.#candidates.values()) fabric.cut(mn);
+  }
+
   close(): void {
     this.#entering?.fabric.close();
     for (const mn of [...this.#candidates.keys()]) this.#dismiss(mn, 'the master ends');

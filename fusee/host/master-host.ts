@@ -153,7 +153,7 @@ export class MasterHost implements Listener {
 
   /**
    * Resolves when all that has died by now is seen to: the view stands, nobody is to be recovered, and every
-   * member is in touch. @throws FabricError when that takes longer.
+   * member is in touch; who is torn stays fenced, and `status` names it. @throws FabricError when that takes longer.
    */
   async settled(timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;
@@ -329,6 +329,7 @@ export class MasterHost implements Listener {
     for (const mn of await this.#seat.watch.deadOf(this.#master.view.dead)) {
       if (!this.isLeading) return;
       this.#log(`memory node ${mn} has died`);
+      this.#works.nodeDied(mn);
       this.#apply(this.#master.nodeDied(mn));
     }
   }
@@ -341,7 +342,7 @@ export class MasterHost implements Listener {
     switch (effect.do) {
       case 'stop':
         this.#chronicle.stopping();
-        this.#peers.get(effect.cid)?.send({ type: 'stop' });
+        this.#peers.get(effect.cid)?.send({ type: 'stop', out: [...effect.out] });
         return;
       case 'adopt':
         this.#adopt(effect.cid);

@@ -154,6 +154,7 @@ export class Chronicle {
     const fenceMs = ((this.#fencedNs.get(cid) ?? lostAtNs) - lostAtNs) / 1e6;
     this.#recoveries.push({ cid, lostAtNs, fenceMs, steps, totalMs, entries, attempts, requests });
     if (this.#recoveries.length > KEPT_MAX) this.#recoveries.shift();
+    this.#torn.delete(cid);
     this.#lostNs.delete(cid);
     this.#fencedNs.delete(cid);
   }

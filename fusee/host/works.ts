@@ -104,6 +104,12 @@ export class Works {
     this.#desk.gone(peer);
   }
 
+  /** A node is dead to the pool: nothing waits for its answers any more. */
+  nodeDied(mn: number): void {
+    this.#tools.fabric.cut(mn);
+    this.filling.nodeDied(mn);
+  }
+
   /** A place is to be filled, or a spare to have one. */
   provide(effect: Extract<Effect, { do: 'fill' | 'assign' | 'enter' }>): void {
     if (effect.do === 'fill') this.filling.fill(effect.mn);
@@ -217,6 +223,7 @@ export class Works {
         // The next master would meet the same: a pool with a client that keeps what it had is of more use.
         if (!(error instanceof CorruptionError)) throw error;
         this.#tellTorn(member.cid, error.message);
+        this.#employer.master.torn(member.cid);
       }
     });
   }

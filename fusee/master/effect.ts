@@ -50,8 +50,12 @@ export interface Repair {
 
 /** What the driver is to do. */
 export type Effect =
-  /** A client is to stop for a change of the view, and to answer `stopped`. */
-  | { readonly do: 'stop'; readonly cid: number }
+  /**
+   * A client is to stop for a change of the view, and to answer `stopped`. What it has posted to nodes that
+   * are `out` by the view that is made is not to be waited for: they may be silent for long. Told again when
+   * there are more of them.
+   */
+  | { readonly do: 'stop'; readonly cid: number; readonly out: readonly number[] }
   /** A client's verbs are to be kept from executing; `fenced` tells when none does any more. */
   | { readonly do: 'fence'; readonly cid: number }
   /** Nodes learn the view, slots are decided, the client table is made anew; then `repaired`. */

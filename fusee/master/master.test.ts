@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { masterOf, REPORT, ROUND, recordIn, repairIn, tickTo, told } from './by-hand.js';
-import { Master } from './master.js';
+import { type Effect, Master } from './master.js';
 
 describe('a change of the view', () => {
   it('stops everybody, repairs when all have stopped, and then lets them go on', () => {
@@ -64,8 +64,24 @@ describe('a change of the view', () => {
   it('takes in a node that dies while clients are still stopping', () => {
     const master = masterOf(1);
     master.nodeDied(2);
-    expect(told(master.nodeDied(1))).toEqual([]);
+    expect(told(master.nodeDied(1))).toEqual(['stop 1']);
     expect(told(master.stopped(1, REPORT))).toEqual(['repair 3 without 1,2']);
+  });
+
+  it('tells who stops which nodes are out, and again when there are more, so that nobody waits for them', () => {
+    const master = masterOf(1, 2, 3);
+    const stops = (effects: readonly Effect[]) =>
+      effects.flatMap((effect) => (effect.do === 'stop' ? [[effect.cid, ...effect.out]] : []));
+    expect(stops(master.nodeDied(2))).toEqual([1, 2, 3].map((cid) => [cid, 2]));
+    master.stopped(2, REPORT);
+    expect(stops(master.nodeDied(0))).toEqual([1, 3].map((cid) => [cid, 0, 2]));
+    // Its connection has broken: it may not have heard.
+    expect(stops(master.join({ cid: 3, place: 2 }, 0))).toEqual([[3, 0, 2]]);
+    expect(stops(master.nodeDied(2))).toEqual([]);
+    // Who stops for a place that is filled is told as well who has been out before.
+    for (const cid of [1, 3]) master.stopped(cid, REPORT);
+    master.repaired(true);
+    expect(stops(master.offer(2))).toEqual([1, 2, 3].map((cid) => [cid, 0, 2]));
   });
 
   it('repairs again when a living node was silent', () => {
@@ -105,6 +121,25 @@ describe('H7: a dead client', () => {
     expect(told(master.fenced(1))).toEqual(['recover 1']);
     expect(told(master.fenced(1))).toEqual([]);
     expect(recordIn(master.recovered(1)).members).toEqual([{ cid: 2, place: 1, isDead: false }]);
+  });
+
+  it('that is torn stays fenced, is waited for by nobody, and is tried again behind the next view', () => {
+    const master = masterOf(1, 2);
+    master.lose(1);
+    master.torn(1);
+    expect(master.isSettled).toBe(false);
+    master.fenced(1);
+    expect(master.isSettled).toBe(false);
+    master.torn(1);
+    expect([master.isSettled, master.knows(1), master.isHere(1)]).toEqual([true, false, true]);
+    expect(told(master.nodeDied(0))).toEqual(['halt 1', 'stop 2']);
+    expect(master.isSettled).toBe(false);
+    master.stopped(2, REPORT);
+    expect(repairIn(master.halted(1)).dead.map(({ cid }) => cid)).toEqual([1]);
+    expect(told(master.repaired(true))).toEqual(['adopt 2', 'recover 1']);
+    expect(master.isSettled).toBe(false);
+    master.torn(1);
+    expect(master.isSettled).toBe(true);
   });
 
   it('may not go on: its lease cannot be renewed, and its report counts for nothing', () => {

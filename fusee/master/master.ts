@@ -64,12 +64,8 @@ export class Master {
     this.#inherited = record?.next;
     this.#lateCid = record?.lateCid ?? 0;
     for (const { cid, place, isDead } of record?.members ?? []) {
-      this.#members.set(cid, {
-        cid,
-        place,
-        state: isDead ? FENCING : LIVE,
-        leaseEndNs: nowNs + this.#leaseNs,
-      });
+      const state = isDead ? FENCING : LIVE;
+      this.#members.set(cid, { cid, place, state, leaseEndNs: nowNs + this.#leaseNs });
     }
   }
 
@@ -91,10 +87,10 @@ export class Master {
     return this.#next !== undefined;
   }
 
-  /** True when nothing is under way, and nobody dead is left. */
+  /** True when all is done that can be: nothing is under way, and nobody dead is left but who is torn. */
   get isSettled(): boolean {
     if (this.isChanging || this.#lost.size > 0 || !this.#places.isQuiet || !this.spares.isQuiet) return false;
-    return [...this.#members.values()].every(({ state }) => state === LIVE);
+    return [...this.#members.values()].every(({ state, isTorn }) => state === LIVE || isTorn === true);
   }
 
   /** Members that are not dead. */
@@ -152,7 +148,7 @@ export class Master {
     if (known.state <= STOPPED) known.leaseEndNs = nowNs + this.#leaseNs;
     if (before !== undefined && this.#members.has(cid)) {
       // What it was told last may never have reached it.
-      if (known.state === STOPPING) this.#do({ do: 'stop', cid });
+      if (known.state === STOPPING) this.#do({ do: 'stop', cid, out: (this.#next ?? this.#view).dead });
       else if (known.state === LIVE) this.#do({ do: 'welcome', cid });
     } else if (before === undefined) {
       if (this.isChanging) this.#joining.push(known);
@@ -286,6 +282,12 @@ export class Master {
     return this.#taken();
   }
 
+  /** A dead client's log contradicts itself: it stays fenced, and is tried again behind the next view. */
+  torn(cid: number): void {
+    const known = this.#members.get(cid);
+    if (known?.state === RECOVERING) known.isTorn = true;
+  }
+
   /** None of the verbs of a recovery executes any more; it begins again when it can. */
   halted(cid: number): Effect[] {
     const known = this.#members.get(cid);
@@ -304,6 +306,7 @@ export class Master {
       for (const known of this.#members.values()) {
         if (known.state !== FENCED) continue;
         known.state = RECOVERING;
+        known.isTorn = false;
         this.#do({ do: 'recover', member: { cid: known.cid, place: known.place } });
       }
       const isTaken = (mn: number): boolean => this.#places.isOffered(mn);
@@ -325,14 +328,16 @@ export class Master {
 
   /** The view is to change, or to change further: everybody stops. */
   #disconnect(next: NextView): void {
+    const isMoreOut = next.dead.some((mn) => !(this.#next ?? this.#view).dead.includes(mn));
     this.#next = next;
     this.#lost.clear();
     // Ahead of the first stop: whoever takes over has to end what is begun here.
     this.#store();
     for (const known of this.#members.values()) {
-      if (known.state === LIVE) {
+      // One that is stopping may wait for just the node that is out now.
+      if (known.state === LIVE || (known.state === STOPPING && isMoreOut)) {
         known.state = STOPPING;
-        this.#do({ do: 'stop', cid: known.cid });
+        this.#do({ do: 'stop', cid: known.cid, out: next.dead });
       } else if (known.state === RECOVERING) {
         known.state = HALTING;
         this.#do({ do: 'halt', cid: known.cid });

@@ -18,6 +18,8 @@ export const Standing = {
 export interface Known extends Member {
   state: number;
   leaseEndNs: number;
+  /** Its recovery has ended for good, for the present view: its log contradicts itself. */
+  isTorn?: boolean;
 }
 
 /** How a master judges. */

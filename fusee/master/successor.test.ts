@@ -43,7 +43,7 @@ describe('a successor', () => {
     expect(told(new Master({ leaseNs: 100 }, record).begin())).toEqual(['repair 3 without 0']);
     const waiting = new Master({ leaseNs: 100 }, recordIn(masterOf(1).nodeDied(0)));
     expect(told(waiting.begin())).toEqual(['stop 1']);
-    expect(told(waiting.nodeDied(2))).toEqual([]);
+    expect(told(waiting.nodeDied(2))).toEqual(['stop 1']);
     expect(told(waiting.stopped(1, REPORT))).toEqual(['repair 4 without 0,2']);
   });
 });

@@ -3,7 +3,7 @@
  * clients work, and who find that they are out when they are woken.
  */
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { connect } from '../../fusee/client/index.js';
+import { type Client, connect } from '../../fusee/client/index.js';
 import { sweepRegions } from '../../fusee/fabric/shm-process.js';
 import { fusee, isRunning, RunFolder, Running, regions, until } from './run-fusee.js';
 import { endAll, masterSays, running, start } from './run-master.js';
@@ -82,7 +82,77 @@ describe('a memory node whose process is stopped', () => {
   }, 120_000);
 });
 
+/** SEARCHes one key after the other; the longest time from one answer to the next. */
+class Reader {
+  readonly #client: Client;
+  #isEnding = false;
+  answers = 0;
+  longestMs = 0;
+  readonly #done: Promise<void>;
+
+  constructor(client: Client, keys: readonly string[]) {
+    this.#client = client;
+    this.#done = this.#read(keys);
+  }
+
+  async #read(keys: readonly string[]): Promise<void> {
+    for (let atMs = performance.now(), i = 0; !this.#isEnding; i++) {
+      const { outcome } = await this.#client.search(keys[i % keys.length]);
+      // One that ends unanswered is part of the wait.
+      if (outcome === 'UNAVAILABLE') continue;
+      expect(outcome).toBe('OK');
+      const nowMs = performance.now();
+      this.longestMs = Math.max(this.longestMs, nowMs - atMs);
+      atMs = nowMs;
+      this.answers++;
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    await this.#done;
+  }
+}
+
 describe('over TCP', () => {
+  it('stops SEARCH for less than two leases, and not until its silence is noticed', async () => {
+    const tcp = await startOverTcp(writeSecret(folder.path), 3);
+    const { pool, nodes, addresses, secretFile } = tcp;
+    pools.push(pool);
+    // Nobody but the master ends what is posted to a silent node sooner than after 5 s.
+    const leaseMs = 2000;
+    await leadOverTcp(tcp, '--lease', `${leaseMs}ms`);
+    const reach = { pool, fabric: 'tcp', nodes: addresses, secretFile } as const;
+    const [loader, client] = await Promise.all([connect(reach), connect(reach)]);
+    // Of many lengths: they lie in many blocks, on all nodes.
+    const keys = Array.from({ length: 40 }, (_, i) => `r${i}`);
+    for (const [i, key] of keys.entries())
+      expect((await loader.put(key, 'x'.repeat(64 * i))).outcome).toBe('OK');
+    const writer = new Writer(loader);
+    writer.begin();
+    const reader = new Reader(client, keys);
+    await until(() => reader.answers > 200);
+    nodes[1].process.kill('SIGSTOP');
+    const atStop = reader.answers;
+    const { view } = await masterSays(pool, (status) => status.view.dead.includes(1), secretFile);
+    expect(view.dead).toEqual([1]);
+    await until(() => reader.answers > atStop + 200, 20_000);
+    await writer.goOn();
+    await reader.end();
+    await writer.end();
+    expect(reader.longestMs).toBeGreaterThan(leaseMs / 2);
+    expect(reader.longestMs).toBeLessThan(2 * leaseMs);
+    await wakes(nodes[1]);
+    // Whatever it executed of what had been posted to it, nobody has seen.
+    for (const [i, key] of keys.entries()) {
+      const found = await client.search(key);
+      expect(found.outcome === 'OK' && found.value.length).toBe(64 * i);
+    }
+    await Promise.all([loader.close(), client.close()]);
+    const fsck = await fusee('fsck', ...tcp.flags);
+    expect([fsck.status, fsck.stderr]).toEqual([0, '']);
+  }, 120_000);
+
   it('it is out too, and is told so when it is woken, by the next master if need be', async () => {
     const tcp = await startOverTcp(writeSecret(folder.path), 3);
     const { pool, nodes, addresses, secretFile } = tcp;

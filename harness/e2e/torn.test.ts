@@ -5,6 +5,7 @@ import { findPool } from '../../fusee/client/connect.js';
 import { SequentialClient } from '../../fusee/client/sequential.js';
 import type { Fabric } from '../../fusee/fabric/contract.js';
 import { openFabric } from '../../fusee/fabric/open.js';
+import { MasterHost } from '../../fusee/host/master-host.js';
 import { LOG_HEAD_BYTES } from '../../fusee/layout/index.js';
 import { type Op, VerbBatch } from '../../fusee/verbs/index.js';
 import { busyClient, fusee, isRunning, RunFolder, Running } from './run-fusee.js';
@@ -59,4 +60,14 @@ it('is told of, and neither a recovery nor the change of the view behind it ends
   expect(stdout).toMatch(/^client 1 stays fenced and is not recovered, its log contradicts itself: the log/m);
   expect((await statusOf(pool)).recoveries).toEqual([]);
   expect(isRunning(master.pid)).toBe(true);
-}, 60_000);
+  // Whoever waits until all that can be done is done does not wait for it: with the next master as well.
+  master.process.kill('SIGTERM');
+  await master.ended;
+  const next = await MasterHost.start({ pool, leaseMs: 10_000 });
+  try {
+    await next.settled(20_000);
+    expect(next.status().torn).toEqual([{ cid: 1, why: expect.any(String) }]);
+  } finally {
+    await next.close();
+  }
+}, 90_000);

@@ -48,6 +48,7 @@ class TcpClientSession : public Napi::ObjectWrap<TcpClientSession> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "TcpClientSession", {InstanceMethod<&TcpClientSession::reattachCall>("reattach"),
+                        InstanceMethod<&TcpClientSession::cutCall>("cut"),
                         InstanceMethod<&TcpClientSession::closeCall>("close")});
   }
 
@@ -89,6 +90,9 @@ class TcpClientSession : public Napi::ObjectWrap<TcpClientSession> {
     found.Set("node", Napi::BigInt::New(env, session_->nodes()[mn]));
     return found;
   }
+
+  // cut(mn)
+  void cutCall(const Napi::CallbackInfo& info) { session_->cut(info[0].As<Napi::Number>().Uint32Value()); }
 
   void closeCall(const Napi::CallbackInfo&) { close(); }
 

@@ -48,6 +48,7 @@ bool TcpSession::reattach(uint32_t mn, const std::string& address, uint64_t dead
   }
   options_.addresses[mn] = address;
   if (links_[mn]->isResuming()) resuming_--;
+  cutting_ &= ~(uint64_t{1} << mn);
   // Whoever had the place is let go first: nobody is to ask it for anything any more.
   links_[mn] = std::make_unique<TcpLink>();
   auto link = TcpLink::open(address, options_.identity, deadlineNs, failure);
@@ -87,6 +88,7 @@ void TcpSession::doorbell() {
     waiting_.push_back(submissions[i]);
   }
   hasHeard_ = submitted > 0;
+  if (cutting_ != 0) [[unlikely]] cutLinks();
   if (resuming_ > 0) [[unlikely]] lookResumed(now);
   sendAll(now);
   receiveAll(now);
@@ -236,12 +238,31 @@ void TcpSession::breakLink(uint32_t mn) {
     if (link.isResuming()) {
       resuming_++;
       // One whose bytes were on their way is sent again as a whole; a call has its status.
-      const bool isBegun = !waiting_.empty() && sending_.isBegun;
-      if (isBegun && batchAt(waiting_.front())->verbs()[sending_.verb].mn == mn) sending_.current.left = 0;
+      stopSending(mn);
       return;
     }
   }
+  stopSending(mn);
   link.fail(onDone);
+}
+
+// Nothing more of the verb that is being sent goes out, if it is one to that MN.
+void TcpSession::stopSending(uint32_t mn) {
+  const bool isBegun = !waiting_.empty() && sending_.isBegun;
+  if (isBegun && batchAt(waiting_.front())->verbs()[sending_.verb].mn == mn) sending_.current.left = 0;
+}
+
+void TcpSession::cutLinks() {
+  const auto onDone = [this](uint32_t offset) { verbDone(offset); };
+  for (uint32_t mn = 0; mn < links_.size(); mn++) {
+    if ((cutting_ >> mn & 1) == 0) continue;
+    TcpLink& link = *links_[mn];
+    if (link.isResuming()) resuming_--;
+    stopSending(mn);
+    link.sendingAgain = {};
+    link.fail(onDone);
+  }
+  cutting_ = 0;
 }
 
 void TcpSession::lookResumed(uint64_t now) {

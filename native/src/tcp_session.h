@@ -27,6 +27,7 @@ struct TcpSessionOptions {
 //   bounded, and order to one node is kept, also across batches.
 // - A connection that breaks is followed by another (`tcp_resume.h`), for a second at most, while verbs to
 //   that node wait, and all behind them. Nothing FAILs by that, and nothing executes twice.
+// - An MN that the pool goes on without is cut: nobody waits for its silence.
 // - When none follows, the connection is broken and stays so: everything to that node FAILs, at once and for
 //   ever. Whether the node is dead only the view says.
 class TcpSession final : public SessionCore {
@@ -41,6 +42,11 @@ class TcpSession final : public SessionCore {
   // Connects to another address in place of an MN's. Nothing may be under way. Blocks until then, or the
   // deadline; when it fails the MN is one whose connection is broken.
   bool reattach(uint32_t mn, const std::string& address, uint64_t deadlineNs, Failure& failure);
+  // Everything to an MN FAILs from the next doorbell on, what is under way too, until reattach(): its pool goes
+  // on without it. What it has been sent may still execute there.
+  void cut(uint32_t mn) {
+    if (mn < links_.size()) cutting_ |= uint64_t{1} << mn;
+  }
   // By MN: what each node has drawn at its start; 0 of a dead one.
   std::vector<uint64_t> nodes() const;
 
@@ -66,12 +72,15 @@ class TcpSession final : public SessionCore {
   void receiveAll(uint64_t now);
   void sleepAWhile();
   void breakLink(uint32_t mn);
+  void cutLinks();
+  void stopSending(uint32_t mn);
   void verbDone(uint32_t offset);
 
   TcpSessionOptions options_;
   std::vector<std::unique_ptr<TcpLink>> links_;
   std::deque<uint32_t> waiting_;  // batches that are not sent altogether, the first one in part
   SendingBatch sending_;
+  uint64_t cutting_ = 0;   // a bit for each MN to be cut
   uint32_t resuming_ = 0;  // connections that are broken and may be followed by others
   uint64_t calls_ = 0;
   uint32_t idleDoorbells_ = 0;
