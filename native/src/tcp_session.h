@@ -42,8 +42,8 @@ class TcpSession final : public SessionCore {
   // Connects to another address in place of an MN's. Nothing may be under way. Blocks until then, or the
   // deadline; when it fails the MN is one whose connection is broken.
   bool reattach(uint32_t mn, const std::string& address, uint64_t deadlineNs, Failure& failure);
-  // Everything to an MN FAILs from the next doorbell on, what is under way too, until reattach(): its pool goes
-  // on without it. What it has been sent may still execute there.
+  // Everything to an MN FAILs from the next doorbell on, what is under way too, until reattach(): its pool
+  // goes on without it. What it has been sent may still execute there.
   void cut(uint32_t mn) {
     if (mn < links_.size()) cutting_ |= uint64_t{1} << mn;
   }
