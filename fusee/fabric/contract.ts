@@ -17,7 +17,8 @@ export type FabricKind = 'shm' | 'tcp' | 'verbs' | 'sim' | 'memory';
  * 7. On shared memory a verb is OK only if the node's dead flag is still clear after it executed.
  *
  * Not promised: order across MNs, or atomicity of a READ or WRITE longer than 8 bytes; over verbs, that a
- * READ under way brings nothing of a WRITE to the same bytes that a later batch has posted.
+ * READ under way brings nothing of a WRITE to the same bytes that a later batch has posted. Two READs under
+ * way to the same registered memory bring nothing that can be told; over verbs either may FAIL.
  */
 export interface Fabric {
   readonly kind: FabricKind;

@@ -6,8 +6,7 @@
  * - A client that dies is fenced at once, and not when its lease ends: the kernel marks the end of its thread
  *   (shared memory), and closes its connection. A process that lives is never taken for dead on that ground:
  *   it connects again, or its lease ends.
- * - On shared memory a fence is SIGKILL and the end of the threads that execute verbs (hazard H7); over a
- *   network the nodes end the client's connections.
+ * - A fence is SIGKILL and the end of the threads that execute verbs, or nodes end the connections (H7).
  * - A node is dead when this master cannot reach it.
  * - What follows from a record waits until that is stored; nothing at all is done while the term is not held.
  */

@@ -16,7 +16,8 @@ const TURN_POLLS = 4096;
 /** Bytes of the node's memory that the probe writes to, from `offset` on. */
 export const PROBE_BYTES: number = CHAIN_MAX * 4096;
 /** Registered memory that it takes. */
-export const PROBE_LOCAL_BYTES: number = 2 * PROBE_BYTES + (DEPTH + 1) * (CHAIN_MAX + 1) * 64 + (1 << 16);
+export const PROBE_LOCAL_BYTES: number =
+  (DEPTH + 1) * PROBE_BYTES + (DEPTH + 1) * (CHAIN_MAX + 1) * 64 + (1 << 16);
 
 /** How a probe is run. */
 export interface ProbeOptions {
@@ -30,13 +31,18 @@ export interface ProbeOptions {
 /** Measures every verb, size and chain. @throws FabricError when a verb FAILs. */
 export async function probeFabric(fabric: Fabric, options: ProbeOptions): Promise<ProbedCell[]> {
   const { local } = fabric;
-  const buffer = local.reserve(PROBE_BYTES);
-  const batches = Array.from({ length: DEPTH }, () => new VerbBatch(local, CHAIN_MAX));
+  // What READs of one batch bring is nowhere where another's land: over verbs an answer may be looked for there.
+  const lanes = Array.from({ length: DEPTH }, () => ({
+    batch: new VerbBatch(local, CHAIN_MAX),
+    buffer: local.reserve(PROBE_BYTES),
+  }));
+  const batches = lanes.map(({ batch }) => batch);
   const cells: ProbedCell[] = [];
   for (const verb of ['READ', 'WRITE', 'CAS', 'FAA'] as const) {
     for (const bytes of verb === 'READ' || verb === 'WRITE' ? SIZES : [8]) {
       for (const chain of CHAINS) {
-        for (const batch of batches) fill(batch, { verb, bytes, chain, buffer, offset: options.offset });
+        for (const { batch, buffer } of lanes)
+          fill(batch, { verb, bytes, chain, buffer, offset: options.offset });
         await run(fabric, batches.slice(0, 1), WARMUP);
         const { latenciesNs } = await run(fabric, batches.slice(0, 1), options.samples);
         const many = await run(fabric, batches, options.samples);
@@ -92,7 +98,8 @@ async function run(
     const completed = fabric.poll(done);
     for (let i = 0; i < completed; i++) {
       const batch = done[i];
-      if (batch.anyFailed()) throw new FabricError('a verb of the probe FAILed: is the node alive?');
+      if (batch.anyFailed())
+        throw new FabricError(`a verb of the probe FAILed: ${fabric.reasonOf?.(0) ?? 'is the node alive?'}`);
       latenciesNs[back++] = batch.completedNs - batch.postedNs;
       if (posted < count && fabric.post(batch)) posted++;
     }

@@ -16,7 +16,7 @@ if (!['short', 'long'].includes(form)) {
   console.error('usage: node native/fuzz/run.mjs short [SEED] | long [INPUTS]');
   process.exit(2);
 }
-const SOURCES = ['tcp_peer', 'sha256', 'region', 'rpc_client', 'rpc_server', 'process'];
+const SOURCES = ['tcp_peer', 'sha256', 'region', 'rpc_client', 'rpc_server', 'process', 'life'];
 const FORMS = {
   short: { compiler: 'g++', flags: ['-fsanitize=address', '-DFUSEE_FUZZ_ALONE'], hint: 'g++' },
   long: { compiler: 'clang++', flags: ['-fsanitize=fuzzer,address'], hint: 'clang' },
