@@ -3,8 +3,9 @@
  * is out of date, and says what it does.
  */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +44,20 @@ function packagesAreCurrent() {
   );
 }
 
+/** Of everything that dist is made from. */
+function sourcesHash() {
+  const sum = createHash('sha256').update(process.version);
+  const folders = ['fusee', 'native', 'harness', 'workloads', 'results', 'plots'];
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .filter((name) => /\.(ts|mjs)$/.test(name) && !name.startsWith('build'))
+      .map((name) => join(folder, name)),
+  );
+  for (const name of [...sources.sort(), 'tsconfig.json', 'package-lock.json', 'vitest.config.ts'])
+    sum.update(`${name}\n`).update(readFileSync(join(root, name)));
+  return sum.digest('hex');
+}
+
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 12)) {
   process.stderr.write(`Node ${process.versions.node} is too old: FUSEE needs Node 20.12 or newer\n`);
@@ -54,10 +69,18 @@ if (!packagesAreCurrent()) {
   await steps(['installing packages', npm ? process.execPath : 'npm', npm ? [npm, ...args] : args]);
 }
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const stamp = join(root, 'dist', '.stamp');
+const hash = sourcesHash();
+const isCompiled = existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
+// What is half made is not there.
+if (!isCompiled) rmSync(stamp, { force: true });
 await steps(
   ['building the native addon', process.execPath, [join('native', 'build.mjs')]],
-  ['compiling TypeScript', process.execPath, [tsc, '-p', '.']],
+  ...(isCompiled ? [] : [['compiling TypeScript', process.execPath, [tsc, '-p', '.']]]),
 );
-// npm makes the command executable when it links it, and tsc writes it anew.
-chmodSync(join(root, 'dist', 'harness', 'cli', 'main.js'), 0o755);
-await steps(['bundling', process.execPath, [join('harness', 'bundle.mjs')]]);
+if (!isCompiled) {
+  // npm makes the command executable when it links it, and tsc writes it anew.
+  chmodSync(join(root, 'dist', 'harness', 'cli', 'main.js'), 0o755);
+  await steps(['bundling', process.execPath, [join('harness', 'bundle.mjs')]]);
+  writeFileSync(stamp, hash);
+}

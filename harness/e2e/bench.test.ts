@@ -20,13 +20,13 @@ const rowsOf = (stdout: string): ResultRow[] =>
 
 describe.concurrent('YCSB with 4 clients', () => {
   it.each([
-    ['1', '1', []],
-    ['2', '3', ['ycsb-f']],
-    ['3', '3', []],
+    ['1', '1'],
+    ['2', '3'],
+    ['3', '3'],
   ])(
     'ends without a lost or wrong value at r = %s on %s nodes',
-    async (r, nodes, more) => {
-      const workloads = ['ycsb-a', 'ycsb-b', 'ycsb-c', 'ycsb-d', ...more];
+    async (r, nodes) => {
+      const workloads = ['ycsb-a', 'ycsb-b', 'ycsb-c', 'ycsb-d', 'ycsb-f'];
       const args = ['-w', workloads.join(','), '-c', '4', '-r', r, '-n', nodes, '--json', ...small];
       const { status, stdout, stderr } = await fusee(...folder.bench(...args));
       expect([status, stderr]).toEqual([0, '']);

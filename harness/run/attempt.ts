@@ -20,6 +20,8 @@ import { describeVerification, runVerified } from './verifier.js';
 export interface KeyedCell extends Cell {
   readonly key: string;
   readonly options: BenchOptions;
+  /** How many repetitions its run numbers, those of other parts among them. */
+  readonly numbered: number;
 }
 
 /** Says in the run's log what became of cells. */
@@ -88,10 +90,8 @@ export async function attempt(
 }
 
 /** The cell as a person knows it. */
-export const titleOf = ({ name, label, repetition, options }: KeyedCell): string => {
-  const { repetitions } = options;
-  return `${name}${label === null ? '' : ` ${label}`}${repetitions > 1 ? ` (${repetition + 1}/${repetitions})` : ''}`;
-};
+export const titleOf = ({ name, label, repetition, numbered }: KeyedCell): string =>
+  `${name}${label === null ? '' : ` ${label}`}${numbered > 1 ? ` (${repetition + 1}/${numbered})` : ''}`;
 
 /** A fault as an event of the run; written when it happens, so that it is there whatever follows. */
 function eventOf(cell: KeyedCell, { fault, atNs, detail }: Injected, windowNs: number) {

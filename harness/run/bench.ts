@@ -61,7 +61,7 @@ export async function runParts(
   hooks: BenchHooks,
   { experiment, draw }: RunAs,
 ): Promise<BenchOutcome> {
-  const planned: Omit<KeyedCell, 'key'>[] = [];
+  const planned: Omit<KeyedCell, 'key' | 'numbered'>[] = [];
   for (const options of parts) {
     const first = planned.length;
     const isFirst = first === 0;
@@ -71,9 +71,10 @@ export async function runParts(
   // What dead runs left behind, of any pool: their owners are gone.
   sweepRegions();
   const provenance = await benchProvenance(parts[0]);
+  const numbered = parts.length === 1 ? parts[0].repetitions : planned.length;
   const cells = planned.map((cell): KeyedCell => {
     const { settings, repetition } = cell;
-    return { ...cell, key: cellKeyOf(provenance, { experiment, ...settings, repetition }) };
+    return { ...cell, numbered, key: cellKeyOf(provenance, { experiment, ...settings, repetition }) };
   });
   const run = openRun({
     root: parts[0].out,

@@ -67,7 +67,8 @@ export async function runSaturate(
       const bench = benchAt(options, offeredOps, repetition);
       const [planned] = await planBench(bench);
       const key = cellKeyOf(provenance, { ...planned.settings, repetition });
-      const cell = { ...planned, repetition, label: `${offeredOps}ops`, key, options: bench };
+      const place = { repetition, numbered: bench.repetitions, label: `${offeredOps}ops` };
+      const cell = { ...planned, ...place, key, options: bench };
       const { result, fault } = await attempt(run, cell, { view, abort });
       abort.throwIfAborted();
       if (fault !== null || result === null) throw new FabricError(fault ?? 'nothing was measured');
